@@ -1,0 +1,201 @@
+"""A torchvision classifier with verified weights and its own preprocessing."""
+
+import logging
+import math
+import pickle
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from brushwork import files
+from brushwork.errors import UserError, one_line, unknown
+
+log = logging.getLogger(__name__)
+
+DOWNLOAD_TIMEOUT = 10.0  # seconds to connect, and between two pieces of data
+_TRAINED_WITH_AUXILIARY_HEADS = {"googlenet", "inception_v3"}  # several outputs in training
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a network wants its pictures: a square of `image_size` pixels, normalised per channel."""
+
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: str = "squash"
+
+
+def architectures() -> list[str]:
+    """The torchvision classifiers that can be fine-tuned here."""
+    return [name for name in models.list_models(module=models) if name not in _TRAINED_WITH_AUXILIARY_HEADS]
+
+
+def _weights_enum(architecture: str) -> type[models.WeightsEnum]:
+    if architecture not in architectures():
+        raise unknown("model.architecture", architecture, architectures())
+    return models.get_model_weights(architecture)
+
+
+def _member(architecture: str, weights: str) -> models.WeightsEnum:
+    """The torchvision weights that `weights` names; "imagenet" is version 1, the one most papers used."""
+    enum = _weights_enum(architecture)
+    if weights == "imagenet":
+        return enum.__members__.get("IMAGENET1K_V1", enum.DEFAULT)
+    return enum[weights]
+
+
+def preprocessing(architecture: str, image_size: int | None = None, resize: str = "squash") -> Preprocessing:
+    """The network's own input size and normalisation; `image_size` overrides the size.
+
+    Raises:
+        UserError: the size is under what the architecture's layers can take.
+    """
+    weights = _member(architecture, "imagenet")
+    transforms = weights.transforms()
+    size = transforms.crop_size[0] if image_size is None else image_size
+    smallest = max(weights.meta["min_size"])
+    if size < smallest:
+        raise UserError(
+            f"data.image_size={size} is too small for {architecture}: it needs at least {smallest} pixels a side"
+        )
+    return Preprocessing(size, tuple(transforms.mean), tuple(transforms.std), resize)
+
+
+def build(architecture: str, gain: float | None = None) -> nn.Module:
+    """A torchvision classifier with random weights, drawn from torch's global random state.
+
+    Args:
+        gain: None keeps torchvision's own initialisation. A number draws every convolution and linear
+            layer with deviation gain / sqrt(fan_in) and zero bias (He et al. 2015 has gain = sqrt 2).
+    """
+    _weights_enum(architecture)
+    network = models.get_model(architecture, weights=None)
+    if gain is not None:
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+    return network
+
+
+def names(architecture: str) -> list[str]:
+    """The names of torchvision's weights for an architecture."""
+    return list(_weights_enum(architecture).__members__)
+
+
+def is_named(architecture: str, weights: str) -> bool:
+    """Whether `weights` names torchvision weights (else it is a path)."""
+    return weights == "imagenet" or weights in names(architecture)
+
+
+def load_named_weights(network: nn.Module, architecture: str, weights: str, verify: bool = True) -> None:
+    """Load torchvision's weights, from its cache or else from the network, into `network`.
+
+    torchvision itself trusts whatever lies in its cache under the right name. Here the SHA-256 prefix
+    that the name carries is checked first, unless `verify` is false.
+
+    Raises:
+        UserError: the cached file is not what its name says, or there is none and it can't be fetched.
+    """
+    member = _member(architecture, weights)
+    path = _cached(member.url, verify)
+    load_strictly(network, read_checkpoint(path), path)
+
+
+def _cached(url: str, verify: bool) -> Path:
+    name = Path(urlparse(url).path).name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    prefix = re.search(r"-([0-9a-f]{8,})\.", name)
+    offline = "or use model.weights=PATH of a state dict, or model.weights=null for random weights"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log.info("downloading %s to %s", url, path)
+        try:
+            with _socket_timeout(DOWNLOAD_TIMEOUT):
+                # Writes beside `path`, checks the hash, then renames.
+                torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix and prefix[1])
+        except (OSError, RuntimeError) as error:  # URLError and HTTPError are OSErrors
+            raise UserError(
+                f"weights {url} cannot be downloaded ({one_line(error)}); put the file at {path}, {offline}"
+            ) from None
+        return path
+    if not verify:
+        log.warning("model.verify_weights=false: %s is used unchecked", path)
+    elif prefix and not files.sha256(path).startswith(prefix[1]):
+        raise UserError(
+            f"{path} is damaged: its SHA-256 does not begin with {prefix[1]}; delete it to have it "
+            f"downloaded again, {offline} (model.verify_weights=false skips this check)"
+        )
+    return path
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def read_checkpoint(path: Path) -> dict:
+    """Read a file that torch.save wrote, tensors and plain values only: no code in it is executed.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or it holds pickled code.
+    """
+    if not path.is_file():
+        raise UserError(f"no weights at {path.resolve()}: name a file, 'imagenet', or null for random weights")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = "it holds pickled code, which is never executed" if "weights_only" in str(error) else one_line(error)
+        raise UserError(f"{path} cannot be loaded: {reason}; save plain tensors with torch.save(state_dict)") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is damaged or no torch file ({one_line(error)}); copy or train it again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of Brushwork")
+    return content
+
+
+def state_dict_in(content: dict) -> dict[str, Tensor]:
+    """The state dict in what a file held: bare, or under the key "state_dict" or "model"."""
+    for key in ("state_dict", "model"):
+        if isinstance(content.get(key), dict):
+            content = content[key]
+    return content
+
+
+def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Load a state dict in which every key and shape must match.
+
+    Raises:
+        UserError: names the file and what does not match.
+    """
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in state]
+    foreign = [key for key in state if key not in wanted]
+    shapes = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(tensor.shape)}"
+        for key, tensor in wanted.items()
+        if key in state and getattr(state[key], "shape", None) != tensor.shape
+    ]
+    for problem, keys in [("lacks", missing), ("has the foreign", foreign), ("has the wrong shape", shapes)]:
+        if keys:
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            raise UserError(
+                f"{path} does not fit {type(network).__name__}: it {problem} {', '.join(map(str, keys[:3]))}{more}; "
+                f"choose the model these weights were made for"
+            )
+    network.load_state_dict(state)

@@ -1,0 +1,115 @@
+"""Any image file to an upright 8-bit RGB picture, or a UserError that names the file."""
+
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from brushwork.errors import UserError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, and what data.resize=pad adds
+MIN_SIDE = 32  # below this many pixels a picture is reported: it holds next to nothing
+
+# Our own limit, checked at every open, takes the place of Pillow's *warning* at 89 megapixels;
+# Pillow's *refusal* at twice that stays in force.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def _open(path: Path, max_megapixels: float) -> Image.Image:
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")
+    image = Image.open(path)
+    megapixels = image.width * image.height / 1e6
+    if megapixels > max_megapixels:
+        raise UserError(
+            f"{path}: {megapixels:.0f} megapixels, over the limit of {max_megapixels:g}; "
+            f"make it smaller, or raise data.max_megapixels (178 at most)"
+        )
+    return image
+
+
+def _named(path: Path, error: Exception) -> UserError:
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, UnidentifiedImageError):
+        return UserError(f"{path}: not an image; fetch it again or remove it")
+    if isinstance(error, Image.DecompressionBombError):
+        return UserError(f"{path}: over Pillow's guard of 178 megapixels; make it smaller")
+    if isinstance(error, PermissionError):
+        return UserError(f"{path}: may not be read; check its permissions")
+    return UserError(f"{path}: cannot be decoded ({error}); fetch it again or remove it")
+
+
+# What Pillow's decoders raise on broken input.
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+
+
+def load_rgb(path: Path, max_megapixels: float = 89) -> Image.Image:
+    """Read an image file as an upright RGB picture of 8 bits a channel.
+
+    EXIF orientation is applied; CMYK, grey and palette pictures become RGB; transparent pixels show
+    `BACKGROUND`; 16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white).
+
+    Raises:
+        UserError: the file is no image, is truncated, or has more than `max_megapixels`.
+    """
+    try:
+        with _open(path, max_megapixels) as image:
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except (UserError, *_DECODER_ERRORS) as error:
+        raise _named(path, error) from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # "I;16" and its byte orders, or "I": 16 bits in 32
+        grey = np.asarray(image).astype(np.float64)
+        if grey.max(initial=0) > 255:
+            grey = grey / 257  # 65535 becomes 255
+        image = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("32-bit floats have no agreed white")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        image = Image.alpha_composite(ground, image)
+    return image.convert("RGB")
+
+
+def check(path: Path, max_megapixels: float = 89) -> tuple[int, int]:
+    """Prove that a file decodes to its end; return its (width, height) in pixels.
+
+    A JPEG is decoded at an eighth of its size: all of its data are read, at a fraction of the cost.
+
+    Raises:
+        UserError: as `load_rgb`.
+    """
+    try:
+        with _open(path, max_megapixels) as image:
+            size = image.size
+            if image.mode == "F":
+                raise ValueError("32-bit floats have no agreed white")
+            image.draft(None, (1, 1))
+            image.load()
+            return size
+    except (UserError, *_DECODER_ERRORS) as error:
+        raise _named(path, error) from None
+
+
+def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
+    """A picture of `size` x `size` pixels, bilinear with antialiasing.
+
+    Args:
+        how: "squash" changes the aspect ratio (the report), "crop" cuts the longer side around its
+            middle, "pad" adds `BACKGROUND` to the shorter one.
+    """
+    if how == "squash":
+        return image.resize((size, size), Image.Resampling.BILINEAR)
+    if how == "crop":
+        return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    if how == "pad":
+        return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color=BACKGROUND)
+    raise UserError(f"unknown data.resize '{how}': valid: squash, crop, pad")

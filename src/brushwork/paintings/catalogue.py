@@ -1,0 +1,179 @@
+"""What paintings there are: style folders in the ArtGAN layout Style/artist_title.jpg."""
+
+import logging
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from brushwork import files, images
+from brushwork.errors import UserError, unknown
+
+log = logging.getLogger(__name__)
+
+# Names of one style under which downloads know it, by the key of `_style_key`.
+ALIASES = {"art_nouveau": "art_nouveau_modern"}
+
+WAYS_ON = (
+    "put style folders there (Style/artist_title.jpg), name another folder with data.root=PATH, "
+    "or try the demo, which needs no data: python train.py experiment=demo"
+)
+
+
+@dataclass(frozen=True)
+class Painting:
+    """One painting: `path` is relative to the data root, with "/"; `bytes` is the file's size."""
+
+    path: str
+    style: str
+    bytes: int
+
+    @property
+    def artist(self) -> str | None:
+        """The file name's part before the first "_"; None where it is missing or "unknown"."""
+        artist, underscore, _ = self.path.rsplit("/", 1)[-1].partition("_")
+        return artist if underscore and artist and artist != "unknown" else None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All paintings of a data set, sorted by path; a class index is a position in `class_names`."""
+
+    root: Path
+    paintings: list[Painting]
+    class_names: list[str]
+
+    def label(self, painting: Painting) -> int:
+        return self.class_names.index(painting.style)
+
+    @property
+    def data_hash(self) -> str:
+        """Names the data: relative paths and sizes, whatever the folder is called."""
+        return files.short_hash([[painting.path, painting.bytes] for painting in self.paintings])
+
+
+def _style_key(name: str) -> str:
+    key = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+    return ALIASES.get(key, key)
+
+
+def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | None = None, seed: int = 0) -> Catalogue:
+    """List the paintings under `root`, one folder a style.
+
+    Hidden files and folders are ignored; other files that are no images are counted and logged.
+
+    Args:
+        styles: the styles to take, in any spelling ("Post-Impressionism" finds Post_Impressionism);
+            None takes every folder.
+        limit_per_style: at most so many of each style, drawn by `seed`.
+
+    Raises:
+        UserError: there is no such folder, no painting in it, or no such style.
+    """
+    folders = _style_folders(root)
+    if styles is not None:
+        folders = _choose(folders, styles)
+    paintings, ignored = [], Counter()
+    for style in sorted(folders):
+        found = []
+        for entry in os.scandir(folders[style]):
+            if entry.name.startswith(".") or entry.name == "Thumbs.db":
+                continue
+            if entry.is_file() and entry.name.lower().endswith(images.EXTENSIONS):
+                found.append(Painting(f"{style}/{entry.name}", style, entry.stat().st_size))
+            else:
+                ignored[Path(entry.name).suffix.lower() or "without extension"] += 1
+        found.sort(key=lambda painting: painting.path)
+        if limit_per_style is not None and len(found) > limit_per_style:
+            kept = style_rng(seed, style).permutation(len(found))[:limit_per_style]
+            found = [found[i] for i in sorted(kept)]
+        if not found:
+            raise UserError(f"{folders[style].resolve()} holds no painting: fill it, remove it, or name data.styles")
+        paintings += found
+    if ignored:
+        counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
+        log.warning("%s: ignored what is no image: %s", root, counts)
+    return Catalogue(root, paintings, sorted(folders))
+
+
+def style_rng(seed: int, style: str) -> np.random.Generator:
+    """Draws for one style that no other style's presence changes."""
+    return np.random.default_rng([seed, *style.encode("utf-8", "surrogateescape")])
+
+
+def _style_folders(root: Path) -> dict[str, Path]:
+    where = root.resolve()
+    if not root.exists():
+        raise UserError(f"no paintings at {where}: {WAYS_ON}")
+    if not root.is_dir():
+        raise UserError(f"{where} is a file, not a folder of style folders: {WAYS_ON}")
+    try:
+        folders = {
+            entry.name: Path(entry.path)
+            for entry in os.scandir(root)
+            if entry.is_dir() and not entry.name.startswith(".") and any(os.scandir(entry))
+        }
+    except PermissionError as error:
+        raise UserError(
+            f"{error.filename or where} may not be read: check its permissions, or name data.root"
+        ) from None
+    if not folders:
+        raise UserError(f"{where} holds no style folders: {WAYS_ON}")
+    return folders
+
+
+def _choose(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
+    by_key = {_style_key(name): name for name in folders}
+    chosen = {}
+    for wanted in styles:
+        name = by_key.get(_style_key(wanted))
+        if name is None:
+            raise unknown("style in data.styles", wanted, sorted(folders))
+        if name != wanted:
+            log.info("data.styles: %s is read from the folder %s", wanted, name)
+        chosen[name] = folders[name]
+    return chosen
+
+
+def check_images(catalogue: Catalogue, max_megapixels: float, skip: bool) -> tuple[Catalogue, list[tuple[str, str]]]:
+    """Decode every painting once, before training meets it.
+
+    Args:
+        skip: leave bad files out instead of stopping.
+
+    Returns:
+        The catalogue without the bad files (class names unchanged), and a (path, reason) for each.
+
+    Raises:
+        UserError: names the first bad file and counts the others, unless `skip`.
+    """
+
+    def examine(painting: Painting) -> tuple[tuple[int, int], str]:
+        try:
+            return images.check(catalogue.root / painting.path, max_megapixels), ""
+        except UserError as error:
+            return (0, 0), str(error)
+
+    good, bad, tiny = [], [], []
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(examine, catalogue.paintings)
+        bar = tqdm(catalogue.paintings, desc="checking paintings", unit=" paintings", leave=False)
+        for painting, (size, reason) in zip(bar, results, strict=True):
+            if reason:
+                bad.append((painting.path, reason))
+                continue
+            good.append(painting)
+            if min(size) < images.MIN_SIDE:
+                tiny.append(painting.path)
+    if tiny:
+        log.warning("%d paintings have a side under %d pixels: %s", len(tiny), images.MIN_SIDE, ", ".join(tiny[:10]))
+    if bad and not skip:
+        more = f" ({len(bad) - 1} more bad files)" if len(bad) > 1 else ""
+        raise UserError(f"{bad[0][1]}{more}; or leave bad files out with data.on_bad_image=skip")
+    if bad:
+        log.warning("%d bad files are left out, the first: %s", len(bad), bad[0][1])
+    return Catalogue(catalogue.root, good, catalogue.class_names), bad

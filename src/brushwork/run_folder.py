@@ -1,0 +1,156 @@
+"""What a run folder holds: names, JSON keys, CSV columns. The one definition of it.
+
+config.yaml        the resolved configuration        .hydra/   Hydra's own copy
+result.json        status, best and last epoch, baselines, hashes, versions (see `new_result`)
+metrics.csv        one row an epoch
+predictions.csv    each validation painting at the best and at the last epoch
+split.csv          which painting is in which part
+skipped.csv        files left out by data.on_bad_image=skip, with the reason
+checkpoints/       best.ckpt (weights), last.ckpt (with the optimizer, while the run is unfinished)
+events.out.*       TensorBoard
+"""
+
+import csv
+import functools
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from brushwork import files
+
+CONFIG = "config.yaml"
+RESULT = "result.json"
+METRICS = "metrics.csv"
+PREDICTIONS = "predictions.csv"
+SPLIT = "split.csv"
+SKIPPED = "skipped.csv"
+BEST = "checkpoints/best.ckpt"
+LAST = "checkpoints/last.ckpt"
+LOCK = ".lock"
+
+METRICS_COLUMNS = (
+    "epoch",
+    "train/loss",
+    "train/accuracy",
+    "val/loss",
+    "val/accuracy",
+    "learning_rate",
+    "train_images",
+    "train_seconds",
+    "seconds",
+)
+PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
+SPLIT_COLUMNS = ("path", "style", "artist", "part")
+SKIPPED_COLUMNS = ("path", "reason")
+
+STATUSES = ("running", "finished", "failed", "diverged", "interrupted")
+# What `best` and `last` tell of an epoch, counted from 1.
+EPOCH_KEYS = ("epoch", "val/accuracy", "val/loss", "train/loss", "train/accuracy")
+
+
+def new_result() -> dict[str, Any]:
+    """A result.json with all of its keys and nothing known yet."""
+    return {
+        "status": "running",
+        "error": None,
+        "name": None,
+        "data": None,
+        "weights": None,
+        "best": None,
+        "last": None,
+        "test": None,
+        "val_interval_95": None,
+        "baselines": {"majority": None, "artist_lookup": None, "color_texture": None},
+        "parameters": {"total": None, "trainable": None},
+        "seconds": None,
+        "images_per_second": None,
+        "seed": None,
+        "threads": None,
+        "device": None,
+        "precision": None,
+        "command": None,
+        "config_hash": None,
+        "data_hash": None,
+        "split_hash": None,
+        "git_commit": None,
+        "versions": {},
+    }
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The result.json of a run folder, or None where there is none.
+
+    A "running" whose process is gone reads as "interrupted".
+    """
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if result["status"] == "running" and not files.is_locked(folder / LOCK):
+        result["status"] = "interrupted"
+    return result
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV atomically; a column that a row lacks stays empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, text.getvalue())
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of one of our CSVs, all values as text."""
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# Overrides that say where and how a run is kept, not what it is.
+_UNNAMED = {"name", "run_dir", "ckpt_path", "keep_last", "threads"}
+
+
+def slug(name: str, overrides: Iterable[str]) -> str:
+    """What differs from the defaults, as a folder's name: the same for the same overrides in any order.
+
+    A config group's choice stands alone, other keys with their last part. A value that is no plain word
+    (a path, a list) is shortened and gets four digits of its hash.
+
+    >>> slug("wikiart", ["seed=1", "head=replace_two", "optimizer.lr=0.01"])
+    'replace_two_lr-0.01_seed-1'
+    >>> slug("wikiart", ["data.root=../shared/paintings"])
+    'root-paintings-3a2f'
+    """
+    words = []
+    for override in sorted(overrides):
+        key, _, value = override.lstrip("+~").partition("=")
+        if key in _UNNAMED or value == name:
+            continue
+        plain = re.sub(r"[^\w.+-]+", "-", re.split(r"[\\/]", value.rstrip("\\/"))[-1]).strip("-.")
+        if plain != value:
+            plain = f"{plain}-{files.short_hash(value)[:4]}"
+        is_choice = "." not in key and not re.fullmatch(r"[\d.+-]*", value)
+        words.append(plain if is_choice else f"{key.rsplit('.', 1)[-1]}-{plain}")
+    joined = "_".join(words)
+    return joined if len(joined) <= 120 else f"{joined[:110]}-{files.short_hash(joined)[:8]}"
+
+
+@functools.cache
+def fresh(parent: str, what: str) -> str:
+    """Make a new folder parent/<time stamp>_<what> that no other run has, and return its path.
+
+    One process has one such folder, however often its configuration is resolved.
+    """
+    stem = "_".join(filter(None, [datetime.now().strftime("%Y-%m-%d_%H-%M-%S"), what]))
+    for attempt in range(1, 1000):
+        folder = Path(parent) / (stem if attempt == 1 else f"{stem}_{attempt}")
+        try:
+            folder.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            continue
+        return str(folder)
+    raise FileExistsError(f"a thousand runs named {stem} in {parent}")

@@ -1,0 +1,1 @@
+"""Part A: a pretrained classifier, its new head, and the training of both."""

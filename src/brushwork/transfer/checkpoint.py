@@ -1,0 +1,98 @@
+"""Checkpoints: plain values and tensors, written beside their target and renamed, read without code."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from torch import Tensor, nn
+
+from brushwork import backbones, files, run_folder
+from brushwork.backbones import Preprocessing
+from brushwork.errors import UserError
+from brushwork.transfer import heads
+
+KEY = "brushwork"  # under which a checkpoint holds its description
+_PREFIX = "network."  # of the classifier's network in Lightning's state dict
+
+
+def describe(
+    architecture: str, head: str, class_names: list[str], preprocessing: Preprocessing, split_hash: str, weights: str
+) -> dict[str, Any]:
+    """What one must know to use the weights: plain values only."""
+    return {
+        "architecture": architecture,
+        "head": head,
+        "class_names": class_names,
+        "preprocessing": asdict(preprocessing),
+        "split_hash": split_hash,
+        "initial_weights": weights,
+    }
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes straight to a file beside the target, then renames: a full disk or a kill leaves the old one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_path(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A whole checkpoint of ours.
+
+    Raises:
+        UserError: it is missing, damaged, holds code, or is another program's.
+    """
+    content = backbones.read_checkpoint(path)
+    if KEY not in content or "state_dict" not in content:
+        raise UserError(f"{path} is no checkpoint of Brushwork: name one that a run wrote, {run_folder.LAST} say")
+    return content
+
+
+def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
+    """The network's own state dict in a checkpoint."""
+    return {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
+
+
+def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The trained network of a checkpoint, in eval mode, and its description.
+
+    Needs neither the data nor the weights that training began with.
+    """
+    content = read(path)
+    description = content[KEY]
+    network = backbones.build(description["architecture"])
+    heads.replace_head(network, description["head"], len(description["class_names"]))
+    backbones.load_strictly(network, network_state(content), path)
+    return network.eval(), description
+
+
+def refuse_other(path: Path, found: dict[str, Any], wanted: dict[str, Any], same_split: bool) -> None:
+    """Refuse a checkpoint that was made for something else than this run.
+
+    Raises:
+        UserError: shows both heads, or architectures, or the classes that differ.
+    """
+    for key, override in [("architecture", "model"), ("head", "head")]:
+        if found[key] != wanted[key]:
+            raise UserError(
+                f"{path} has {key} {found[key]}, but this run has {key} {wanted[key]}: "
+                f"use {override}={found[key]}, or another checkpoint"
+            )
+    theirs, ours = found["class_names"], wanted["class_names"]
+    if theirs != ours:
+        only_theirs = ", ".join(name for name in theirs if name not in ours) or "none"
+        only_ours = ", ".join(name for name in ours if name not in theirs) or "none"
+        raise UserError(
+            f"{path} knows other classes than the data: only in the checkpoint: {only_theirs}; "
+            f"only in the data: {only_ours}; choose the same by data.root and data.styles"
+        )
+    if same_split and found["split_hash"] != wanted["split_hash"]:
+        raise UserError(
+            f"{path} was trained on another split ({found['split_hash']}, here {wanted['split_hash']}): "
+            f"use the same data and split.seed, or start a new run from it with model.weights={path}"
+        )

@@ -1,0 +1,125 @@
+"""The LightningModule: a network with a new head, trained by cross-entropy and scored per painting."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from brushwork.paintings.datamodule import Batch
+from brushwork.transfer import checkpoint, tuning
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The validation paintings' answers, each painting once, sorted by index.
+
+    All arrays are (paintings,): `index` in the catalogue, `predicted` and `labels` class indices,
+    `probability` of the predicted class, cross-entropy `loss`.
+    """
+
+    index: np.ndarray
+    labels: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray
+    loss: np.ndarray
+
+    @property
+    def correct(self) -> int:
+        return int((self.predicted == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / len(self.index)
+
+
+class StyleClassifier(L.LightningModule):
+    """Trains `network` and keeps the last validation's `scores`.
+
+    Args:
+        network: (batch, 3, height, width) to logits (batch, num_classes).
+        new_layer: the layer of `network` that its head strategy made.
+        optimizer: parameters to an optimizer. scheduler: an optimizer to a schedule by epochs, or None.
+        description: plain values that go into each checkpoint (see `checkpoint.describe`).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        new_layer: nn.Module,
+        *,
+        num_classes: int,
+        tuning_name: str,
+        optimizer: Callable,
+        scheduler: Callable | None,
+        seed: int,
+        description: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.tuning_name, self.seed, self.description = tuning_name, seed, description
+        self._new_layer = [new_layer]  # in a list: already part of `network`, to be stored once
+        self._trained = tuning.choose_parameters(network, new_layer, tuning_name)
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self.train_loss = MeanMetric()
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self._validated: list[tuple[Tensor, ...]] = []
+        self.scores: Scores | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images)  # (batch, num_classes)
+
+    def train(self, mode: bool = True) -> "StyleClassifier":
+        super().train(mode)
+        if mode:
+            tuning.set_train_mode(self.network, self._new_layer[0], self.tuning_name)
+        return self
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._optimizer(self._trained)
+        if self._scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout becomes a function of (seed, epoch, rank), so that a resumed run equals an unbroken one.
+        sequence = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        logits = self(batch.images)
+        loss = cross_entropy(logits, batch.labels)
+        self.train_loss.update(loss.detach(), len(batch.labels))
+        self.train_accuracy.update(logits.detach(), batch.labels)
+        for name, metric in [("train/loss", self.train_loss), ("train/accuracy", self.train_accuracy)]:
+            self.log(name, metric, on_step=False, on_epoch=True, logger=False, prog_bar=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._validated.clear()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        logits = self(batch.images).float()
+        probability, predicted = logits.softmax(1).max(1)
+        loss = cross_entropy(logits, batch.labels, reduction="none")
+        self._validated.append((batch.index, batch.labels, predicted, probability, loss))  # each (batch,)
+
+    def on_validation_epoch_end(self) -> None:
+        columns = [torch.cat(column) for column in zip(*self._validated, strict=True)]
+        self._validated.clear()
+        if self.trainer.world_size > 1:
+            columns = [column.flatten() for column in self.all_gather(columns)]
+        columns = [column.cpu().numpy() for column in columns]
+        _, first = np.unique(columns[0], return_index=True)  # drops the padding that DDP's equal shares need
+        self.scores = Scores(*(column[first] for column in columns))
+        for name, value in [("val/loss", self.scores.loss.mean()), ("val/accuracy", self.scores.accuracy)]:
+            self.log(name, float(value), logger=False, prog_bar=True, rank_zero_only=False)
+
+    def on_save_checkpoint(self, checkpoint_: dict[str, Any]) -> None:
+        checkpoint_[checkpoint.KEY] = self.description

@@ -1,0 +1,129 @@
+"""The two ways to change a classifier's head: `replace_last` and `replace_two`."""
+
+from collections.abc import Callable
+
+from torch import nn
+from torchvision import models
+
+from brushwork.errors import UserError, unknown
+
+# Where each family keeps its last layer, and of which type that layer is.
+_LAST_LAYER: dict[type[nn.Module], tuple[str, type[nn.Module]]] = {
+    models.AlexNet: ("classifier.6", nn.Linear),
+    models.VGG: ("classifier.6", nn.Linear),
+    models.SqueezeNet: ("classifier.1", nn.Conv2d),
+    models.ResNet: ("fc", nn.Linear),
+    models.RegNet: ("fc", nn.Linear),
+    models.ShuffleNetV2: ("fc", nn.Linear),
+    models.MobileNetV2: ("classifier.1", nn.Linear),
+    models.MobileNetV3: ("classifier.3", nn.Linear),
+    models.MNASNet: ("classifier.1", nn.Linear),
+    models.EfficientNet: ("classifier.1", nn.Linear),
+    models.DenseNet: ("classifier", nn.Linear),
+    models.ConvNeXt: ("classifier.2", nn.Linear),
+    models.MaxVit: ("classifier.5", nn.Linear),
+    models.VisionTransformer: ("heads.head", nn.Linear),
+    models.SwinTransformer: ("head", nn.Linear),
+}
+
+# AlexNet and VGG: the types of `classifier`, and where its second of three linear layers stands.
+_THREE_LINEAR = {
+    models.AlexNet: ([nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Linear], 4),
+    models.VGG: ([nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear], 3),
+}
+
+
+def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
+    """Replace the last layer by a fresh one with `num_classes` outputs (report, section 2.2).
+
+    For AlexNet, Linear(4096, 1000) becomes Linear(4096, num_classes); SqueezeNet's last layer is a
+    1x1 convolution and stays one.
+
+    Args:
+        model: a torchvision classifier, changed in place. Its output becomes (batch, num_classes).
+
+    Returns:
+        The new layer, randomly initialised by torch's defaults.
+
+    Raises:
+        UserError: the architecture is not known, or its last layer is not what torchvision's has.
+    """
+    if type(model) not in _LAST_LAYER:
+        raise unknown("architecture for head=replace_last", type(model).__name__, (c.__name__ for c in _LAST_LAYER))
+    name, expected = _LAST_LAYER[type(model)]
+    _check(model, name, expected)
+    old = model.get_submodule(name)
+    if isinstance(old, nn.Conv2d):
+        new = nn.Conv2d(old.in_channels, num_classes, old.kernel_size)
+    else:
+        new = nn.Linear(old.in_features, num_classes)
+    model.set_submodule(name, new)
+    if hasattr(model, "num_classes"):
+        model.num_classes = num_classes
+    return new
+
+
+def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
+    """Replace the last two linear layers by ONE fresh layer with `num_classes` outputs (report, section 2.2).
+
+    AlexNet's classifier ends Dropout, Linear(9216, 4096), ReLU, Dropout, Linear(4096, num_classes)::
+
+        before  Dropout Linear ReLU Dropout Linear(4096,4096) ReLU Linear(4096,1000)
+        after   Dropout Linear ReLU Dropout Linear(4096,num_classes)
+
+    Args:
+        model: a network of the AlexNet or VGG family, changed in place.
+
+    Returns:
+        The new layer, randomly initialised by torch's defaults.
+
+    Raises:
+        UserError: the network has no two fully connected layers to replace.
+    """
+    if type(model) not in _THREE_LINEAR:
+        raise UserError(
+            f"head=replace_two needs a network with three fully connected layers (AlexNet or VGG); "
+            f"{type(model).__name__} has not: use head=replace_last"
+        )
+    types, middle = _THREE_LINEAR[type(model)]
+    for position, expected in enumerate(types):
+        _check(model, f"classifier.{position}", expected)
+    if len(model.classifier) != len(types):
+        raise UserError(f"{type(model).__name__}.classifier has {len(model.classifier)} layers instead of {len(types)}")
+    new = nn.Linear(model.classifier[middle].in_features, num_classes)
+    model.classifier[middle] = new
+    del model.classifier[middle + 1 :]
+    return new
+
+
+def _check(model: nn.Module, name: str, expected: type[nn.Module]) -> None:
+    try:
+        layer = model.get_submodule(name)
+    except AttributeError:
+        layer = None
+    if type(layer) is not expected:
+        raise UserError(
+            f"expected {type(model).__name__}.{name} to be a {expected.__name__}, but got "
+            f"{type(layer).__name__}: the network was changed before"
+        )
+
+
+HEADS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
+    "replace_last": replace_last,
+    "replace_two": replace_two,
+}
+
+
+def replace_head(model: nn.Module, head: str, num_classes: int, zero_init: bool = False) -> nn.Module:
+    """Change the head by the strategy's name; with `zero_init` the new layer starts at zero.
+
+    Returns:
+        The new layer.
+    """
+    if head not in HEADS:
+        raise unknown("head", head, HEADS)
+    new = HEADS[head](model, num_classes)
+    if zero_init:
+        nn.init.zeros_(new.weight)
+        nn.init.zeros_(new.bias)
+    return new

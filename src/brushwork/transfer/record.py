@@ -1,0 +1,173 @@
+"""The callback that writes a run folder's metrics, predictions and result, epoch by epoch."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from brushwork import files, run_folder
+from brushwork.errors import UserError
+from brushwork.paintings.catalogue import Catalogue
+from brushwork.transfer.classifier import Scores, StyleClassifier
+
+
+class Diverged(UserError):
+    """The loss is no longer a finite number."""
+
+
+class RunRecord(L.Callback):
+    """Keeps the history of a run and writes it down after every epoch.
+
+    The history travels in last.ckpt (`state_dict`), so that a resumed run's files are those of an
+    unbroken one.
+
+    Args:
+        result: the run's result.json, filled in here; `folder` is where all is written.
+        write: false in processes of a DDP run but the first, and in a fast_dev_run.
+    """
+
+    def __init__(self, folder: Path, catalogue: Catalogue, result: dict[str, Any], write: bool = True) -> None:
+        self.folder, self.catalogue, self.result, self.write = folder, catalogue, result, write
+        self.rows: list[dict[str, Any]] = []
+        self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
+        self._images = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "predictions": self.predictions}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        # A ModelCheckpoint forgets its best score when the run folder has moved or is another one.
+        for callback in trainer.callbacks:
+            state = checkpoint["callbacks"].get(callback.state_key)
+            if isinstance(callback, ModelCheckpoint) and state:
+                _move(state, callback.dirpath)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._images, self._start, self._train_seconds = 0, time.perf_counter(), None
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._images += len(batch.labels) * trainer.world_size
+
+    def _stop_clock(self) -> None:
+        if self._train_seconds is None:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            self._train_seconds = time.perf_counter() - self._start
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._stop_clock()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        self._stop_clock()
+        metrics = {key: value.item() for key, value in trainer.callback_metrics.items()}
+        epoch = trainer.current_epoch + 1
+        learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+        if not math.isfinite(metrics["train/loss"]):
+            raise Diverged(
+                f"diverged: the training loss became {metrics['train/loss']} in epoch {epoch}; "
+                f"try a smaller optimizer.lr (now {learning_rate:g})"
+            )
+        row = {
+            "epoch": epoch,
+            **{key: metrics.get(key) for key in ("train/loss", "train/accuracy", "val/loss", "val/accuracy")},
+            "learning_rate": learning_rate,
+            "train_images": self._images,
+            "train_seconds": round(self._train_seconds, 3),
+            "seconds": round(time.perf_counter() - self._start, 3),
+        }
+        if scores := pl_module.scores:
+            row |= {"val/loss": float(scores.loss.mean()), "val/accuracy": scores.accuracy}
+        self.rows.append(row)
+        for logger in trainer.loggers:
+            logger.log_metrics({key: row[key] for key in row if "/" in key and row[key] is not None}, epoch)
+        self._keep_answers(scores)
+        if self.write:
+            run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
+            run_folder.write_csv(
+                self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, self._prediction_rows()
+            )
+            self.write_result()
+
+    def _keep_answers(self, scores: Scores | None) -> None:
+        if scores is not None:
+            self.predictions["last"] = [
+                [int(scores.index[i]), int(scores.predicted[i]), float(scores.probability[i])]
+                for i in range(len(scores.index))
+            ]
+            if best_row(self.rows) is self.rows[-1]:
+                self.predictions["best"] = self.predictions["last"]
+
+    def _interval(self) -> list[float] | None:
+        """The 95% interval of the best epoch's accuracy (Wilson 1927), in [0, 1]."""
+        from scipy.stats import binomtest  # a second to import: not before it is needed
+
+        best, total = best_row(self.rows), len(self.predictions["best"])
+        if best is None:
+            return None
+        interval = binomtest(round(best["val/accuracy"] * total), total).proportion_ci(method="wilson")
+        return [float(interval.low), float(interval.high)]
+
+    def _prediction_rows(self) -> list[dict[str, Any]]:
+        names = self.catalogue.class_names
+        rows = []
+        for epoch, answers in self.predictions.items():
+            for index, predicted, probability in answers:
+                painting = self.catalogue.paintings[index]
+                rows.append(
+                    {
+                        "part": "val",
+                        "epoch": epoch,
+                        "path": painting.path,
+                        "artist": painting.artist or "",
+                        "style": painting.style,
+                        "predicted": names[predicted],
+                        "probability": f"{probability:.6f}",
+                    }
+                )
+        return rows
+
+    def write_result(self, status: str = "running", error: str | None = None) -> None:
+        """Bring the result up to date with the history, and write it."""
+        later = self.rows[1:]  # the first epoch warms up: caches, workers, memory
+        seconds = sum(row["train_seconds"] for row in later)
+        self.result |= {
+            "status": status,
+            "error": error,
+            "best": _epoch(best_row(self.rows)),
+            "last": _epoch(self.rows[-1] if self.rows else None),
+            "val_interval_95": self._interval(),
+            "seconds": round(sum(row["seconds"] for row in self.rows), 3),
+            "images_per_second": round(sum(row["train_images"] for row in later) / seconds, 1) if seconds else None,
+        }
+        if self.write:
+            files.write_json(self.folder / run_folder.RESULT, self.result)
+
+
+def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The epoch of the highest validation accuracy, the earliest of equals; None without validation."""
+    scored = [row for row in rows if row["val/accuracy"] is not None]
+    return max(scored, key=lambda row: row["val/accuracy"], default=None)
+
+
+def _epoch(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    return row and {key: row[key] for key in run_folder.EPOCH_KEYS}
+
+
+def _move(state: dict[str, Any], dirpath: str) -> None:
+    """Rewrite the folder in a ModelCheckpoint's state."""
+
+    def moved(path: str) -> str:
+        return str(Path(dirpath) / Path(path).name) if path else path
+
+    state["dirpath"] = dirpath
+    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        state[key] = moved(state[key])
+    state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}

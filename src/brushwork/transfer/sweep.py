@@ -1,0 +1,106 @@
+"""What a multirun needs beyond Hydra: one sweep a folder at a time, its disk need, every failure listed.
+
+Imported by train.py before Hydra starts, so nothing heavy is imported here.
+"""
+
+import logging
+import math
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from brushwork import files, run_folder
+from brushwork.config import Job
+from brushwork.errors import UserError
+
+log = logging.getLogger(__name__)
+
+_LOCK = ".sweep.lock"
+_JOBS = ".sweep.jobs"  # the folders of the running or latest sweep's jobs, a line each
+
+_held = ExitStack()  # the lock of this process's sweep
+_folder: Path | None = None
+_job_count: int | None = None
+
+
+class SweepCallback(Callback):
+    """Hydra's callback (conf/hydra/default.yaml): before a sweep, and before each of its jobs."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        global _folder, _job_count
+        folder = Path(config.hydra.sweep.dir)
+        try:
+            busy = f"a sweep is running in {folder.resolve()}: wait for it, or choose another name=..."
+            _held.enter_context(files.lock(folder / _LOCK, busy))
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        _folder, _job_count = folder, _count_jobs(config)
+        (folder / _JOBS).write_text("")
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        jobs = Path(config.hydra.sweep.dir) / _JOBS
+        if jobs.exists() and config.hydra.mode.name == "MULTIRUN":
+            with open(jobs, "a", encoding="utf-8") as file:
+                file.write(f"{config.hydra.runtime.output_dir}\n")
+
+
+def _count_jobs(config: DictConfig) -> int | None:
+    """How many jobs the sweep's overrides make; None where only the sweeper knows."""
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    try:
+        overrides = OverridesParser.create().parse_overrides(params + list(config.hydra.overrides.task))
+        return math.prod(len(list(o.sweep_string_iterator())) for o in overrides if o.is_sweep_override())
+    except (HydraException, AssertionError):  # a glob, or an interval
+        return None
+
+
+def state_disk_need(job: Job, best_bytes: int, last_bytes: int) -> None:
+    """Say, before the first job of a sweep, what its checkpoints will need; warn where it is not there."""
+    if job.sweep_number != 0 or _job_count is None:
+        return
+    kept = best_bytes + (last_bytes if job.settings.keep_last else 0)
+    # A checkpoint is written beside the one it replaces.
+    need = _job_count * kept + last_bytes + max(best_bytes, last_bytes)
+    free = shutil.disk_usage(job.folder).free
+    log.info(
+        "sweep of %d jobs in %s: about %.1f GB of checkpoints at most (%.1f GB kept), %.1f GB free",
+        _job_count,
+        job.folder.parent,
+        need / 1e9,
+        _job_count * kept / 1e9,
+        free / 1e9,
+    )
+    if free < need:
+        log.warning("the disk may fill: free %.1f GB, or sweep fewer jobs", (need - free) / 1e9)
+
+
+def report() -> None:
+    """After a sweep: a line for each job, failures with their reason. Nothing after a single run."""
+    if _folder is None:
+        return
+    folders = [Path(line) for line in (_folder / _JOBS).read_text(encoding="utf-8").splitlines()]
+    rows, failed = [], 0
+    for folder in folders:
+        result = run_folder.read_result(folder) or run_folder.new_result() | {"status": "failed"}
+        status = "interrupted" if result["status"] == "running" else result["status"]
+        failed += status == "failed"
+        accuracies = [(result[which] or {}).get("val/accuracy") for which in ("best", "last")]
+        numbers = ["-" if accuracy is None else f"{accuracy:.3f}" for accuracy in accuracies]
+        rows.append((folder.name, status, *numbers, result["error"] or ""))
+    _held.close()
+    rows.insert(0, ("job", "status", "best", "last", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    print()
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4], sep="  ")
+    total = len(folders) if _job_count is None else _job_count
+    print(f"\n{len(folders)} of {total} jobs, {failed} failed; best and last validation accuracy; in {_folder}")
+    print(f"look at it: make dashboard, or tensorboard --logdir {_folder}")

@@ -1,0 +1,341 @@
+"""One training from plain settings: where paintings, classifier, callbacks and Trainer meet."""
+
+import logging
+import platform
+import shlex
+import shutil
+import subprocess
+import warnings
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from torch import nn
+
+from brushwork import backbones, run_folder
+from brushwork.config import Config, Job
+from brushwork.errors import UserError, unknown
+from brushwork.paintings import baselines, catalogue, demo, splits
+from brushwork.paintings.catalogue import Catalogue
+from brushwork.paintings.datamodule import PaintingsModule
+from brushwork.transfer import checkpoint, heads, tuning
+from brushwork.transfer.classifier import StyleClassifier
+from brushwork.transfer.record import RunRecord
+
+log = logging.getLogger(__name__)
+
+
+class Training:
+    """Everything one job needs, prepared and checked; `run` trains.
+
+    Preparing writes nothing but the demo's pictures: whatever a user can get wrong is refused first.
+
+    Raises:
+        UserError: a mistake in the settings, the data, the weights or the checkpoint.
+    """
+
+    def __init__(self, job: Job) -> None:
+        settings = job.settings
+        self.job, self.settings = job, settings
+        set_threads(settings.threads, job.sweep_number is not None)
+        L.seed_everything(settings.seed, workers=True, verbose=False)
+        self.trainer_options = resolve_devices(job.trainer, job.sweep_number, settings.data.batch_size)
+        self.preprocessing = backbones.preprocessing(
+            settings.model.architecture, settings.data.image_size, settings.data.resize
+        )
+        check_names(settings)
+        found = scan(settings)
+        self.data_hash = found.data_hash
+        self.catalogue, self.skipped = catalogue.check_images(
+            found, settings.data.max_megapixels, skip=settings.data.on_bad_image == "skip"
+        )
+        self.parts = splits.SPLITS[settings.split.name](
+            self.catalogue.paintings, settings.split.val_fraction, settings.split.seed
+        )
+        splits.check(self.catalogue, self.parts)
+        self.split_hash = splits.split_hash(self.catalogue, self.parts)
+        self.weights_name = settings.model.weights or "random"
+        self.description = checkpoint.describe(
+            settings.model.architecture,
+            settings.head.name,
+            self.catalogue.class_names,
+            self.preprocessing,
+            self.split_hash,
+            self.weights_name,
+        )
+        self.network, self.new_layer = build_network(settings, self.description)
+        self.result = self._new_result()
+
+    def part(self, name: str) -> list[catalogue.Painting]:
+        return [p for p, part in zip(self.catalogue.paintings, self.parts, strict=True) if part == name]
+
+    def _new_result(self) -> dict[str, Any]:
+        settings = self.settings
+        train, val = self.part("train"), self.part("val")
+        return run_folder.new_result() | {
+            "name": settings.name,
+            "data": "demo: painted by the program, no real paintings" if settings.data.paint_demo else "paintings",
+            "weights": self.weights_name,
+            "baselines": {
+                "majority": baselines.majority(train, val),
+                "artist_lookup": baselines.artist_lookup(train, val),
+                "color_texture": None,
+            },
+            "seed": settings.seed,
+            "threads": torch.get_num_threads(),
+            "command": shlex.join(["python", "train.py", *self.job.command]),
+            "config_hash": self.job.config_hash,
+            "data_hash": self.data_hash,
+            "split_hash": self.split_hash,
+            "git_commit": git_commit(),
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("brushwork", "torch", "torchvision", "lightning", "hydra-core")},
+        }
+
+    def run(self, ckpt_path: Path | None) -> RunRecord:
+        """Train to the end, from the start or from the epoch's end that `ckpt_path` holds."""
+        settings, job = self.settings, self.job
+        if ckpt_path is not None:
+            content = checkpoint.read(ckpt_path)
+            if not content.get("optimizer_states"):
+                raise UserError(
+                    f"{ckpt_path} holds weights only and can't be resumed: use last.ckpt, or start a new run "
+                    f"from it with model.weights={ckpt_path}"
+                )
+            checkpoint.refuse_other(ckpt_path, content[checkpoint.KEY], self.description, same_split=True)
+            del content
+            keep_best(ckpt_path, job.folder)
+        classifier = StyleClassifier(
+            self.network,
+            self.new_layer,
+            num_classes=len(self.catalogue.class_names),
+            tuning_name=settings.tuning.name,
+            optimizer=job.optimizer,
+            scheduler=job.scheduler,
+            seed=settings.seed,
+            description=self.description,
+        )
+        self.result["parameters"] = {
+            "total": tuning.count(list(self.network.parameters())),
+            "trainable": tuning.count(classifier._trained),
+        }
+        record = RunRecord(job.folder, self.catalogue, self.result)
+        trainer = self._trainer(record)
+        record.write = trainer.is_global_zero and not trainer.fast_dev_run
+        self.result |= {"device": str(trainer.strategy.root_device), "precision": str(trainer.precision)}
+        if trainer.is_global_zero:
+            self._announce(trainer)
+        if record.write:
+            self._write_first_files(record)
+        trainer.fit(classifier, self._datamodule(), ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
+        return record
+
+    def _trainer(self, record: RunRecord) -> L.Trainer:
+        # What is said about data loading, logging intervals and eval mode is so by design here.
+        warnings.filterwarnings("ignore", category=L.fabric.utilities.warnings.PossibleUserWarning)
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's own pytree, called by Lightning
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        callbacks = list(self.job.callbacks)
+        if self.trainer_options.get("limit_val_batches") == 0:  # nothing to monitor
+            callbacks = [c for c in callbacks if not (isinstance(c, ModelCheckpoint) and c.monitor)]
+        return self.job.trainer(
+            **self.trainer_options,
+            callbacks=[record, *callbacks],
+            logger=self.job.loggers,
+            plugins=[checkpoint.AtomicCheckpointIO()],
+            use_distributed_sampler=False,  # EpochOrder shares the epoch out itself
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+        )
+
+    def _datamodule(self) -> PaintingsModule:
+        data = self.settings.data
+        return PaintingsModule(
+            self.catalogue,
+            self.parts,
+            self.preprocessing,
+            seed=self.settings.seed,
+            batch_size=data.batch_size,
+            flip=data.flip,
+            max_megapixels=data.max_megapixels,
+            workers=data.workers,
+        )
+
+    def _announce(self, trainer: L.Trainer) -> None:
+        settings = self.settings
+        if settings.data.paint_demo:
+            log.info("DEMO: procedural pictures, not paintings; it shows that the program works, no more")
+        weights = (
+            "random weights (model.weights=null)" if settings.model.weights is None else f"weights {self.weights_name}"
+        )
+        log.info(
+            "%s, %s, head %s, tuning %s, on %s in %s, seed %d",
+            settings.model.architecture,
+            weights,
+            settings.head.name,
+            settings.tuning.name,
+            trainer.strategy.root_device,
+            trainer.precision,
+            settings.seed,
+        )
+        learning_rate = self.job.optimizer.keywords.get("lr", float("nan"))
+        log.info("what is trained:\n%s", tuning.table(self.network, self.new_layer, learning_rate))
+        log.info(
+            "%d paintings of %d styles: %d to train, %d to validate (split %s, seed %d)",
+            len(self.catalogue.paintings),
+            len(self.catalogue.class_names),
+            len(self.part("train")),
+            len(self.part("val")),
+            settings.split.name,
+            settings.split.seed,
+        )
+        if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and has_bf16_unit():
+            log.info("this processor computes in bfloat16: trainer.precision=bf16-mixed is about twice as fast")
+
+    def _write_first_files(self, record: RunRecord) -> None:
+        folder = self.job.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / run_folder.CONFIG).write_text(
+            yaml.safe_dump(self.job.resolved, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+        run_folder.write_csv(
+            folder / run_folder.SPLIT,
+            run_folder.SPLIT_COLUMNS,
+            [
+                {"path": p.path, "style": p.style, "artist": p.artist or "", "part": part}
+                for p, part in zip(self.catalogue.paintings, self.parts, strict=True)
+            ],
+        )
+        if self.skipped:
+            run_folder.write_csv(
+                folder / run_folder.SKIPPED,
+                run_folder.SKIPPED_COLUMNS,
+                [{"path": path, "reason": reason} for path, reason in self.skipped],
+            )
+        record.write_result()
+
+    @property
+    def checkpoint_bytes(self) -> tuple[int, int]:
+        """The sizes of best.ckpt and last.ckpt: weights, and weights with the optimizer's momentum."""
+        weights = sum(tensor.numel() * tensor.element_size() for tensor in self.network.state_dict().values())
+        trained = tuning.choose_parameters(self.network, self.new_layer, self.settings.tuning.name)
+        return weights, weights + 4 * tuning.count(trained)
+
+
+def check_names(settings: Config) -> None:
+    """Refuse unknown names before any work is done."""
+    for key, name, valid in [
+        ("head", settings.head.name, heads.HEADS),
+        ("tuning", settings.tuning.name, tuning.TUNINGS),
+        ("split", settings.split.name, splits.SPLITS),
+    ]:
+        if name not in valid:
+            raise unknown(key, name, valid)
+
+
+def set_threads(threads: int | None, in_sweep: bool) -> None:
+    """Bit-equal results on a CPU need an equal number of threads: a sweep fixes it for all of its jobs."""
+    if threads is None and in_sweep:
+        threads = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def scan(settings: Config) -> Catalogue:
+    """The paintings that the settings name, unchecked; the demo's are painted first."""
+    data = settings.data
+    if data.paint_demo is not None:
+        demo.paint_all(Path(data.root), data.paint_demo)
+    return catalogue.scan(Path(data.root), data.styles, data.limit_per_style, settings.split.seed)
+
+
+def build_network(settings: Config, description: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    """The network with its initial weights and its new head: (network, new layer)."""
+    model, head = settings.model, settings.head
+    num_classes = len(description["class_names"])
+    network = backbones.build(model.architecture, model.init_gain)
+    if model.weights is None or backbones.is_named(model.architecture, model.weights):
+        if model.weights is not None:
+            backbones.load_named_weights(network, model.architecture, model.weights, model.verify_weights)
+        return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
+    path = Path(model.weights)
+    if not path.is_file():
+        raise unknown(
+            "model.weights", model.weights, ["imagenet", *backbones.names(model.architecture), "null", "a file's path"]
+        )
+    content = backbones.read_checkpoint(path)
+    if checkpoint.KEY not in content:
+        backbones.load_strictly(network, backbones.state_dict_in(content), path)
+        return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
+    theirs = content[checkpoint.KEY]
+    checkpoint.refuse_other(path, theirs, description, same_split=False)
+    if theirs["split_hash"] != description["split_hash"]:
+        log.warning("%s was trained on another split: it may have seen paintings that validate here", path)
+    new_layer = heads.replace_head(network, head.name, num_classes)
+    backbones.load_strictly(network, checkpoint.network_state(content), path)
+    return network, new_layer
+
+
+def resolve_devices(trainer: partial, sweep_number: int | None, batch_size: int) -> dict[str, Any]:
+    """The Trainer's options with `auto` precision decided and a sweep's jobs spread over the GPUs.
+
+    Raises:
+        UserError: several devices inside a multirun, or a batch that can't be shared out.
+    """
+    options = dict(trainer.keywords)
+    on_cuda = options.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    devices = options.get("devices", 1)
+    count = len(devices) if isinstance(devices, list) else devices
+    if count in ("auto", -1, "-1"):
+        count = torch.cuda.device_count() if on_cuda else 1
+    count = int(count)
+    if sweep_number is not None and count > 1:
+        raise UserError(
+            f"trainer.devices={devices} inside a multirun: use trainer.devices=1, and the jobs of the sweep "
+            f"are spread over the GPUs; several devices work in a single run"
+        )
+    if batch_size % count:
+        raise UserError(
+            f"data.batch_size={batch_size} can't be shared by {count} devices: choose a multiple of {count}"
+        )
+    if sweep_number is not None and on_cuda and not isinstance(devices, list):
+        options["devices"] = [sweep_number % torch.cuda.device_count()]
+    if options.get("precision", "auto") == "auto":
+        options["precision"] = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported(False) else "32-true"
+    if on_cuda:
+        torch.set_float32_matmul_precision("high")  # TF32
+    return options
+
+
+def has_bf16_unit() -> bool:
+    """Whether the processor has bfloat16 arithmetic (AVX512-BF16 or AMX), by its flags."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split("flags", 2)[1].split("\n")[0].split()
+    except (OSError, IndexError):
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
+def keep_best(ckpt_path: Path, folder: Path) -> None:
+    """Bring the best epoch's checkpoint along when a run goes on in another folder."""
+    theirs, ours = ckpt_path.with_name(Path(run_folder.BEST).name), folder / run_folder.BEST
+    if theirs.exists() and not ours.exists():
+        ours.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(theirs, ours)
+    elif not ours.exists():
+        log.warning("no %s beside %s: if its best epoch is past, its weights are lost", theirs.name, ckpt_path)
+
+
+@rank_zero_only
+def git_commit() -> str | None:
+    """The commit of the code that trains, or None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,46 @@
+"""What is trained: `full` (the whole network) or `head_only` (the new layer alone)."""
+
+from torch import nn
+
+from brushwork.errors import unknown
+
+TUNINGS = ("full", "head_only")
+
+
+def choose_parameters(network: nn.Module, new_layer: nn.Module, tuning: str) -> list[nn.Parameter]:
+    """Freeze what is not trained; return the parameters that are."""
+    if tuning not in TUNINGS:
+        raise unknown("tuning", tuning, TUNINGS)
+    network.requires_grad_(tuning == "full")
+    new_layer.requires_grad_(True)
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def set_train_mode(network: nn.Module, new_layer: nn.Module, tuning: str) -> None:
+    """Train mode for what is trained; what is frozen stays in eval mode, its dropout included."""
+    network.train(tuning == "full")
+    new_layer.train()
+
+
+def count(parameters: list[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
+
+
+def table(network: nn.Module, new_layer: nn.Module, learning_rate: float) -> str:
+    """A line for each part of the network: its parameters, whether they train, the learning rate."""
+    rows = [("part", "parameters", "trained", "learning rate")]
+
+    def add(name: str, parameters: list[nn.Parameter]) -> None:
+        if parameters:
+            trained = any(parameter.requires_grad for parameter in parameters)
+            rows.append((name, f"{count(parameters):,}", *(("yes", f"{learning_rate:g}") if trained else ("no", "-"))))
+
+    new = list(new_layer.parameters())
+    for name, part in network.named_children():
+        add(name, [parameter for parameter in part.parameters() if all(parameter is not other for other in new)])
+    add(f"{next(name for name, part in network.named_modules() if part is new_layer)} (new)", new)
+    add("all", list(network.parameters()))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}" for row in rows
+    )
