@@ -123,7 +123,7 @@ def slug(name: str, overrides: Iterable[str]) -> str:
     >>> slug("wikiart", ["seed=1", "head=replace_two", "optimizer.lr=0.01"])
     'replace_two_lr-0.01_seed-1'
     >>> slug("wikiart", ["data.root=../shared/paintings"])
-    'root-paintings-3a2f'
+    'root-paintings-ca58'
     """
     words = []
     for override in sorted(overrides):

@@ -107,20 +107,18 @@ def style_rng(seed: int, style: str) -> np.random.Generator:
 
 def _style_folders(root: Path) -> dict[str, Path]:
     where = root.resolve()
-    if not root.exists():
-        raise UserError(f"no paintings at {where}: {WAYS_ON}")
-    if not root.is_dir():
-        raise UserError(f"{where} is a file, not a folder of style folders: {WAYS_ON}")
     try:
         folders = {
             entry.name: Path(entry.path)
             for entry in os.scandir(root)
             if entry.is_dir() and not entry.name.startswith(".") and any(os.scandir(entry))
         }
+    except FileNotFoundError:
+        raise UserError(f"no paintings at {where}: {WAYS_ON}") from None
+    except NotADirectoryError:
+        raise UserError(f"{where} is a file, not a folder of style folders: {WAYS_ON}") from None
     except PermissionError as error:
-        raise UserError(
-            f"{error.filename or where} may not be read: check its permissions, or name data.root"
-        ) from None
+        raise UserError(f"{error.filename} may not be read: check its permissions, or name data.root") from None
     if not folders:
         raise UserError(f"{where} holds no style folders: {WAYS_ON}")
     return folders

@@ -111,6 +111,7 @@ class PaintingsModule(L.LightningDataModule):
             sampler=EpochOrder(len(dataset), seed, self.trainer.global_rank, self.trainer.world_size),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            generator=torch.Generator(),  # else each epoch draws the workers' seed from the global state
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 

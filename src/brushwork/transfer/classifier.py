@@ -67,19 +67,13 @@ class StyleClassifier(L.LightningModule):
         self._new_layer = [new_layer]  # in a list: already part of `network`, to be stored once
         self._trained = tuning.choose_parameters(network, new_layer, tuning_name)
         self._optimizer, self._scheduler = optimizer, scheduler
-        self.train_loss = MeanMetric()
+        self.train_loss = MeanMetric(nan_strategy="disable")  # a NaN must be seen
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self._validated: list[tuple[Tensor, ...]] = []
         self.scores: Scores | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)  # (batch, num_classes)
-
-    def train(self, mode: bool = True) -> "StyleClassifier":
-        super().train(mode)
-        if mode:
-            tuning.set_train_mode(self.network, self._new_layer[0], self.tuning_name)
-        return self
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer(self._trained)
@@ -88,6 +82,7 @@ class StyleClassifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
 
     def on_train_epoch_start(self) -> None:
+        tuning.set_train_mode(self.network, self._new_layer[0], self.tuning_name)  # Lightning leaves modes alone
         # Dropout becomes a function of (seed, epoch, rank), so that a resumed run equals an unbroken one.
         sequence = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
@@ -98,7 +93,7 @@ class StyleClassifier(L.LightningModule):
         self.train_loss.update(loss.detach(), len(batch.labels))
         self.train_accuracy.update(logits.detach(), batch.labels)
         for name, metric in [("train/loss", self.train_loss), ("train/accuracy", self.train_accuracy)]:
-            self.log(name, metric, on_step=False, on_epoch=True, logger=False, prog_bar=True)
+            self.log(name, metric, on_step=False, on_epoch=True, logger=False)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -119,7 +114,7 @@ class StyleClassifier(L.LightningModule):
         _, first = np.unique(columns[0], return_index=True)  # drops the padding that DDP's equal shares need
         self.scores = Scores(*(column[first] for column in columns))
         for name, value in [("val/loss", self.scores.loss.mean()), ("val/accuracy", self.scores.accuracy)]:
-            self.log(name, float(value), logger=False, prog_bar=True, rank_zero_only=False)
+            self.log(name, float(value), logger=False)
 
     def on_save_checkpoint(self, checkpoint_: dict[str, Any]) -> None:
         checkpoint_[checkpoint.KEY] = self.description

@@ -1,5 +1,6 @@
 """The callback that writes a run folder's metrics, predictions and result, epoch by epoch."""
 
+import logging
 import math
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from brushwork import files, run_folder
 from brushwork.errors import UserError
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.transfer.classifier import Scores, StyleClassifier
+
+log = logging.getLogger(__name__)
 
 
 class Diverged(UserError):
@@ -86,6 +89,7 @@ class RunRecord(L.Callback):
         if scores := pl_module.scores:
             row |= {"val/loss": float(scores.loss.mean()), "val/accuracy": scores.accuracy}
         self.rows.append(row)
+        log.info("%s", describe_epoch(row, trainer.max_epochs))
         for logger in trainer.loggers:
             logger.log_metrics({key: row[key] for key in row if "/" in key and row[key] is not None}, epoch)
         self._keep_answers(scores)
@@ -149,6 +153,23 @@ class RunRecord(L.Callback):
         }
         if self.write:
             files.write_json(self.folder / run_folder.RESULT, self.result)
+
+
+def describe_epoch(row: dict[str, Any], epochs: int) -> str:
+    """A line that tells of one epoch.
+
+    >>> row = {"epoch": 2, "train/loss": 1.5, "train/accuracy": 0.4, "val/loss": None, "val/accuracy": None}
+    >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
+    'epoch 2/5  train loss 1.500 accuracy 0.400  25 images/s'
+    """
+    words = [
+        f"epoch {row['epoch']}/{epochs}",
+        f"train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}",
+    ]
+    if row["val/accuracy"] is not None:
+        words.append(f"val loss {row['val/loss']:.3f} accuracy {row['val/accuracy']:.3f}")
+    words.append(f"{row['train_images'] / row['train_seconds']:.0f} images/s")
+    return "  ".join(words)
 
 
 def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

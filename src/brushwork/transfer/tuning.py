@@ -27,13 +27,13 @@ def count(parameters: list[nn.Parameter]) -> int:
 
 
 def table(network: nn.Module, new_layer: nn.Module, learning_rate: float) -> str:
-    """A line for each part of the network: its parameters, whether they train, the learning rate."""
+    """A line for each part of the network: its parameters, how many of them train, the learning rate."""
     rows = [("part", "parameters", "trained", "learning rate")]
 
     def add(name: str, parameters: list[nn.Parameter]) -> None:
         if parameters:
-            trained = any(parameter.requires_grad for parameter in parameters)
-            rows.append((name, f"{count(parameters):,}", *(("yes", f"{learning_rate:g}") if trained else ("no", "-"))))
+            trained = count([parameter for parameter in parameters if parameter.requires_grad])
+            rows.append((name, f"{count(parameters):,}", f"{trained:,}", f"{learning_rate:g}" if trained else "-"))
 
     new = list(new_layer.parameters())
     for name, part in network.named_children():
@@ -42,5 +42,6 @@ def table(network: nn.Module, new_layer: nn.Module, learning_rate: float) -> str
     add("all", list(network.parameters()))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
-        f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}" for row in rows
+        f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[column]:>{widths[column]}}" for column in (1, 2, 3))
+        for row in rows
     )

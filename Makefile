@@ -1,0 +1,42 @@
+# Each target sets up what it needs. Another Python: make PYTHON=python3.12 train
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-slow lint dashboard clean
+
+help:
+	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
+	@echo "make test       run the tests            make test-slow  kills, launchers, long runs"
+	@echo "make dashboard  TensorBoard on logs/     make lint       ruff"
+	@echo "make install    set up .venv alone       make clean      remove .venv and caches (logs/ and data/ stay)"
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13: name one that is, make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+train: install
+	$(BIN)/python train.py experiment=demo head=replace_two
+
+test: install
+	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+dashboard: install
+	$(BIN)/tensorboard --logdir logs
+
+clean:
+	rm -rf .venv build src/*.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

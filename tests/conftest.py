@@ -1,0 +1,66 @@
+"""Small paintings, and the real configuration composed into a temporary folder."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from brushwork import config
+from brushwork.config import Job
+from brushwork.paintings import demo
+
+REPOSITORY = Path(__file__).parent.parent
+STYLES = ["Dots", "Facets", "Waves"]
+
+config.register()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real paintings, photos and weights, where they are at hand."""
+    folder = Path(os.environ.get("BRUSHWORK_SHARED", REPOSITORY.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip("no folder of shared test data: set BRUSHWORK_SHARED to one that has it")
+    return folder
+
+
+def write_paintings(root: Path, per_style: int = 10, styles: list[str] = STYLES) -> Path:
+    """Style folders of 40-pixel JPEGs by three artists a style."""
+    for style in styles:
+        (root / style).mkdir(parents=True, exist_ok=True)
+        for number in range(per_style):
+            path = root / style / f"artist-{style.lower()}-{number % 3}_{number:02}.jpg"
+            demo.paint(style, number, 40).save(path)
+    return root
+
+
+@pytest.fixture(scope="session")
+def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 paintings of three styles: read only."""
+    return write_paintings(tmp_path_factory.mktemp("paintings"))
+
+
+@pytest.fixture
+def make_job(tmp_path: Path, paintings: Path) -> Callable[..., Job]:
+    """A job of the real configuration: a small network with dropout and batch norm, a second to train."""
+
+    def make(*overrides: str, folder: str = "run", head: str = "replace_last") -> Job:
+        small = [
+            f"run_dir={tmp_path / folder}",
+            f"data.root={paintings}",
+            "data.image_size=32",
+            "data.batch_size=8",
+            "data.workers=0",
+            "model=mobilenet_v3_small",
+            "model.weights=null",
+            f"head={head}",
+            "trainer.max_epochs=3",
+            "trainer.accelerator=cpu",
+            "callbacks.progress_bar=null",
+        ]
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+            return config.make_job(compose("train", [*small, *overrides]))
+
+    return make

@@ -1,0 +1,166 @@
+"""What a folder of paintings may hold (FAULTS 1, 2, 7 to 10, 12, 17)."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from brushwork.errors import UserError
+from brushwork.paintings import catalogue
+from brushwork.paintings.catalogue import Painting
+
+
+def test_scan(paintings: Path) -> None:
+    found = catalogue.scan(paintings)
+    assert found.class_names == ["Dots", "Facets", "Waves"]
+    assert len(found.paintings) == 30
+    assert found.paintings == sorted(found.paintings, key=lambda painting: painting.path)
+    first = found.paintings[0]
+    assert (first.path, first.style, first.artist) == ("Dots/artist-dots-0_00.jpg", "Dots", "artist-dots-0")
+    assert first.bytes == (paintings / first.path).stat().st_size
+    assert found.label(found.paintings[-1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "artist"),
+    [
+        ("claude-monet_water-lilies.jpg", "claude-monet"),
+        ("josé_a_b.jpg", "josé"),
+        ("unknown_00-12.jpg", None),
+        ("IMG1234.jpg", None),
+        ("_x.jpg", None),
+    ],
+)
+def test_artist(name: str, artist: str | None) -> None:
+    assert Painting(f"Style_With_Underscore/{name}", "Style_With_Underscore", 1).artist == artist
+
+
+def test_data_hash_is_of_paths_and_sizes(paintings: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(paintings, tmp_path / "elsewhere"))
+    before = catalogue.scan(paintings).data_hash
+    assert catalogue.scan(moved).data_hash == before
+    (moved / "Dots/artist-dots-0_00.jpg").rename(moved / "Dots/artist-dots-0_99.jpg")
+    assert catalogue.scan(moved).data_hash != before
+
+
+def test_what_is_no_painting_is_ignored_and_counted(
+    paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    for name in ("Dots/._artist_x.jpg", "Dots/Thumbs.db", "Dots/notes.txt", "Dots/list.csv", "Dots/more.txt"):
+        (root / name).write_bytes(b"x")
+    (root / ".ipynb_checkpoints").mkdir()
+    (root / ".ipynb_checkpoints/x_y.jpg").write_bytes(b"x")
+    found = catalogue.scan(root)
+    assert found.data_hash == catalogue.scan(paintings).data_hash
+    assert "ignored what is no image: 2 .txt, 1 .csv" in caplog.text
+
+
+def test_other_image_formats_are_read(paintings: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    for kind in ("webp", "tif", "avif", "PNG"):
+        Image.new("RGB", (40, 40)).save(root / f"Dots/new_{kind}.{kind}")
+    found, bad = catalogue.check_images(catalogue.scan(root), 89, skip=False)
+    assert len(found.paintings) == 34
+    assert bad == []
+
+
+def test_limit_per_style_is_drawn_by_seed(paintings: Path) -> None:
+    def paths(seed: int) -> list[str]:
+        return [painting.path for painting in catalogue.scan(paintings, limit_per_style=4, seed=seed).paintings]
+
+    assert len(paths(0)) == 12
+    assert paths(0) == paths(0) != paths(1)
+
+
+def test_styles_in_any_spelling(paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    root = tmp_path / "root"
+    shutil.copytree(paintings / "Dots", root / "Art_Nouveau_Modern")
+    shutil.copytree(paintings / "Waves", root / "Post_Impressionism")
+    found = catalogue.scan(root, styles=["Art_Nouveau", "post-impressionism"])
+    assert found.class_names == ["Art_Nouveau_Modern", "Post_Impressionism"]
+    assert "Art_Nouveau is read from the folder Art_Nouveau_Modern" in caplog.text
+
+
+def test_unknown_style(paintings: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown style in data\.styles 'Dot': did you mean 'Dots'"):
+        catalogue.scan(paintings, styles=["Dot"])
+
+
+def test_missing_and_empty_folders_name_the_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"no paintings at {tmp_path}/data/wikiart: .*data\.root=.*experiment=demo"):
+        catalogue.scan(Path("data/wikiart"))
+    Path("empty").mkdir()
+    with pytest.raises(UserError, match=rf"{tmp_path}/empty holds no style folders"):
+        catalogue.scan(Path("empty"))
+    Path("file").write_text("x")
+    with pytest.raises(UserError, match=rf"{tmp_path}/file is a file"):
+        catalogue.scan(Path("file"))
+    Path("text/Style").mkdir(parents=True)
+    Path("text/Style/readme.txt").write_text("x")
+    with pytest.raises(UserError, match=rf"{tmp_path}/text/Style holds no painting"):
+        catalogue.scan(Path("text"))
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Nobody's rights, where the tests run with the superuser's, who may read everything."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+@pytest.mark.parametrize(
+    ("closed", "message"), [("Dots/artist-dots-0_00.jpg", r"artist-dots-0_00\.jpg: may not be read"), (".", "may not")]
+)
+def test_unreadable(tmp_path: Path, paintings: Path, request: pytest.FixtureRequest, closed: str, message: str) -> None:
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (root / closed).chmod(0)
+    request.getfixturevalue("unprivileged")
+    with pytest.raises(UserError, match=message):
+        catalogue.check_images(catalogue.scan(root), 89, skip=False)
+
+
+def test_bad_images_stop_or_are_left_out(paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    (root / "Dots/artist_page.jpg").write_text("<html>")
+    cut = root / "Waves/artist-waves-0_00.jpg"
+    cut.write_bytes(cut.read_bytes()[:300])
+    found = catalogue.scan(root)
+    with pytest.raises(UserError, match=r"artist_page\.jpg: not an image.*1 more bad file.*on_bad_image=skip"):
+        catalogue.check_images(found, 89, skip=False)
+    good, bad = catalogue.check_images(found, 89, skip=True)
+    assert [path for path, _ in bad] == ["Dots/artist_page.jpg", "Waves/artist-waves-0_00.jpg"]
+    assert "truncated" in bad[1][1].lower()
+    assert len(good.paintings) == 29
+    assert "2 bad files are left out" in caplog.text
+
+
+def test_tiny_pictures_are_reported(paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    Image.new("RGB", (1, 1)).save(root / "Dots/artist_dot.png")
+    Image.new("RGB", (4000, 3)).save(root / "Dots/artist_line.png")
+    good, _ = catalogue.check_images(catalogue.scan(root), 89, skip=False)
+    assert len(good.paintings) == 32
+    assert "2 paintings have a side under 32 pixels: Dots/artist_dot.png, Dots/artist_line.png" in caplog.text
+
+
+def test_names_that_are_not_text(paintings: Path, tmp_path: Path) -> None:
+    """File names are bytes: one that is no UTF-8 is scanned, hashed and drawn like any other."""
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    source = root / "Dots/artist-dots-0_00.jpg"
+    source.rename(os.fsdecode(bytes(root) + b"/Dots/jos\xe9_x.jpg"))
+    found, bad = catalogue.check_images(catalogue.scan(root, limit_per_style=10), 89, skip=False)
+    assert len(found.paintings) == 30
+    assert bad == []
+    assert len(found.data_hash) == 16

@@ -1,0 +1,394 @@
+"""Training on small paintings, in this process: what it writes, repeats, resumes and refuses."""
+
+import dataclasses
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from brushwork import run_folder
+from brushwork.config import Job
+from brushwork.errors import UserError
+from brushwork.transfer import checkpoint, training
+from brushwork.transfer import job as jobs
+
+MakeJob = Callable[..., Job]
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    """metrics.csv without its clocks."""
+    rows = run_folder.read_csv(folder / run_folder.METRICS)
+    return [{key: value for key, value in row.items() if "seconds" not in key} for row in rows]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.network_state(checkpoint.read(path))
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    assert metrics(one) == metrics(other)
+    assert (one / run_folder.PREDICTIONS).read_bytes() == (other / run_folder.PREDICTIONS).read_bytes()
+    for name in (run_folder.BEST, run_folder.LAST):
+        if (one / name).exists() or (other / name).exists():
+            ours, theirs = weights(one / name), weights(other / name)
+            assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
+    results = [json.loads((folder / run_folder.RESULT).read_text()) for folder in (one, other)]
+    for key in ("status", "best", "last", "val_interval_95", "baselines", "parameters", "split_hash", "data_hash"):
+        assert results[0][key] == results[1][key], key
+
+
+class StopAt(L.Callback):
+    """Ends the process's training at the start of an epoch, as a signal would."""
+
+    def __init__(self, epoch: int, error: BaseException) -> None:
+        self.epoch, self.error = epoch, error
+
+    def on_train_batch_start(self, trainer: L.Trainer, *args: Any) -> None:
+        if trainer.current_epoch == self.epoch and trainer.global_step % 3 == 1:
+            raise self.error
+
+
+def interrupted(job: Job, epoch: int, error: BaseException | None = None) -> Job:
+    return dataclasses.replace(job, callbacks=[*job.callbacks, StopAt(epoch, error or SystemExit(143))])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Path:
+    """A finished run, with its last.ckpt."""
+    return tmp_path_factory.mktemp("finished") / "run"
+
+
+@pytest.fixture
+def reference(finished: Path, make_job: MakeJob) -> Path:
+    if not finished.exists():
+        jobs.run_job(make_job(f"run_dir={finished}", "keep_last=true", "scheduler=cosine"))
+    return finished
+
+
+def test_run_folder(reference: Path, paintings: Path) -> None:
+    result = json.loads((reference / run_folder.RESULT).read_text())
+    assert set(result) == set(run_folder.new_result())
+    assert result["status"] == "finished"
+    assert result["last"]["epoch"] == 3
+    assert result["parameters"] == {"total": 1520931, "trainable": 1520931}  # 1,517,856 + 1,025 * 3
+    assert result["baselines"]["majority"] == pytest.approx(1 / 3)
+    assert result["seed"] == 0
+    assert result["threads"] == torch.get_num_threads()
+
+    rows = metrics(reference)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    best = max(rows, key=lambda row: float(row["val/accuracy"]))
+    assert result["best"]["epoch"] == int(best["epoch"])
+    assert result["best"]["val/accuracy"] == float(best["val/accuracy"])
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx([0.0075, 0.0025, 0.0])
+
+    split = run_folder.read_csv(reference / run_folder.SPLIT)
+    assert len(split) == 30
+    predictions = run_folder.read_csv(reference / run_folder.PREDICTIONS)
+    for which in ("best", "last"):
+        rows = [row for row in predictions if row["epoch"] == which]
+        assert {row["path"] for row in rows} == {row["path"] for row in split if row["part"] == "val"}
+        right = sum(row["style"] == row["predicted"] for row in rows)
+        assert right / len(rows) == pytest.approx(result[which]["val/accuracy"])
+    assert not (reference / run_folder.SKIPPED).exists()
+
+
+def test_tensorboard_has_loss_and_accuracy_by_epoch(reference: Path) -> None:
+    events = EventAccumulator(str(reference)).Reload()
+    for tag in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
+        points = events.Scalars(tag)
+        assert [point.step for point in points] == [1, 2, 3]
+        assert [point.value for point in points] == pytest.approx([float(row[tag]) for row in metrics(reference)])
+    assert set(events.Tags()["scalars"]) == {"train/loss", "train/accuracy", "val/loss", "val/accuracy"}
+
+
+def test_interval_is_wilsons(reference: Path) -> None:
+    result = json.loads((reference / run_folder.RESULT).read_text())
+    p, n, z = result["best"]["val/accuracy"], 6, 1.959964
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert result["val_interval_95"] == pytest.approx([middle - half, middle + half], abs=1e-6)
+
+
+def test_same_seed_same_run_whatever_the_workers(reference: Path, make_job: MakeJob, tmp_path: Path) -> None:
+    jobs.run_job(make_job("keep_last=true", "scheduler=cosine", "data.workers=2"))
+    assert_equal_runs(tmp_path / "run", reference)
+
+
+def test_another_seed_is_another_run_on_the_same_split(reference: Path, make_job: MakeJob, tmp_path: Path) -> None:
+    jobs.run_job(make_job("keep_last=true", "scheduler=cosine", "seed=1"))
+    assert metrics(tmp_path / "run") != metrics(reference)
+    assert (tmp_path / "run" / run_folder.SPLIT).read_bytes() == (reference / run_folder.SPLIT).read_bytes()
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_interrupted_run_resumes_to_the_same_end(
+    reference: Path, make_job: MakeJob, tmp_path: Path, epoch: int
+) -> None:
+    """As in a sweep: the same job again, in its own folder."""
+    job = dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0)
+    with pytest.raises(SystemExit) as caught:
+        jobs.run_job(interrupted(job, epoch))
+    assert caught.value.code == 143
+    assert run_folder.read_result(job.folder)["status"] == "interrupted"
+    job = dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0)
+    jobs.run_job(job)
+    assert_equal_runs(job.folder, reference)
+
+
+def test_resume_by_ckpt_path_in_a_new_folder(reference: Path, make_job: MakeJob, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        jobs.run_job(interrupted(make_job("keep_last=true", "scheduler=cosine", folder="first"), 2))
+    last = tmp_path / "first" / run_folder.LAST
+    before = {path: path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
+    moved = Path(shutil.move(tmp_path / "first", tmp_path / "moved"))
+    jobs.run_job(make_job("keep_last=true", "scheduler=cosine", f"ckpt_path={moved / run_folder.LAST}"))
+    assert_equal_runs(tmp_path / "run", reference)
+    for path, content in before.items():  # the first run is as it was
+        assert (moved / path.relative_to(last.parent.parent)).read_bytes() == content
+
+
+def test_finished_job_is_skipped(reference: Path, make_job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    before = {path: path.stat().st_mtime_ns for path in reference.rglob("*") if path.name != ".lock"}
+    job = make_job(f"run_dir={reference}", "keep_last=true", "scheduler=cosine")
+    best = jobs.run_job(dataclasses.replace(job, sweep_number=3))
+    assert best == json.loads((reference / run_folder.RESULT).read_text())["best"]["val/accuracy"]
+    assert "already finished" in caplog.text
+    assert {path: path.stat().st_mtime_ns for path in reference.rglob("*") if path.name != ".lock"} == before
+
+
+def test_a_run_of_other_settings_or_data_is_not_overwritten(
+    reference: Path, make_job: MakeJob, paintings: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="holds a run already"):
+        jobs.run_job(make_job(f"run_dir={reference}"))
+    job = make_job(f"run_dir={reference}", "optimizer.lr=0.5")
+    with pytest.raises(UserError, match=r"holds a run of other settings .*another name"):
+        jobs.run_job(dataclasses.replace(job, sweep_number=0))
+    fewer = Path(shutil.copytree(paintings, tmp_path / "fewer"))
+    (fewer / "Dots/artist-dots-0_00.jpg").unlink()
+    job = make_job(f"run_dir={reference}", "scheduler=cosine", f"data.root={fewer}")
+    with pytest.raises(UserError, match="holds a run on other data"):
+        jobs.run_job(dataclasses.replace(job, sweep_number=0))
+
+
+def test_head_only_trains_the_new_layer_alone(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("tuning=head_only", "keep_last=true")
+    prepared = training.Training(job)
+    before = {key: value.clone() for key, value in prepared.network.state_dict().items()}
+    modes = []
+
+    class Watch(L.Callback):
+        def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
+            modes.append([name for name, module in pl_module.network.named_modules() if module.training])
+
+    prepared.job.callbacks.append(Watch())
+    record = prepared.run(None)
+    after = weights(tmp_path / "run" / run_folder.LAST)
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {"classifier.3.weight", "classifier.3.bias"}
+    assert all(mode == ["classifier.3"] for mode in modes)  # no dropout, no batch norm, in any epoch
+    assert len(modes) == 9
+    assert record.result["parameters"] == {"total": 1520931, "trainable": 3075}
+    optimizer = checkpoint.read(tmp_path / "run" / run_folder.LAST)["optimizer_states"][0]
+    assert len(optimizer["state"]) == 2
+
+
+def test_checkpoint_loads_alone_and_predicts_the_same(reference: Path, paintings: Path) -> None:
+    """Offline, without data or initial weights: the network of best.ckpt gives predictions.csv."""
+    from brushwork import images
+    from brushwork.backbones import Preprocessing
+    from brushwork.paintings import augment
+
+    network, description = checkpoint.load_network(reference / run_folder.BEST)
+    preprocessing = Preprocessing(**description["preprocessing"])
+    rows = [r for r in run_folder.read_csv(reference / run_folder.PREDICTIONS) if r["epoch"] == "best"]
+    for row in rows:
+        picture = images.resize(images.load_rgb(paintings / row["path"]), preprocessing.image_size)
+        batch = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        with torch.no_grad():
+            probability, predicted = network(augment.normalize(batch, preprocessing)).softmax(1).max(1)
+        assert description["class_names"][predicted] == row["predicted"]
+        assert probability.item() == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
+def test_train_from_a_checkpoint_and_from_a_state_dict(reference: Path, make_job: MakeJob, tmp_path: Path) -> None:
+    best = reference / run_folder.BEST
+    prepared = training.Training(make_job(f"model.weights={best}"))
+    ours = prepared.network.state_dict()
+    assert all(torch.equal(ours[key], value) for key, value in weights(best).items())
+    state = tmp_path / "state.pth"
+    from torchvision import models
+
+    source = models.mobilenet_v3_small().state_dict()
+    torch.save(source, state)
+    ours = training.Training(make_job(f"model.weights={state}")).network.state_dict()
+    assert all(torch.equal(ours[key], source[key]) for key in source if not key.startswith("classifier.3"))
+
+
+@pytest.mark.parametrize("override", ["model.weights", "ckpt_path"])
+def test_checkpoints_of_something_else_are_refused(
+    reference: Path, make_job: MakeJob, tmp_path: Path, override: str
+) -> None:
+    last = reference / run_folder.LAST
+    with pytest.raises(UserError, match="only in the checkpoint: Dots; only in the data: none"):
+        jobs.run_job(make_job(f"{override}={last}", "data.styles=[Facets,Waves]", folder="classes"))
+    content = checkpoint.read(last)
+    content[checkpoint.KEY]["head"] = "replace_two"
+    other = tmp_path / "other.ckpt"
+    torch.save(content, other)
+    with pytest.raises(UserError, match=r"has head replace_two, but this run has head replace_last: use head=rep"):
+        jobs.run_job(make_job(f"{override}={other}", folder="head"))
+    foreign = tmp_path / "foreign.ckpt"
+    torch.save({"state_dict": {"conv.weight": torch.zeros(1)}, "epoch": 3}, foreign)
+    with pytest.raises(UserError, match=r"foreign\.ckpt"):
+        jobs.run_job(make_job(f"{override}={foreign}", folder="foreign"))
+
+
+def test_weights_alone_are_not_resumed(reference: Path, make_job: MakeJob) -> None:
+    with pytest.raises(UserError, match=r"best\.ckpt holds weights only.*use last\.ckpt.*model\.weights="):
+        jobs.run_job(make_job(f"ckpt_path={reference / run_folder.BEST}"))
+
+
+def test_another_split_is_not_resumed(reference: Path, make_job: MakeJob) -> None:
+    with pytest.raises(UserError, match="was trained on another split"):
+        jobs.run_job(make_job(f"ckpt_path={reference / run_folder.LAST}", "split.seed=1"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.architecture=squeezenet1_2", "unknown model.architecture 'squeezenet1_2': did you mean 'squeezenet1_"),
+        ("model.weights=imagnet", "unknown model.weights 'imagnet': did you mean 'imagenet'"),
+        ("head.name=replace_lst", "unknown head 'replace_lst': did you mean 'replace_last'"),
+        ("tuning.name=heads_only", "unknown tuning 'heads_only': did you mean 'head_only'"),
+        ("split.name=randm", "unknown split 'randm': did you mean 'random'"),
+        ("head=replace_two", "use head=replace_last"),
+        ("model=alexnet", "image_size=32 is too small for alexnet: it needs at least 63"),
+        ("data.styles=[Dot]", "did you mean 'Dots'"),
+    ],
+)
+def test_user_errors_before_anything_is_written(make_job: MakeJob, tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        jobs.run_job(make_job(override))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert written == {".lock", run_folder.RESULT}
+    assert json.loads((tmp_path / "run" / run_folder.RESULT).read_text())["status"] == "failed"
+
+
+def test_divergence(make_job: MakeJob, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"diverged: the training loss became nan in epoch 1; try a smaller optimizer"):
+        jobs.run_job(make_job("optimizer.lr=1e30", folder="alone"))
+    job = dataclasses.replace(make_job("optimizer.lr=1e30", folder="in_sweep"), sweep_number=0)
+    assert jobs.run_job(job) == 0.0
+    for name in ("alone", "in_sweep"):
+        result = json.loads((tmp_path / name / run_folder.RESULT).read_text())
+        assert result["status"] == "diverged"
+    assert jobs.run_job(job) == 0.0  # known, not repeated
+
+
+def test_failure_keeps_the_checkpoint_and_resumes(reference: Path, make_job: MakeJob) -> None:
+    """A job that runs out of memory in its third epoch goes on from the second."""
+    job = dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        jobs.run_job(interrupted(job, 2, torch.OutOfMemoryError("CUDA out of memory")))
+    result = run_folder.read_result(job.folder)
+    assert (result["status"], result["last"]["epoch"]) == ("failed", 2)
+    assert "out of memory" in result["error"]
+    jobs.run_job(dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0))
+    assert_equal_runs(job.folder, reference)
+
+
+def test_full_disk_leaves_the_last_good_checkpoint(make_job: MakeJob, tmp_path: Path) -> None:
+    """A checkpoint whose writing fails half way: no half file, the one before still loads."""
+    path = tmp_path / "last.ckpt"
+    writer = checkpoint.AtomicCheckpointIO()
+    writer.save_checkpoint({"value": torch.arange(10)}, path)
+
+    class Full:
+        def __reduce__(self) -> tuple:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        writer.save_checkpoint({"value": torch.zeros(1000), "more": Full()}, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+    assert torch.equal(torch.load(path, weights_only=True)["value"], torch.arange(10))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["+trainer.fast_dev_run=true"],
+        ["logger=none"],
+        ["+trainer.limit_val_batches=0"],
+        ["callbacks.best=null", "callbacks.last=null"],
+        ["+trainer.limit_train_batches=1"],
+    ],
+)
+def test_the_trainers_own_options(make_job: MakeJob, tmp_path: Path, overrides: list[str]) -> None:
+    best = jobs.run_job(make_job(*overrides))
+    assert best is None or 0 <= best <= 1
+    if "fast_dev_run" not in overrides[0]:
+        assert len(metrics(tmp_path / "run")) == 3
+        assert json.loads((tmp_path / "run" / run_folder.RESULT).read_text())["status"] == "finished"
+    if "limit_val_batches" in overrides[0]:
+        assert best is None
+
+
+def test_bad_images_are_listed(make_job: MakeJob, paintings: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    (root / "Dots/artist_page.jpg").write_text("<html>")
+    with pytest.raises(UserError, match=r"artist_page\.jpg"):
+        jobs.run_job(make_job(f"data.root={root}", folder="raise"))
+    jobs.run_job(make_job(f"data.root={root}", "data.on_bad_image=skip", folder="skip"))
+    rows = run_folder.read_csv(tmp_path / "skip" / run_folder.SKIPPED)
+    assert [row["path"] for row in rows] == ["Dots/artist_page.jpg"]
+    assert "not an image" in rows[0]["reason"]
+
+
+def test_random_state_of_dropout_is_of_seed_and_epoch(make_job: MakeJob, tmp_path: Path) -> None:
+    """A callback that draws random numbers in between changes nothing."""
+
+    class Draws(L.Callback):
+        def on_train_epoch_end(self, *args: Any) -> None:
+            torch.rand(7)
+
+    jobs.run_job(make_job(folder="plain"))
+    job = make_job(folder="drawing")
+    jobs.run_job(dataclasses.replace(job, callbacks=[*job.callbacks, Draws()]))
+    assert_equal_runs(tmp_path / "plain", tmp_path / "drawing")
+
+
+def test_alexnet_with_both_heads(make_job: MakeJob, tmp_path: Path) -> None:
+    """The report's network, its own optimizer, on 64 pixels."""
+    for head, total in [("replace_last", 57_016_131), ("replace_two", 40_234_819)]:
+        job = make_job("model=alexnet", "data.image_size=64", "trainer.max_epochs=1", head=head, folder=head)
+        assert (job.optimizer.keywords["lr"], job.optimizer.keywords["momentum"]) == (0.01, 0.9)
+        jobs.run_job(job)
+        result = json.loads((tmp_path / head / run_folder.RESULT).read_text())
+        assert result["parameters"]["total"] == total
+
+
+def test_the_defaults_are_the_reports(make_job: MakeJob) -> None:
+    from hydra import compose, initialize_config_dir
+
+    from tests.conftest import REPOSITORY
+
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        cfg = compose("train", ["run_dir=x"])
+    assert (cfg.optimizer._target_, cfg.optimizer.lr, cfg.optimizer.momentum) == ("torch.optim.SGD", 0.01, 0.9)
+    assert (cfg.trainer.max_epochs, cfg.data.batch_size, cfg.data.resize, cfg.data.flip) == (5, 64, "squash", True)
+    assert (cfg.model.architecture, cfg.model.weights, cfg.tuning.name) == ("alexnet", "imagenet", "full")
+    assert (cfg.split.name, cfg.split.val_fraction, cfg.data.image_size) == ("random", 0.2, None)
