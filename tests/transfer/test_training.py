@@ -1,6 +1,7 @@
 """Training on small paintings, in this process: what it writes, repeats, resumes and refuses."""
 
 import dataclasses
+import gc
 import json
 import logging
 import math
@@ -20,6 +21,7 @@ from brushwork.config import Job
 from brushwork.errors import UserError
 from brushwork.transfer import checkpoint, training
 from brushwork.transfer import job as jobs
+from brushwork.transfer.classifier import StyleClassifier
 
 MakeJob = Callable[..., Job]
 
@@ -369,6 +371,15 @@ def test_random_state_of_dropout_is_of_seed_and_epoch(make_job: MakeJob, tmp_pat
     job = make_job(folder="drawing")
     jobs.run_job(dataclasses.replace(job, callbacks=[*job.callbacks, Draws()]))
     assert_equal_runs(tmp_path / "plain", tmp_path / "drawing")
+
+
+def test_nothing_of_a_job_stays_in_memory(make_job: MakeJob) -> None:
+    jobs.run_job(make_job(folder="good"))
+    with pytest.raises(UserError):
+        jobs.run_job(make_job("optimizer.lr=1e30", folder="bad"))
+    gc.collect()
+    kept = [thing for thing in gc.get_objects() if isinstance(thing, StyleClassifier | L.Trainer)]
+    assert kept == []
 
 
 def test_alexnet_with_both_heads(make_job: MakeJob, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Checkpoints: plain values and tensors, written beside their target and renamed, read without code."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +8,13 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor, nn
 
 from brushwork import backbones, files, run_folder
-from brushwork.backbones import Preprocessing
 from brushwork.errors import UserError
 from brushwork.transfer import heads
 
-KEY = "brushwork"  # under which a checkpoint holds its description
+# Under which a checkpoint holds its description: plain values that tell all one needs to use the weights
+# (architecture, head, class_names, preprocessing) and where they come from (data, split_hash, initial_weights).
+KEY = "brushwork"
 _PREFIX = "network."  # of the classifier's network in Lightning's state dict
-
-
-def describe(
-    architecture: str, head: str, class_names: list[str], preprocessing: Preprocessing, split_hash: str, weights: str
-) -> dict[str, Any]:
-    """What one must know to use the weights: plain values only."""
-    return {
-        "architecture": architecture,
-        "head": head,
-        "class_names": class_names,
-        "preprocessing": asdict(preprocessing),
-        "split_hash": split_hash,
-        "initial_weights": weights,
-    }
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

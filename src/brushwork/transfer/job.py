@@ -72,6 +72,8 @@ def run_job(job: Job) -> float | None:
             if earlier["status"] in ("finished", "diverged"):
                 log.info("already %s: %s", earlier["status"], job.folder)
                 return _best_accuracy(earlier)
+            if earlier["threads"]:  # bit-equal results on a CPU need an equal number of threads
+                torch.set_num_threads(earlier["threads"])
         try:
             prepared = training.Training(job)
             sweep.state_disk_need(job, *prepared.checkpoint_bytes)

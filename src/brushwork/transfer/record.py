@@ -52,6 +52,9 @@ class RunRecord(L.Callback):
             if isinstance(callback, ModelCheckpoint) and state:
                 _move(state, callback.dirpath)
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.write_result()  # with the history of a resumed run: Lightning has loaded it by now
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._images, self._start, self._train_seconds = 0, time.perf_counter(), None
 

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import warnings
-from functools import partial
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import lightning as L
 import torch
 import yaml
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from brushwork import backbones, run_folder
@@ -24,7 +23,7 @@ from brushwork.errors import UserError, unknown
 from brushwork.paintings import baselines, catalogue, demo, splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
-from brushwork.transfer import checkpoint, heads, tuning
+from brushwork.transfer import checkpoint, devices, heads, tuning
 from brushwork.transfer.classifier import StyleClassifier
 from brushwork.transfer.record import RunRecord
 
@@ -43,13 +42,14 @@ class Training:
     def __init__(self, job: Job) -> None:
         settings = job.settings
         self.job, self.settings = job, settings
-        set_threads(settings.threads, job.sweep_number is not None)
+        check_names(settings)
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
         L.seed_everything(settings.seed, workers=True, verbose=False)
-        self.trainer_options = resolve_devices(job.trainer, job.sweep_number, settings.data.batch_size)
+        self.trainer_options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
         self.preprocessing = backbones.preprocessing(
             settings.model.architecture, settings.data.image_size, settings.data.resize
         )
-        check_names(settings)
         found = scan(settings)
         self.data_hash = found.data_hash
         self.catalogue, self.skipped = catalogue.check_images(
@@ -60,15 +60,15 @@ class Training:
         )
         splits.check(self.catalogue, self.parts)
         self.split_hash = splits.split_hash(self.catalogue, self.parts)
-        self.weights_name = settings.model.weights or "random"
-        self.description = checkpoint.describe(
-            settings.model.architecture,
-            settings.head.name,
-            self.catalogue.class_names,
-            self.preprocessing,
-            self.split_hash,
-            self.weights_name,
-        )
+        self.description = {
+            "architecture": settings.model.architecture,
+            "head": settings.head.name,
+            "class_names": self.catalogue.class_names,
+            "preprocessing": asdict(self.preprocessing),
+            "data": "demo: procedural pictures, no paintings" if settings.data.paint_demo else settings.data.root,
+            "split_hash": self.split_hash,
+            "initial_weights": settings.model.weights or "random",
+        }
         self.network, self.new_layer = build_network(settings, self.description)
         self.result = self._new_result()
 
@@ -80,8 +80,8 @@ class Training:
         train, val = self.part("train"), self.part("val")
         return run_folder.new_result() | {
             "name": settings.name,
-            "data": "demo: painted by the program, no real paintings" if settings.data.paint_demo else "paintings",
-            "weights": self.weights_name,
+            "data": self.description["data"],
+            "weights": self.description["initial_weights"],
             "baselines": {
                 "majority": baselines.majority(train, val),
                 "artist_lookup": baselines.artist_lookup(train, val),
@@ -123,7 +123,7 @@ class Training:
         )
         self.result["parameters"] = {
             "total": tuning.count(list(self.network.parameters())),
-            "trainable": tuning.count(classifier._trained),
+            "trainable": tuning.count(classifier.trained_parameters),
         }
         record = RunRecord(job.folder, self.catalogue, self.result)
         trainer = self._trainer(record)
@@ -132,7 +132,7 @@ class Training:
         if trainer.is_global_zero:
             self._announce(trainer)
         if record.write:
-            self._write_first_files(record)
+            self._write_first_files()
         trainer.fit(classifier, self._datamodule(), ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
         return record
 
@@ -170,13 +170,11 @@ class Training:
         settings = self.settings
         if settings.data.paint_demo:
             log.info("DEMO: procedural pictures, not paintings; it shows that the program works, no more")
-        weights = (
-            "random weights (model.weights=null)" if settings.model.weights is None else f"weights {self.weights_name}"
-        )
+        weights = settings.model.weights
         log.info(
             "%s, %s, head %s, tuning %s, on %s in %s, seed %d",
             settings.model.architecture,
-            weights,
+            "random weights (model.weights=null)" if weights is None else f"weights {weights}",
             settings.head.name,
             settings.tuning.name,
             trainer.strategy.root_device,
@@ -194,10 +192,10 @@ class Training:
             settings.split.name,
             settings.split.seed,
         )
-        if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and has_bf16_unit():
+        if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and devices.has_bf16_unit():
             log.info("this processor computes in bfloat16: trainer.precision=bf16-mixed is about twice as fast")
 
-    def _write_first_files(self, record: RunRecord) -> None:
+    def _write_first_files(self) -> None:
         folder = self.job.folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / run_folder.CONFIG).write_text(
@@ -217,7 +215,6 @@ class Training:
                 run_folder.SKIPPED_COLUMNS,
                 [{"path": path, "reason": reason} for path, reason in self.skipped],
             )
-        record.write_result()
 
     @property
     def checkpoint_bytes(self) -> tuple[int, int]:
@@ -236,14 +233,6 @@ def check_names(settings: Config) -> None:
     ]:
         if name not in valid:
             raise unknown(key, name, valid)
-
-
-def set_threads(threads: int | None, in_sweep: bool) -> None:
-    """Bit-equal results on a CPU need an equal number of threads: a sweep fixes it for all of its jobs."""
-    if threads is None and in_sweep:
-        threads = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
 
 
 def scan(settings: Config) -> Catalogue:
@@ -281,46 +270,6 @@ def build_network(settings: Config, description: dict[str, Any]) -> tuple[nn.Mod
     return network, new_layer
 
 
-def resolve_devices(trainer: partial, sweep_number: int | None, batch_size: int) -> dict[str, Any]:
-    """The Trainer's options with `auto` precision decided and a sweep's jobs spread over the GPUs.
-
-    Raises:
-        UserError: several devices inside a multirun, or a batch that can't be shared out.
-    """
-    options = dict(trainer.keywords)
-    on_cuda = options.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    devices = options.get("devices", 1)
-    count = len(devices) if isinstance(devices, list) else devices
-    if count in ("auto", -1, "-1"):
-        count = torch.cuda.device_count() if on_cuda else 1
-    count = int(count)
-    if sweep_number is not None and count > 1:
-        raise UserError(
-            f"trainer.devices={devices} inside a multirun: use trainer.devices=1, and the jobs of the sweep "
-            f"are spread over the GPUs; several devices work in a single run"
-        )
-    if batch_size % count:
-        raise UserError(
-            f"data.batch_size={batch_size} can't be shared by {count} devices: choose a multiple of {count}"
-        )
-    if sweep_number is not None and on_cuda and not isinstance(devices, list):
-        options["devices"] = [sweep_number % torch.cuda.device_count()]
-    if options.get("precision", "auto") == "auto":
-        options["precision"] = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported(False) else "32-true"
-    if on_cuda:
-        torch.set_float32_matmul_precision("high")  # TF32
-    return options
-
-
-def has_bf16_unit() -> bool:
-    """Whether the processor has bfloat16 arithmetic (AVX512-BF16 or AMX), by its flags."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split("flags", 2)[1].split("\n")[0].split()
-    except (OSError, IndexError):
-        return False
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
-
-
 def keep_best(ckpt_path: Path, folder: Path) -> None:
     """Bring the best epoch's checkpoint along when a run goes on in another folder."""
     theirs, ours = ckpt_path.with_name(Path(run_folder.BEST).name), folder / run_folder.BEST
@@ -331,7 +280,6 @@ def keep_best(ckpt_path: Path, folder: Path) -> None:
         log.warning("no %s beside %s: if its best epoch is past, its weights are lost", theirs.name, ckpt_path)
 
 
-@rank_zero_only
 def git_commit() -> str | None:
     """The commit of the code that trains, or None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]

@@ -1,0 +1,49 @@
+"""Which devices and which precision a job gets."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from brushwork.errors import UserError
+
+
+def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict[str, Any]:
+    """The Trainer's options with `auto` precision decided and a sweep's jobs spread over the GPUs.
+
+    Raises:
+        UserError: several devices inside a multirun, or a batch that can't be shared out.
+    """
+    options = dict(trainer.keywords)
+    on_cuda = options.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    devices = options.get("devices", 1)
+    count = len(devices) if isinstance(devices, list) else devices
+    if count in ("auto", -1, "-1"):
+        count = torch.cuda.device_count() if on_cuda else 1
+    count = int(count)
+    if sweep_number is not None and count > 1:
+        raise UserError(
+            f"trainer.devices={devices} inside a multirun: use trainer.devices=1, and the jobs of the sweep "
+            f"are spread over the GPUs; several devices work in a single run"
+        )
+    if batch_size % count:
+        raise UserError(
+            f"data.batch_size={batch_size} can't be shared by {count} devices: choose a multiple of {count}"
+        )
+    if sweep_number is not None and on_cuda and not isinstance(devices, list):
+        options["devices"] = [sweep_number % torch.cuda.device_count()]
+    if options.get("precision", "auto") == "auto":
+        options["precision"] = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported(False) else "32-true"
+    if on_cuda:
+        torch.set_float32_matmul_precision("high")  # TF32
+    return options
+
+
+def has_bf16_unit() -> bool:
+    """Whether the processor has bfloat16 arithmetic (AVX512-BF16 or AMX), by its flags."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split("flags", 2)[1].split("\n")[0].split()
+    except (OSError, IndexError):
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)

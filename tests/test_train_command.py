@@ -1,0 +1,227 @@
+"""train.py as a user starts it: each test here is a process (or several)."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from brushwork import run_folder
+from tests.conftest import REPOSITORY, write_paintings
+
+SMALL = [
+    "model=mobilenet_v3_small",
+    "model.weights=null",
+    "data.image_size=32",
+    "data.batch_size=8",
+    "data.workers=0",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "threads=1",
+]
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "train.py"), *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def train(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    process = start(folder, *arguments, **environment)
+    out, error = process.communicate(timeout=300)
+    return process.returncode, out, error
+
+
+def result(folder: Path) -> dict:
+    return json.loads((folder / run_folder.RESULT).read_text())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    command = [sys.executable, "-X", "importtime", str(REPOSITORY / "train.py"), "--help"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0
+    assert "replace_last, replace_two" in process.stdout
+    assert "lr: 0.01" in process.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in process.stderr.splitlines()}
+    assert "hydra" in imported
+    assert imported.isdisjoint({"torch", "torchvision", "lightning", "scipy", "PIL", "numpy"})
+
+
+def test_no_data_is_one_line(tmp_path: Path) -> None:
+    code, _, error = train(tmp_path, "model.weights=null")
+    assert code == 1
+    lines = [line for line in error.splitlines() if line.strip()]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"error: no paintings at {tmp_path}/data/wikiart: ")
+    assert "experiment=demo" in lines[0]
+
+
+def test_single_runs_get_their_own_folders_and_the_plain_locale_will_do(tmp_path: Path) -> None:
+    """Two runs in one second, on file names that are not ASCII, under LC_ALL=C (FAULTS 10, 28)."""
+    root = write_paintings(tmp_path / "data/wikiart", per_style=6)
+    for path in list((root / "Dots").iterdir()):
+        path.rename(path.with_name(path.name.replace("artist", "josé-prométhée")))
+    arguments = [*SMALL, "trainer.max_epochs=1", "seed=3"]
+    processes = [start(tmp_path, *arguments, LC_ALL="C") for _ in range(2)]
+    for process in processes:
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error
+        assert "Traceback" not in error
+    folders = sorted((tmp_path / "logs/wikiart").iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        assert folder.name.rstrip("_2").endswith("seed-3") or "_seed-3" in folder.name
+        assert result(folder)["status"] == "finished"
+        assert any("prométhée" in row["path"] for row in run_folder.read_csv(folder / run_folder.SPLIT))
+        assert not (folder / run_folder.LAST).exists()
+        assert (folder / run_folder.BEST).exists()
+    assert result(folders[0])["best"] == result(folders[1])["best"]
+
+
+def test_sweep_goes_on_after_failures_and_lists_them(tmp_path: Path) -> None:
+    """One job fails, one diverges, one is fine; the same command again skips what is done (FAULTS 26, 27)."""
+    write_paintings(tmp_path / "data/wikiart", per_style=6)
+    command = ["-m", *SMALL[1:], "model=squeezenet1_1,alexnet", "optimizer.lr=0.01,1e30"]
+    code, out, error = train(tmp_path, *command)  # alexnet can't take 32 pixels
+    assert code == 1
+    assert "Traceback" not in error
+    table = {line.split()[0]: line for line in out.splitlines() if line.startswith(("alexnet", "squeezenet"))}
+    assert len(table) == 4
+    assert "finished" in next(line for name, line in table.items() if "squeezenet" in name and "lr-0.01" in name)
+    assert "diverged" in next(line for name, line in table.items() if "squeezenet" in name and "1e30" in name)
+    for name, line in table.items():
+        if "alexnet" in name:
+            assert "failed" in line
+            assert "at least 63 pixels" in line
+    assert "4 of 4 jobs, 2 failed" in out
+    assert "sweep of 4 jobs" in out
+    folders = {path.name for path in (tmp_path / "logs/wikiart").iterdir() if path.is_dir()}
+    assert folders == set(table)
+
+    good = tmp_path / "logs/wikiart" / next(name for name in table if "squeezenet" in name and "lr-0.01" in name)
+    before = (good / run_folder.RESULT).stat().st_mtime_ns
+    code, out, _ = train(tmp_path, *command)
+    assert code == 1
+    assert "already finished" in out
+    assert (good / run_folder.RESULT).stat().st_mtime_ns == before
+
+
+def test_a_sweep_is_refused_while_another_runs_in_its_folder(tmp_path: Path) -> None:
+    write_paintings(tmp_path / "data/wikiart", per_style=6)
+    first = start(tmp_path, "-m", *SMALL, "trainer.max_epochs=500", "seed=0,1")
+    try:
+        wait_for(lambda: list((tmp_path / "logs").rglob(run_folder.METRICS)), first)
+        code, _, error = train(tmp_path, "-m", *SMALL, "seed=0,1")
+        assert code == 1
+        assert f"error: a sweep is running in {tmp_path}/logs/wikiart" in error
+        assert first.poll() is None
+    finally:
+        first.terminate()
+        _, error = first.communicate(timeout=60)
+    assert first.returncode == 143, error
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    start = time.monotonic()
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() - start < seconds
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    write_paintings(tmp_path / "data/wikiart", per_style=6)
+    workers = [*SMALL[:4], "data.workers=1", *SMALL[5:]]
+    process = start(tmp_path, *workers, "trainer.max_epochs=500")
+    wait_for(lambda: list((tmp_path / "logs").rglob(run_folder.LAST)), process)
+    process.send_signal(number)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == code, error
+    assert "Traceback" not in error
+    folder = next((tmp_path / "logs/wikiart").iterdir())
+    assert result(folder)["status"] == "interrupted"
+    assert result(folder)["last"]["epoch"] >= 1
+    assert "go on with ckpt_path=" in out
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """DDP on two CPU processes: each validation painting once, metrics as the predictions say."""
+    write_paintings(tmp_path / "data/wikiart", per_style=15)  # 9 to validate: an odd number
+    code, out, error = train(tmp_path, *SMALL, "trainer.devices=2", "+trainer.strategy=ddp")
+    assert code == 0, error
+    folder = next((tmp_path / "logs/wikiart").iterdir())
+    split = run_folder.read_csv(folder / run_folder.SPLIT)
+    val = sorted(row["path"] for row in split if row["part"] == "val")
+    for which in ("best", "last"):
+        rows = [row for row in run_folder.read_csv(folder / run_folder.PREDICTIONS) if row["epoch"] == which]
+        assert sorted(row["path"] for row in rows) == val
+        right = sum(row["style"] == row["predicted"] for row in rows)
+        assert result(folder)[which]["val/accuracy"] == pytest.approx(right / 9)
+    assert len(run_folder.read_csv(folder / run_folder.METRICS)) == 2
+    assert out.count("what is trained") == 1
+    assert len(list((tmp_path / "logs/wikiart").iterdir())) == 1
+
+
+def test_several_devices_in_a_multirun_are_refused(tmp_path: Path) -> None:
+    write_paintings(tmp_path / "data/wikiart", per_style=6)
+    code, out, error = train(tmp_path, "-m", *SMALL, "trainer.devices=2", "seed=0,1")
+    assert code == 1
+    assert "trainer.devices=2 inside a multirun: use trainer.devices=1" in error
+    assert "2 of 2 jobs, 2 failed" in out
+
+
+@pytest.mark.slow
+def test_sweep_killed_twice_ends_as_an_unbroken_one(tmp_path: Path) -> None:
+    """Six jobs, SIGKILL in the middle of two of them; then the same command to the end."""
+    root = write_paintings(tmp_path / "paintings", per_style=30)
+    command = ["-m", *SMALL[:5], "trainer.max_epochs=4", *SMALL[6:], f"data.root={root}", "data.workers=1"]
+    command += ["split.val_fraction=0.2,0.3", "seed=0,1,2"]
+    for name in ("unbroken", "killed"):
+        (tmp_path / name).mkdir()
+    code, _, error = train(tmp_path / "unbroken", *command)
+    assert code == 0, error
+
+    logs = tmp_path / "killed/logs/wikiart"
+    for jobs, epochs in [(2, 2), (4, 3)]:
+
+        def reached(jobs: int = jobs, epochs: int = epochs) -> bool:
+            rows = [len(run_folder.read_csv(path)) for path in logs.rglob(run_folder.METRICS)]
+            return len(rows) >= jobs and sum(rows) >= 4 * (jobs - 1) + epochs
+
+        process = start(tmp_path / "killed", *command)
+        wait_for(reached, process, 300)
+        process.kill()
+        process.wait()
+    statuses = [run_folder.read_result(path.parent)["status"] for path in logs.rglob(run_folder.RESULT)]
+    assert "finished" in statuses
+    code, out, error = train(tmp_path / "killed", *command)
+    assert code == 0, error
+    assert "already finished" in out
+    assert "resuming" in out
+
+    folders = sorted(path.name for path in logs.iterdir() if path.is_dir())
+    assert len(folders) == 6
+    for name in folders:
+        ours, theirs = logs / name, tmp_path / "unbroken/logs/wikiart" / name
+        assert (ours / run_folder.PREDICTIONS).read_bytes() == (theirs / run_folder.PREDICTIONS).read_bytes()
+        for key in ("status", "best", "last", "val_interval_95", "config_hash", "split_hash"):
+            assert result(ours)[key] == result(theirs)[key]
+        for row, other in zip(
+            *(run_folder.read_csv(folder / run_folder.METRICS) for folder in (ours, theirs)), strict=True
+        ):
+            assert {k: v for k, v in row.items() if "seconds" not in k} == {
+                k: v for k, v in other.items() if "seconds" not in k
+            }
+    shutil.rmtree(tmp_path / "killed")
