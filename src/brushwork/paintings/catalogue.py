@@ -159,7 +159,7 @@ def check_images(catalogue: Catalogue, max_megapixels: float, skip: bool) -> tup
     good, bad, tiny = [], [], []
     with ThreadPoolExecutor() as pool:
         results = pool.map(examine, catalogue.paintings)
-        bar = tqdm(catalogue.paintings, desc="checking paintings", unit=" paintings", leave=False)
+        bar = tqdm(catalogue.paintings, desc="checking paintings", unit=" paintings", leave=False, disable=None)
         for painting, (size, reason) in zip(bar, results, strict=True):
             if reason:
                 bad.append((painting.path, reason))

@@ -181,7 +181,7 @@ def paint_all(root: Path, per_style: int) -> None:
         missing = [pair for pair in wanted if not paths[pair].exists()]
         for style in PAINTERS:
             (root / style).mkdir(parents=True, exist_ok=True)
-        for pair in tqdm(missing, desc="painting the demo's pictures", unit=" paintings"):
+        for pair in tqdm(missing, desc="painting the demo's pictures", unit=" paintings", disable=None):
             with files.atomic_path(paths[pair]) as temporary:
                 paint(*pair).save(temporary, "JPEG", quality=92)
     log.info("demo: %d paintings of %d procedural styles in %s", len(wanted), len(PAINTERS), root)

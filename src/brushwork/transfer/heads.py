@@ -43,7 +43,7 @@ def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
         model: a torchvision classifier, changed in place. Its output becomes (batch, num_classes).
 
     Returns:
-        The new layer, randomly initialised by torch's defaults.
+        The new layer, randomly initialised by torch's defaults (SqueezeNet's as torchvision does).
 
     Raises:
         UserError: the architecture is not known, or its last layer is not what torchvision's has.
@@ -55,6 +55,9 @@ def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
     old = model.get_submodule(name)
     if isinstance(old, nn.Conv2d):
         new = nn.Conv2d(old.in_channels, num_classes, old.kernel_size)
+        # As torchvision: a ReLU follows, and with torch's default bias some classes die at the start.
+        nn.init.normal_(new.weight, std=0.01)
+        nn.init.zeros_(new.bias)
     else:
         new = nn.Linear(old.in_features, num_classes)
     model.set_submodule(name, new)

@@ -42,13 +42,15 @@ def run(cfg: DictConfig) -> float | None:
         reason = str(error)
     except Exception as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
-        log.exception("this job failed")
+        log.exception("unexpected")
     finally:
         gc.collect()  # a Trainer and its module hold each other
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     # Raised here, not above: the error's frames, and the network in them, are free by now.
     if HydraConfig.get().mode == RunMode.MULTIRUN:
+        log.error("this job failed: %s", reason)
+        sweep.note_job(Path(HydraConfig.get().runtime.output_dir), reason)
         raise HydraException(reason)
     print(f"error: {reason}", file=sys.stderr)
     sys.exit(1)
@@ -109,7 +111,8 @@ def _resumed(job: Job) -> Path | None:
 
 def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
     """Refuse to write over a run that this job would not repeat."""
-    if earlier["status"] == "failed" and not (job.folder / run_folder.LAST).exists():
+    ended_early = earlier["config_hash"] is None or earlier["status"] == "failed"
+    if ended_early and not (job.folder / run_folder.LAST).exists():
         return  # nothing in it to lose
     where = job.folder.resolve()
     ways = "choose another name=..., or remove the folder"

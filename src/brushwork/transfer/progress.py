@@ -1,5 +1,6 @@
 """The progress bar: Lightning's, with epochs counted from 1 as everywhere else."""
 
+import sys
 from typing import Any
 
 import lightning as L
@@ -7,7 +8,12 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 
 class ProgressBar(TQDMProgressBar):
-    """One line that shows the running epoch and its rate; `RunRecord` logs each finished epoch."""
+    """Shows the running epoch and its rate, on a terminal only; `RunRecord` logs each finished epoch."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        if not sys.stdout.isatty():
+            self.disable()
 
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
         super().on_train_epoch_start(trainer, *args)

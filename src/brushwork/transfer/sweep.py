@@ -3,6 +3,7 @@
 Imported by train.py before Hydra starts, so nothing heavy is imported here.
 """
 
+import json
 import logging
 import math
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from brushwork import files, run_folder
@@ -23,7 +25,7 @@ from brushwork.errors import UserError
 log = logging.getLogger(__name__)
 
 _LOCK = ".sweep.lock"
-_JOBS = ".sweep.jobs"  # the folders of the running or latest sweep's jobs, a line each
+_JOBS = ".sweep.jobs"  # what `note_job` was told, a line each
 
 _held = ExitStack()  # the lock of this process's sweep
 _folder: Path | None = None
@@ -46,10 +48,14 @@ class SweepCallback(Callback):
         (folder / _JOBS).write_text("")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        jobs = Path(config.hydra.sweep.dir) / _JOBS
-        if jobs.exists() and config.hydra.mode.name == "MULTIRUN":
-            with open(jobs, "a", encoding="utf-8") as file:
-                file.write(f"{config.hydra.runtime.output_dir}\n")
+        if config.hydra.mode == RunMode.MULTIRUN:
+            note_job(Path(config.hydra.runtime.output_dir))
+
+
+def note_job(folder: Path, error: str = "") -> None:
+    """Remember, for the sweep's table, that a job was started, or why it failed; from any process."""
+    with open(folder.parent / _JOBS, "a", encoding="utf-8") as file:
+        file.write(json.dumps([str(folder), error]) + "\n")
 
 
 def _count_jobs(config: DictConfig) -> int | None:
@@ -86,21 +92,23 @@ def report() -> None:
     """After a sweep: a line for each job, failures with their reason. Nothing after a single run."""
     if _folder is None:
         return
-    folders = [Path(line) for line in (_folder / _JOBS).read_text(encoding="utf-8").splitlines()]
+    notes = [json.loads(line) for line in (_folder / _JOBS).read_text(encoding="utf-8").splitlines()]
+    errors = dict(notes)  # the last note of each job counts
     rows, failed = [], 0
-    for folder in folders:
-        result = run_folder.read_result(folder) or run_folder.new_result() | {"status": "failed"}
+    for folder, error in errors.items():
+        result = run_folder.read_result(Path(folder)) or run_folder.new_result()
         status = "interrupted" if result["status"] == "running" else result["status"]
+        status = "failed" if error else status
         failed += status == "failed"
         accuracies = [(result[which] or {}).get("val/accuracy") for which in ("best", "last")]
         numbers = ["-" if accuracy is None else f"{accuracy:.3f}" for accuracy in accuracies]
-        rows.append((folder.name, status, *numbers, result["error"] or ""))
+        rows.append((Path(folder).name, status, *numbers, error or result["error"] or ""))
     _held.close()
     rows.insert(0, ("job", "status", "best", "last", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     print()
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4], sep="  ")
-    total = len(folders) if _job_count is None else _job_count
-    print(f"\n{len(folders)} of {total} jobs, {failed} failed; best and last validation accuracy; in {_folder}")
+    total = len(errors) if _job_count is None else _job_count
+    print(f"\n{len(errors)} of {total} jobs, {failed} failed; best and last validation accuracy; in {_folder}")
     print(f"look at it: make dashboard, or tensorboard --logdir {_folder}")
