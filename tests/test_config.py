@@ -29,14 +29,12 @@ CONF = REPOSITORY / "conf"
         ("data.on_bad_image=skp", "unknown data.on_bad_image 'skp': did you mean 'skip'"),
         ("data.max_megapixels=500", "expected data.max_megapixels to be at most 178"),
         ("data.styles=[]", "data.styles is empty"),
-        ("+optimizer.speed=3", "unexpected keyword argument 'speed'"),
         ("optimizer._target_=torch.optim.SGG", "optimizer cannot be built"),
     ],
 )
 def test_mistakes_are_one_line(make_job: MakeJob, override: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        job = make_job(override)
-        job.optimizer([])  # torch itself refuses what it doesn't know
+        make_job(override)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -45,16 +45,17 @@ def write_json(path: Path, value: object) -> None:
 
 
 @contextmanager
-def lock(path: Path, refusal: str, patience: float = LOCK_PATIENCE) -> Iterator[None]:
+def lock(path: Path, refusal: str, patience: float | None = None) -> Iterator[None]:
     """Hold the lock at `path`; the system frees it when the process ends, however it ends.
 
     Raises:
-        UserError: with the text `refusal`, when another process holds it for longer than `patience` s.
+        UserError: with the text `refusal`, when another process holds it for longer than `patience` s
+            (by default LOCK_PATIENCE).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path)
     try:
-        held.acquire(timeout=patience)
+        held.acquire(timeout=LOCK_PATIENCE if patience is None else patience)
     except Timeout:
         raise UserError(refusal) from None
     try:

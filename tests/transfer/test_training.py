@@ -122,7 +122,7 @@ def test_interval_is_wilsons(reference: Path) -> None:
 
 
 def test_same_seed_same_run_whatever_the_workers(reference: Path, make_job: MakeJob, tmp_path: Path) -> None:
-    jobs.run_job(make_job("keep_last=true", "scheduler=cosine", "data.workers=2"))
+    jobs.run_job(make_job("keep_last=true", "scheduler=cosine", "data.workers=4"))
     assert_equal_runs(tmp_path / "run", reference)
 
 
@@ -278,6 +278,10 @@ def test_another_split_is_not_resumed(reference: Path, make_job: MakeJob) -> Non
         ("head=replace_two", "use head=replace_last"),
         ("model=alexnet", "image_size=32 is too small for alexnet: it needs at least 63"),
         ("data.styles=[Dot]", "did you mean 'Dots'"),
+        ("+optimizer.speed=3", "optimizer or scheduler: SGD.__init__() got an unexpected keyword argument 'speed'"),
+        ("optimizer.lr=-1", "Invalid learning rate"),
+        ("+trainer.speed=3", "trainer: Trainer.__init__() got an unexpected keyword argument 'speed'"),
+        ("trainer.accelerator=tpu", "trainer: "),
     ],
 )
 def test_user_errors_before_anything_is_written(make_job: MakeJob, tmp_path: Path, override: str, message: str) -> None:

@@ -15,11 +15,12 @@ import lightning as L
 import torch
 import yaml
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from brushwork import backbones, run_folder
 from brushwork.config import Config, Job
-from brushwork.errors import UserError, unknown
+from brushwork.errors import UserError, one_line, unknown
 from brushwork.paintings import baselines, catalogue, demo, splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
@@ -43,6 +44,7 @@ class Training:
         settings = job.settings
         self.job, self.settings = job, settings
         check_names(settings)
+        check_factories(job)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         L.seed_everything(settings.seed, workers=True, verbose=False)
@@ -144,14 +146,17 @@ class Training:
         callbacks = list(self.job.callbacks)
         if self.trainer_options.get("limit_val_batches") == 0:  # nothing to monitor
             callbacks = [c for c in callbacks if not (isinstance(c, ModelCheckpoint) and c.monitor)]
-        return self.job.trainer(
-            **self.trainer_options,
-            callbacks=[record, *callbacks],
-            logger=self.job.loggers,
-            plugins=[checkpoint.AtomicCheckpointIO()],
-            use_distributed_sampler=False,  # EpochOrder shares the epoch out itself
-            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
-        )
+        try:
+            return self.job.trainer(
+                **self.trainer_options,
+                callbacks=[record, *callbacks],
+                logger=self.job.loggers,
+                plugins=[checkpoint.AtomicCheckpointIO()],
+                use_distributed_sampler=False,  # EpochOrder shares the epoch out itself
+                enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+            )
+        except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
+            raise UserError(f"trainer: {one_line(error)}") from None
 
     def _datamodule(self) -> PaintingsModule:
         data = self.settings.data
@@ -233,6 +238,16 @@ def check_names(settings: Config) -> None:
     ]:
         if name not in valid:
             raise unknown(key, name, valid)
+
+
+def check_factories(job: Job) -> None:
+    """Refuse, before any work is done, an optimizer or a schedule that torch will not make."""
+    try:
+        optimizer = job.optimizer([nn.Parameter(torch.zeros(1))])
+        if job.scheduler is not None:
+            job.scheduler(optimizer)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer or scheduler: {one_line(error)}") from None
 
 
 def scan(settings: Config) -> Catalogue:
