@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
 from brushwork import config
@@ -15,6 +16,7 @@ REPOSITORY = Path(__file__).parent.parent
 STYLES = ["Dots", "Facets", "Waves"]
 
 config.register()
+torch.set_num_threads(1)  # the networks of the tests are small: more threads only wait for one another
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def test_run_folder(reference: Path, paintings: Path) -> None:
     best = max(rows, key=lambda row: float(row["val/accuracy"]))
     assert result["best"]["epoch"] == int(best["epoch"])
     assert result["best"]["val/accuracy"] == float(best["val/accuracy"])
-    assert [float(row["learning_rate"]) for row in rows] == pytest.approx([0.0075, 0.0025, 0.0])
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx([0.01, 0.0075, 0.0025])
 
     split = run_folder.read_csv(reference / run_folder.SPLIT)
     assert len(split) == 30
@@ -339,6 +339,7 @@ def test_full_disk_leaves_the_last_good_checkpoint(make_job: MakeJob, tmp_path: 
         ["+trainer.fast_dev_run=true"],
         ["logger=none"],
         ["+trainer.limit_val_batches=0"],
+        ["+trainer.check_val_every_n_epoch=2"],
         ["callbacks.best=null", "callbacks.last=null"],
         ["+trainer.limit_train_batches=1"],
     ],
@@ -351,6 +352,8 @@ def test_the_trainers_own_options(make_job: MakeJob, tmp_path: Path, overrides: 
         assert json.loads((tmp_path / "run" / run_folder.RESULT).read_text())["status"] == "finished"
     if "limit_val_batches" in overrides[0]:
         assert best is None
+    if "every_n" in overrides[0]:
+        assert [bool(row["val/accuracy"]) for row in metrics(tmp_path / "run")] == [False, True, False]
 
 
 def test_bad_images_are_listed(make_job: MakeJob, paintings: Path, tmp_path: Path) -> None:

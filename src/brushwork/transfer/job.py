@@ -159,17 +159,17 @@ def _report(job: Job, record: RunRecord) -> None:
     """The last lines of a run: the result beside its baselines, and where to look."""
     result = record.result
     demo = "DEMO (procedural pictures, random weights): " if job.settings.data.paint_demo else ""
-    if result["best"]:
-        best, last = result["best"], result["last"]
+    if best := result["best"]:
         low, high = result["val_interval_95"]
+        last = result["last"]["val/accuracy"]
         log.info(
-            "%sbest validation accuracy %.3f (95%% interval %.3f to %.3f) in epoch %d; last epoch %.3f",
+            "%sbest validation accuracy %.3f (95%% interval %.3f to %.3f) in epoch %d; last epoch %s",
             demo,
             best["val/accuracy"],
             low,
             high,
             best["epoch"],
-            last["val/accuracy"],
+            "not validated" if last is None else f"{last:.3f}",
         )
         without = {name.replace("_", " "): value for name, value in result["baselines"].items() if value is not None}
         log.info("without a pixel: %s", ", ".join(f"{name} {value:.3f}" for name, value in without.items()))

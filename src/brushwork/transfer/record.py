@@ -37,7 +37,6 @@ class RunRecord(L.Callback):
         self.folder, self.catalogue, self.result, self.write = folder, catalogue, result, write
         self.rows: list[dict[str, Any]] = []
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
-        self._images = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "predictions": self.predictions}
@@ -55,7 +54,9 @@ class RunRecord(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.write_result()  # with the history of a resumed run: Lightning has loaded it by now
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        pl_module.scores = None  # there may be epochs without validation
+        self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
         self._images, self._start, self._train_seconds = 0, time.perf_counter(), None
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -75,16 +76,17 @@ class RunRecord(L.Callback):
         self._stop_clock()
         metrics = {key: value.item() for key, value in trainer.callback_metrics.items()}
         epoch = trainer.current_epoch + 1
-        learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
         if not math.isfinite(metrics["train/loss"]):
             raise Diverged(
                 f"diverged: the training loss became {metrics['train/loss']} in epoch {epoch}; "
-                f"try a smaller optimizer.lr (now {learning_rate:g})"
+                f"try a smaller optimizer.lr (now {self._learning_rate:g})"
             )
         row = {
             "epoch": epoch,
-            **{key: metrics.get(key) for key in ("train/loss", "train/accuracy", "val/loss", "val/accuracy")},
-            "learning_rate": learning_rate,
+            **{key: metrics[key] for key in ("train/loss", "train/accuracy")},
+            "val/loss": None,
+            "val/accuracy": None,
+            "learning_rate": self._learning_rate,
             "train_images": self._images,
             "train_seconds": round(self._train_seconds, 3),
             "seconds": round(time.perf_counter() - self._start, 3),
