@@ -117,7 +117,7 @@ _UNNAMED = {"name", "run_dir", "ckpt_path", "keep_last", "threads"}
 def slug(name: str, overrides: Iterable[str]) -> str:
     """What differs from the defaults, as a folder's name: the same for the same overrides in any order.
 
-    A config group's choice stands alone, other keys with their last part. A value that is no plain word
+    Choices of config groups come first and stand alone, other keys follow with their last part. A value that is no plain word
     (a path, a list) is shortened and gets four digits of its hash.
 
     >>> slug("wikiart", ["seed=1", "head=replace_two", "optimizer.lr=0.01"])
@@ -125,16 +125,19 @@ def slug(name: str, overrides: Iterable[str]) -> str:
     >>> slug("wikiart", ["data.root=../shared/paintings"])
     'root-paintings-ca58'
     """
-    words = []
-    for override in sorted(overrides):
+    choices, values = {}, {}
+    for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key in _UNNAMED or value == name:
             continue
         plain = re.sub(r"[^\w.+-]+", "-", re.split(r"[\\/]", value.rstrip("\\/"))[-1]).strip("-.")
         if plain != value:
             plain = f"{plain}-{files.short_hash(value)[:4]}"
-        is_choice = "." not in key and not re.fullmatch(r"[\d.+-]*", value)
-        words.append(plain if is_choice else f"{key.rsplit('.', 1)[-1]}-{plain}")
+        if "." not in key and not re.fullmatch(r"[\d.+-]*", value):
+            choices[key] = plain
+        else:
+            values[key] = f"{key.rsplit('.', 1)[-1]}-{plain}"
+    words = [group[key] for group in (choices, values) for key in sorted(group)]
     joined = "_".join(words)
     return joined if len(joined) <= 120 else f"{joined[:110]}-{files.short_hash(joined)[:8]}"
 

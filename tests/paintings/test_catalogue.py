@@ -123,7 +123,7 @@ def unprivileged() -> Iterator[None]:
 )
 def test_unreadable(tmp_path: Path, paintings: Path, request: pytest.FixtureRequest, closed: str, message: str) -> None:
     root = Path(shutil.copytree(paintings, tmp_path / "root"))
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (root, tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     (root / closed).chmod(0)
     request.getfixturevalue("unprivileged")

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
@@ -51,7 +51,7 @@ def run(cfg: DictConfig) -> float | None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         log.error("this job failed: %s", reason)
         sweep.note_job(Path(HydraConfig.get().runtime.output_dir), reason)
-        raise HydraException(reason)
+        raise CompactHydraException(reason)
     print(f"error: {reason}", file=sys.stderr)
     sys.exit(1)
 
