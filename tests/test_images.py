@@ -70,6 +70,12 @@ def test_16_bit_grey_is_scaled(tmp_path: Path) -> None:
     assert np.asarray(images.load_rgb(path))[0, :, 0].tolist() == [0, 10, 128, 255]
 
 
+def test_dark_16_bit_grey_stays_dark(tmp_path: Path) -> None:
+    path = tmp_path / "dark.png"
+    Image.fromarray(np.full((4, 4), 200, dtype=np.uint16)).save(path)
+    assert images.load_rgb(path).getpixel((0, 0)) == (1, 1, 1)  # 200 of 65535
+
+
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     picture = Image.new("RGB", (60, 20), (0, 0, 0))

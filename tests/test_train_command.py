@@ -34,6 +34,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # a process group of its own, as a terminal gives a command
     )
 
 
@@ -96,7 +97,8 @@ def test_sweep_goes_on_after_failures_and_lists_them(tmp_path: Path) -> None:
     code, out, error = train(tmp_path, *command)  # alexnet can't take 32 pixels
     assert code == 1
     assert "Traceback" not in error
-    table = {line.split()[0]: line for line in out.splitlines() if line.startswith(("alexnet", "squeezenet"))}
+    lines = out[out.index("\njob ") :].splitlines()[2:]
+    table = {line.split()[0]: line for line in lines[: lines.index("")]}
     assert len(table) == 4
     assert "finished" in next(line for name, line in table.items() if "squeezenet" in name and "lr-0.01" in name)
     assert "diverged" in next(line for name, line in table.items() if "squeezenet" in name and "1e30" in name)
@@ -127,7 +129,7 @@ def test_a_sweep_is_refused_while_another_runs_in_its_folder(tmp_path: Path) -> 
         assert f"error: a sweep is running in {tmp_path}/logs/wikiart" in error
         assert first.poll() is None
     finally:
-        first.terminate()
+        os.killpg(first.pid, signal.SIGTERM)
         _, error = first.communicate(timeout=60)
     assert first.returncode == 143, error
 
@@ -140,38 +142,48 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals(tmp_path: Path, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "more"),
+    [
+        (signal.SIGINT, 130, ["data.workers=2", "seed=0"]),
+        (signal.SIGTERM, 143, ["data.workers=2", "seed=0,1", "-m"]),
+        (signal.SIGTERM, 143, ["trainer.devices=2", "+trainer.strategy=ddp"]),
+    ],
+)
+def test_signals(tmp_path: Path, number: signal.Signals, code: int, more: list[str]) -> None:
+    """To the whole process group, as Ctrl-C in a terminal: workers and DDP processes get it too."""
     write_paintings(tmp_path / "data/wikiart", per_style=6)
-    workers = [*SMALL[:4], "data.workers=1", *SMALL[5:]]
-    process = start(tmp_path, *workers, "trainer.max_epochs=500")
+    process = start(tmp_path, *more[2:], *SMALL, "trainer.max_epochs=500", *more[:2])
     wait_for(lambda: list((tmp_path / "logs").rglob(run_folder.LAST)), process)
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     out, error = process.communicate(timeout=60)
     assert process.returncode == code, error
     assert "Traceback" not in error
-    folder = next((tmp_path / "logs/wikiart").iterdir())
-    assert result(folder)["status"] == "interrupted"
-    assert result(folder)["last"]["epoch"] >= 1
-    assert "go on with ckpt_path=" in out
+    folders = [path for path in (tmp_path / "logs/wikiart").iterdir() if path.is_dir()]
+    assert len(folders) == 1  # no second job was begun
+    assert result(folders[0])["status"] == "interrupted"
+    assert result(folders[0])["last"]["epoch"] >= 1
+    assert ("1 of 2 jobs" if "-m" in more else "go on with ckpt_path=") in out
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    """DDP on two CPU processes: each validation painting once, metrics as the predictions say."""
+    """DDP on two CPU processes gives one process's numbers (no dropout or batch statistics in head_only)."""
     write_paintings(tmp_path / "data/wikiart", per_style=15)  # 9 to validate: an odd number
-    code, out, error = train(tmp_path, *SMALL, "trainer.devices=2", "+trainer.strategy=ddp")
-    assert code == 0, error
-    folder = next((tmp_path / "logs/wikiart").iterdir())
-    split = run_folder.read_csv(folder / run_folder.SPLIT)
-    val = sorted(row["path"] for row in split if row["part"] == "val")
-    for which in ("best", "last"):
-        rows = [row for row in run_folder.read_csv(folder / run_folder.PREDICTIONS) if row["epoch"] == which]
-        assert sorted(row["path"] for row in rows) == val
-        right = sum(row["style"] == row["predicted"] for row in rows)
-        assert result(folder)[which]["val/accuracy"] == pytest.approx(right / 9)
-    assert len(run_folder.read_csv(folder / run_folder.METRICS)) == 2
-    assert out.count("what is trained") == 1
-    assert len(list((tmp_path / "logs/wikiart").iterdir())) == 1
+    for devices in (1, 2):
+        arguments = ["tuning=head_only", f"name={devices}", f"trainer.devices={devices}", "+trainer.strategy=ddp"]
+        code, out, error = train(tmp_path, *SMALL, *arguments)
+        assert code == 0, error
+        assert out.count("what is trained") == 1
+    alone, together = (next((tmp_path / f"logs/{devices}").iterdir()) for devices in (1, 2))
+    assert len(list((tmp_path / "logs/2").iterdir())) == 1
+    for row, other in zip(*(run_folder.read_csv(f / run_folder.METRICS) for f in (alone, together)), strict=True):
+        for key in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
+            assert float(row[key]) == pytest.approx(float(other[key]), rel=1e-4), key
+        assert row["train_images"] == other["train_images"] == "36"
+    answers = [run_folder.read_csv(folder / run_folder.PREDICTIONS) for folder in (alone, together)]
+    assert len(answers[0]) == 2 * 9
+    for row, other in zip(*answers, strict=True):
+        assert (row["path"], row["predicted"]) == (other["path"], other["predicted"])
 
 
 def test_several_devices_in_a_multirun_are_refused(tmp_path: Path) -> None:
@@ -203,7 +215,7 @@ def test_sweep_killed_twice_ends_as_an_unbroken_one(tmp_path: Path) -> None:
         process = start(tmp_path / "killed", *command)
         wait_for(reached, process, 300)
         process.kill()
-        process.wait()
+        process.communicate()
     statuses = [run_folder.read_result(path.parent)["status"] for path in logs.rglob(run_folder.RESULT)]
     assert "finished" in statuses
     code, out, error = train(tmp_path / "killed", *command)
@@ -213,6 +225,7 @@ def test_sweep_killed_twice_ends_as_an_unbroken_one(tmp_path: Path) -> None:
 
     folders = sorted(path.name for path in logs.iterdir() if path.is_dir())
     assert len(folders) == 6
+    assert not list(logs.rglob(".*.tmp"))
     for name in folders:
         ours, theirs = logs / name, tmp_path / "unbroken/logs/wikiart" / name
         assert (ours / run_folder.PREDICTIONS).read_bytes() == (theirs / run_folder.PREDICTIONS).read_bytes()

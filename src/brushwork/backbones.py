@@ -5,6 +5,9 @@ import math
 import pickle
 import re
 import socket
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,6 +124,7 @@ def _cached(url: str, verify: bool) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         log.info("downloading %s to %s", url, path)
         try:
+            _wait_for_answer(url)
             with _socket_timeout(DOWNLOAD_TIMEOUT):
                 # Writes beside `path`, checks the hash, then renames.
                 torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix and prefix[1])
@@ -137,6 +141,30 @@ def _cached(url: str, verify: bool) -> Path:
             f"downloaded again, {offline} (model.verify_weights=false skips this check)"
         )
     return path
+
+
+def _wait_for_answer(url: str) -> None:
+    """Raise OSError when the address gives no answer at all in time.
+
+    A socket's time-out covers neither the look-up of the name nor a second address of it.
+    """
+    failure: list[OSError] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=DOWNLOAD_TIMEOUT).close()
+        except urllib.error.HTTPError:
+            pass  # an answer: the download will say what is wrong
+        except OSError as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(DOWNLOAD_TIMEOUT)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer in {DOWNLOAD_TIMEOUT:g} s")
+    if failure:
+        raise failure[0]
 
 
 @contextmanager
@@ -162,7 +190,7 @@ def read_checkpoint(path: Path) -> dict:
     except pickle.UnpicklingError as error:
         reason = "it holds pickled code, which is never executed" if "weights_only" in str(error) else one_line(error)
         raise UserError(f"{path} cannot be loaded: {reason}; save plain tensors with torch.save(state_dict)") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged file makes torch raise anything: IndexError, struct.error, ...
         raise UserError(f"{path} is damaged or no torch file ({one_line(error)}); copy or train it again") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of Brushwork")

@@ -170,7 +170,7 @@ def _build(group: str, node: DictConfig | None) -> Any:
 
 
 def _build_all(group: str, nodes: Any) -> list[Any]:
-    if not nodes:  # null, or logger=false
+    if not nodes:  # logger=none
         return []
     if "_target_" in nodes:
         return [_build(group, nodes)]
@@ -198,6 +198,8 @@ def _check(settings: Config) -> None:
     ]:
         if value is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
+    if settings.seed >= 2**32:
+        raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
     if not 0 < split.val_fraction < 1:
         raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {split.val_fraction:g}")
     if not 0 < data.max_megapixels <= 178:

@@ -67,7 +67,7 @@ def load_rgb(path: Path, max_megapixels: float = 89) -> Image.Image:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # "I;16" and its byte orders, or "I": 16 bits in 32
         grey = np.asarray(image).astype(np.float64)
-        if grey.max(initial=0) > 255:
+        if image.mode != "I" or grey.max(initial=0) > 255:
             grey = grey / 257  # 65535 becomes 255
         image = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
     elif image.mode == "F":
@@ -94,6 +94,7 @@ def check(path: Path, max_megapixels: float = 89) -> tuple[int, int]:
                 raise ValueError("32-bit floats have no agreed white")
             image.draft(None, (1, 1))
             image.load()
+            ImageOps.exif_transpose(image)
             return size
     except (UserError, *_DECODER_ERRORS) as error:
         raise _named(path, error) from None

@@ -111,19 +111,21 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 # Overrides that say where and how a run is kept, not what it is.
-_UNNAMED = {"name", "run_dir", "ckpt_path", "keep_last", "threads"}
+_UNNAMED = {"name", "run_dir", "keep_last"}
 
 
 def slug(name: str, overrides: Iterable[str]) -> str:
     """What differs from the defaults, as a folder's name: the same for the same overrides in any order.
 
-    Choices of config groups come first and stand alone, other keys follow with their last part. A value that is no plain word
-    (a path, a list) is shortened and gets four digits of its hash.
+    Choices of config groups come first and stand alone, other keys follow with their last part. A value
+    that is no plain word (a path, a list) is shortened and gets four digits of its hash.
 
     >>> slug("wikiart", ["seed=1", "head=replace_two", "optimizer.lr=0.01"])
     'replace_two_lr-0.01_seed-1'
     >>> slug("wikiart", ["data.root=../shared/paintings"])
     'root-paintings-ca58'
+    >>> slug("wikiart", [])
+    'default'
     """
     choices, values = {}, {}
     for override in overrides:
@@ -138,8 +140,8 @@ def slug(name: str, overrides: Iterable[str]) -> str:
         else:
             values[key] = f"{key.rsplit('.', 1)[-1]}-{plain}"
     words = [group[key] for group in (choices, values) for key in sorted(group)]
-    joined = "_".join(words)
-    return joined if len(joined) <= 120 else f"{joined[:110]}-{files.short_hash(joined)[:8]}"
+    joined = "_".join(words) or "default"
+    return joined if len(joined) <= 180 else f"{joined[:170]}-{files.short_hash(joined)[:8]}"
 
 
 @functools.cache

@@ -87,6 +87,13 @@ def test_styles_in_any_spelling(paintings: Path, tmp_path: Path, caplog: pytest.
     assert "Art_Nouveau is read from the folder Art_Nouveau_Modern" in caplog.text
 
 
+def test_an_exact_name_is_taken_before_an_alias(paintings: Path, tmp_path: Path) -> None:
+    for name in ("Art_Nouveau", "Art_Nouveau_Modern"):
+        shutil.copytree(paintings / "Dots", tmp_path / name)
+    found = catalogue.scan(tmp_path, styles=["Art_Nouveau", "Art_Nouveau_Modern"])
+    assert found.class_names == ["Art_Nouveau", "Art_Nouveau_Modern"]
+
+
 def test_unknown_style(paintings: Path) -> None:
     with pytest.raises(UserError, match=r"unknown style in data\.styles 'Dot': did you mean 'Dots'"):
         catalogue.scan(paintings, styles=["Dot"])

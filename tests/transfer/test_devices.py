@@ -28,11 +28,29 @@ def test_several_devices() -> None:
         devices.resolve(trainer, None, 63)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_sweeps_jobs_take_the_gpus_in_turn() -> None:
+def test_a_sweeps_jobs_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The choice alone, on a machine that may have no GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     trainer = partial(dict, accelerator="auto", devices=1, precision="auto")
-    count = torch.cuda.device_count()
-    assert [devices.resolve(trainer, job, 64)["devices"] for job in range(count + 1)] == [
-        *([job] for job in range(count)),
-        [0],
-    ]
+    before = torch.get_float32_matmul_precision()
+    try:
+        options = [devices.resolve(trainer, job, 64) for job in range(4)]
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert [option["devices"] for option in options] == [[0], [1], [2], [0]]
+    assert {option["precision"] for option in options} == {"bf16-mixed"}
+    assert devices.resolve(trainer, None, 64)["devices"] == 1  # a single run
+
+
+@pytest.mark.parametrize("given", [0, "none", [], -2, "x,y"])
+def test_devices_that_are_none(given: object) -> None:
+    with pytest.raises(UserError, match=r"expected trainer\.devices to be"):
+        devices.resolve(partial(dict, accelerator="cpu", devices=given), None, 64)
+
+
+def test_devices_by_a_string() -> None:
+    assert devices._count("0,1", on_cuda=True) == 2
+    assert devices._count("2", on_cuda=False) == 2
+    assert devices._count("auto", on_cuda=False) == 1

@@ -99,10 +99,18 @@ def test_a_changed_network_is_refused(pretrained: nn.Module) -> None:
             head(network, 10)
 
 
-def test_zero_init() -> None:
-    new = heads.replace_head(models.squeezenet1_1(), "replace_last", 4, zero_init=True)
-    assert not new.weight.any()
-    assert not new.bias.any()
+def test_zero_init_starts_at_zero_and_learns() -> None:
+    network = models.mobilenet_v3_small()
+    new = heads.replace_head(network, "replace_last", 4, zero_init=True)
+    logits = network(torch.rand(2, 3, 64, 64))
+    assert not logits.any()
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+    assert new.weight.grad.any()
+
+
+def test_zero_init_is_refused_where_a_relu_follows() -> None:
+    with pytest.raises(UserError, match="stops a SqueezeNet for ever"):
+        heads.replace_head(models.squeezenet1_1(), "replace_last", 4, zero_init=True)
 
 
 def test_unknown_head() -> None:

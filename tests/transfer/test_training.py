@@ -5,7 +5,10 @@ import gc
 import json
 import logging
 import math
+import re
+import resource
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,17 +135,16 @@ def test_another_seed_is_another_run_on_the_same_split(reference: Path, make_job
     assert (tmp_path / "run" / run_folder.SPLIT).read_bytes() == (reference / run_folder.SPLIT).read_bytes()
 
 
-@pytest.mark.parametrize("epoch", [0, 1, 2])
-def test_interrupted_run_resumes_to_the_same_end(
-    reference: Path, make_job: MakeJob, tmp_path: Path, epoch: int
-) -> None:
+@pytest.mark.parametrize(("epoch", "workers"), [(0, 0), (1, 0), (1, 1), (2, 2)])
+def test_interrupted_run_resumes_to_the_same_end(reference: Path, make_job: MakeJob, epoch: int, workers: int) -> None:
     """As in a sweep: the same job again, in its own folder."""
-    job = dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0)
+    overrides = ("keep_last=true", "scheduler=cosine", f"data.workers={workers}")
+    job = dataclasses.replace(make_job(*overrides), sweep_number=0)
     with pytest.raises(SystemExit) as caught:
         jobs.run_job(interrupted(job, epoch))
     assert caught.value.code == 143
     assert run_folder.read_result(job.folder)["status"] == "interrupted"
-    job = dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0)
+    job = dataclasses.replace(make_job(*overrides), sweep_number=0)
     jobs.run_job(job)
     assert_equal_runs(job.folder, reference)
 
@@ -238,6 +240,12 @@ def test_train_from_a_checkpoint_and_from_a_state_dict(reference: Path, make_job
     assert all(torch.equal(ours[key], source[key]) for key in source if not key.startswith("classifier.3"))
 
 
+def test_a_schedule_that_watches_a_metric_is_refused(make_job: MakeJob) -> None:
+    plateau = "{_target_: torch.optim.lr_scheduler.ReduceLROnPlateau, _partial_: true}"
+    with pytest.raises(UserError, match="ReduceLROnPlateau is not resumed exactly"):
+        jobs.run_job(make_job(f"+scheduler={plateau}"))
+
+
 @pytest.mark.parametrize("override", ["model.weights", "ckpt_path"])
 def test_checkpoints_of_something_else_are_refused(
     reference: Path, make_job: MakeJob, tmp_path: Path, override: str
@@ -262,9 +270,22 @@ def test_weights_alone_are_not_resumed(reference: Path, make_job: MakeJob) -> No
         jobs.run_job(make_job(f"ckpt_path={reference / run_folder.BEST}"))
 
 
-def test_another_split_is_not_resumed(reference: Path, make_job: MakeJob) -> None:
-    with pytest.raises(UserError, match="was trained on another split"):
-        jobs.run_job(make_job(f"ckpt_path={reference / run_folder.LAST}", "split.seed=1"))
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("split.seed=1", "was trained on another split"),
+        ("seed=1", "was trained with seed 0, but this run has 1"),
+        ("tuning=head_only", "was trained with tuning full, but this run has head_only"),
+        ("optimizer.lr=0.1", "was trained with optimizer {"),
+        ("data.image_size=48", "was trained with preprocessing {"),
+        ("trainer.max_epochs=2", "has 3 epochs behind it, more than trainer.max_epochs=2"),
+    ],
+)
+def test_what_would_not_go_on_as_it_began_is_not_resumed(
+    reference: Path, make_job: MakeJob, override: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        jobs.run_job(make_job(f"ckpt_path={reference / run_folder.LAST}", "scheduler=cosine", override))
 
 
 @pytest.mark.parametrize(
@@ -282,6 +303,7 @@ def test_another_split_is_not_resumed(reference: Path, make_job: MakeJob) -> Non
         ("optimizer.lr=-1", "Invalid learning rate"),
         ("+trainer.speed=3", "trainer: Trainer.__init__() got an unexpected keyword argument 'speed'"),
         ("trainer.accelerator=tpu", "trainer: "),
+        ("trainer.devices=0", "expected trainer.devices to be a number from 1"),
     ],
 )
 def test_user_errors_before_anything_is_written(make_job: MakeJob, tmp_path: Path, override: str, message: str) -> None:
@@ -299,7 +321,10 @@ def test_divergence(make_job: MakeJob, tmp_path: Path) -> None:
         jobs.run_job(make_job("optimizer.lr=1e30", folder="alone"))
     job = dataclasses.replace(make_job("optimizer.lr=1e30", folder="in_sweep"), sweep_number=0)
     assert jobs.run_job(job) == 0.0
-    for name in ("alone", "in_sweep"):
+    # the only step of an epoch blows up: its own loss is still finite, the validation's is not
+    with pytest.raises(UserError, match="diverged: the validation loss became nan in epoch 1"):
+        jobs.run_job(make_job("optimizer.lr=1e30", "+trainer.limit_train_batches=1", folder="one_step"))
+    for name in ("alone", "in_sweep", "one_step"):
         result = json.loads((tmp_path / name / run_folder.RESULT).read_text())
         assert result["status"] == "diverged"
     assert jobs.run_job(job) == 0.0  # known, not repeated
@@ -317,20 +342,37 @@ def test_failure_keeps_the_checkpoint_and_resumes(reference: Path, make_job: Mak
     assert_equal_runs(job.folder, reference)
 
 
-def test_full_disk_leaves_the_last_good_checkpoint(make_job: MakeJob, tmp_path: Path) -> None:
-    """A checkpoint whose writing fails half way: no half file, the one before still loads."""
-    path = tmp_path / "last.ckpt"
-    writer = checkpoint.AtomicCheckpointIO()
-    writer.save_checkpoint({"value": torch.arange(10)}, path)
+def test_full_disk_keeps_the_last_good_checkpoint(reference: Path, make_job: MakeJob) -> None:
+    """In the third epoch no file may grow over 2 MB; the checkpoints have 6 and 12 (FAULTS 31)."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an OSError, as on a full disk
 
-    class Full:
-        def __reduce__(self) -> tuple:
-            raise OSError(28, "No space left on device")
+    class Fill(L.Callback):
+        def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
+            if trainer.current_epoch == 2:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, limits[1]))
 
-    with pytest.raises(OSError, match="No space left"):
-        writer.save_checkpoint({"value": torch.zeros(1000), "more": Full()}, path)
-    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
-    assert torch.equal(torch.load(path, weights_only=True)["value"], torch.arange(10))
+    job = dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0)
+    try:
+        with pytest.raises((OSError, RuntimeError)):
+            jobs.run_job(dataclasses.replace(job, callbacks=[*job.callbacks, Fill()]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert run_folder.read_result(job.folder)["status"] == "failed"
+    assert not list(job.folder.rglob(".*.tmp"))
+    assert checkpoint.read(job.folder / run_folder.LAST)["epoch"] == 1
+    jobs.run_job(dataclasses.replace(make_job("keep_last=true", "scheduler=cosine"), sweep_number=0))
+    assert_equal_runs(job.folder, reference)
+
+
+def test_leftovers_of_a_killed_process_are_removed(make_job: MakeJob) -> None:
+    job = dataclasses.replace(make_job(), sweep_number=0)
+    (job.folder / "checkpoints").mkdir(parents=True)
+    leftover = job.folder / "checkpoints/.last.ckpt.0123abcd.tmp"
+    leftover.write_bytes(b"half")
+    jobs.run_job(job)
+    assert not leftover.exists()
 
 
 @pytest.mark.parametrize(

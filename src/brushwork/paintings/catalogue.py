@@ -128,7 +128,7 @@ def _choose(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
     by_key = {_style_key(name): name for name in folders}
     chosen = {}
     for wanted in styles:
-        name = by_key.get(_style_key(wanted))
+        name = wanted if wanted in folders else by_key.get(_style_key(wanted))
         if name is None:
             raise unknown("style in data.styles", wanted, sorted(folders))
         if name != wanted:

@@ -77,12 +77,18 @@ class EpochOrder(Sampler[int]):
         return iter(order[self.rank :: self.world_size].tolist())
 
 
+def default_workers(devices: int) -> int:
+    """One fewer than this process's cores, shared by the devices; from 1 to 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, (cores - 1) // devices))
+
+
 class PaintingsModule(L.LightningDataModule):
     """Training and validation batches of a split.
 
     Args:
         batch_size: over all devices together.
-        workers: processes that decode; None takes one fewer than there are cores, 8 at most.
+        workers: processes that decode, a device; None goes by the number of cores.
     """
 
     def __init__(
@@ -100,17 +106,21 @@ class PaintingsModule(L.LightningDataModule):
         super().__init__()
         self.catalogue, self.parts, self.preprocessing = catalogue, parts, preprocessing
         self.seed, self.batch_size, self.flip, self.max_megapixels = seed, batch_size, flip, max_megapixels
-        self.workers = workers if workers is not None else max(1, min(8, len(os.sched_getaffinity(0)) - 1))
+        self.workers = workers
 
     def _loader(self, part: str, seed: int | None) -> DataLoader:
         indices = [i for i, name in enumerate(self.parts) if name == part]
         dataset = PaintingFiles(self.catalogue, indices, self.preprocessing, self.max_megapixels)
+        order = EpochOrder(len(dataset), seed, self.trainer.global_rank, self.trainer.world_size)
+        # Lightning sets the epoch as well, but in a resumed run only after the workers have the first indices.
+        order.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+        workers = default_workers(self.trainer.world_size) if self.workers is None else self.workers
         return DataLoader(
             dataset,
             batch_size=self.batch_size // self.trainer.world_size,
-            sampler=EpochOrder(len(dataset), seed, self.trainer.global_rank, self.trainer.world_size),
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
+            sampler=order,
+            num_workers=workers,
+            persistent_workers=workers > 0,
             generator=torch.Generator(),  # else each epoch draws the workers' seed from the global state
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )

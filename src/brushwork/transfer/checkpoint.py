@@ -12,7 +12,8 @@ from brushwork.errors import UserError
 from brushwork.transfer import heads
 
 # Under which a checkpoint holds its description: plain values that tell all one needs to use the weights
-# (architecture, head, class_names, preprocessing) and where they come from (data, split_hash, initial_weights).
+# (architecture, head, class_names, preprocessing) and where they come from (data, split_hash, initial_weights, seed,
+# tuning, optimizer).
 KEY = "brushwork"
 _PREFIX = "network."  # of the classifier's network in Lightning's state dict
 
@@ -57,8 +58,8 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     return network.eval(), description
 
 
-def refuse_other(path: Path, found: dict[str, Any], wanted: dict[str, Any], same_split: bool) -> None:
-    """Refuse a checkpoint that was made for something else than this run.
+def refuse_other(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse a checkpoint that was made for another network or other classes than this run's.
 
     Raises:
         UserError: shows both heads, or architectures, or the classes that differ.
@@ -77,7 +78,21 @@ def refuse_other(path: Path, found: dict[str, Any], wanted: dict[str, Any], same
             f"{path} knows other classes than the data: only in the checkpoint: {only_theirs}; "
             f"only in the data: {only_ours}; choose the same by data.root and data.styles"
         )
-    if same_split and found["split_hash"] != wanted["split_hash"]:
+
+
+def refuse_other_course(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse to resume what would not go on as it began.
+
+    Raises:
+        UserError: shows both values.
+    """
+    for key in ("seed", "tuning", "optimizer", "preprocessing"):
+        if found[key] != wanted[key]:
+            raise UserError(
+                f"{path} was trained with {key} {found[key]}, but this run has {wanted[key]}: resume with the same, "
+                f"or start a new run from it with model.weights={path}"
+            )
+    if found["split_hash"] != wanted["split_hash"]:
         raise UserError(
             f"{path} was trained on another split ({found['split_hash']}, here {wanted['split_hash']}): "
             f"use the same data and split.seed, or start a new run from it with model.weights={path}"

@@ -18,10 +18,7 @@ def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict
     options = dict(trainer.keywords)
     on_cuda = options.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     devices = options.get("devices", 1)
-    count = len(devices) if isinstance(devices, list) else devices
-    if count in ("auto", -1, "-1"):
-        count = torch.cuda.device_count() if on_cuda else 1
-    count = int(count)
+    count = _count(devices, on_cuda)
     if sweep_number is not None and count > 1:
         raise UserError(
             f"trainer.devices={devices} inside a multirun: use trainer.devices=1, and the jobs of the sweep "
@@ -38,6 +35,18 @@ def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict
     if on_cuda:
         torch.set_float32_matmul_precision("high")  # TF32
     return options
+
+
+def _count(devices: int | str | list[int], on_cuda: bool) -> int:
+    """How many devices Lightning's `devices` means."""
+    if devices in ("auto", -1, "-1"):
+        return torch.cuda.device_count() if on_cuda else 1
+    if isinstance(devices, str) and "," in devices:
+        devices = [int(part) for part in devices.split(",") if part.strip().isdigit()]
+    count = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else 0
+    if count < 1:
+        raise UserError(f"expected trainer.devices to be a number from 1, a list of indices or auto, but got {devices}")
+    return count
 
 
 def has_bf16_unit() -> bool:

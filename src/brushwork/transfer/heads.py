@@ -127,6 +127,8 @@ def replace_head(model: nn.Module, head: str, num_classes: int, zero_init: bool 
         raise unknown("head", head, HEADS)
     new = HEADS[head](model, num_classes)
     if zero_init:
+        if isinstance(new, nn.Conv2d):
+            raise UserError("head.zero_init=true stops a SqueezeNet for ever, since a ReLU follows: use false")
         nn.init.zeros_(new.weight)
         nn.init.zeros_(new.bias)
     return new

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import signal
 import sys
 import threading
@@ -39,7 +40,8 @@ def run(cfg: DictConfig) -> float | None:
         with exit_on_signals():
             return run_job(config.make_job(cfg))
     except UserError as error:
-        reason = str(error)
+        # One that a data-loading worker raised carries that process's traceback: its last line is the error.
+        reason = str(error).strip().splitlines()[-1].removeprefix("brushwork.errors.UserError: ")
     except Exception as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
         log.exception("unexpected")
@@ -52,7 +54,8 @@ def run(cfg: DictConfig) -> float | None:
         log.error("this job failed: %s", reason)
         sweep.note_job(Path(HydraConfig.get().runtime.output_dir), reason)
         raise CompactHydraException(reason)
-    print(f"error: {reason}", file=sys.stderr)
+    if rank_zero_only.rank == 0:
+        print(f"error: {reason}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -68,6 +71,7 @@ def run_job(job: Job) -> float | None:
         return None
     busy = f"{job.folder.resolve()} is being written by another process: wait for it, or stop it"
     with files.lock(job.folder / run_folder.LOCK, busy):
+        files.remove_leftovers(job.folder)
         earlier = run_folder.read_result(job.folder)
         if earlier is not None:
             _refuse_other_run(job, earlier)
@@ -78,7 +82,7 @@ def run_job(job: Job) -> float | None:
                 torch.set_num_threads(earlier["threads"])
         try:
             prepared = training.Training(job)
-            sweep.state_disk_need(job, *prepared.checkpoint_bytes)
+            sweep.state_disk_need(job, *prepared.checkpoint_bytes())
             record = prepared.run(_resumed(job))
         except Diverged as error:
             _mark(job.folder, "diverged", str(error))
@@ -127,7 +131,10 @@ def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
 def _mark(folder: Path, status: str, error: str) -> None:
     """Record how a run ended badly; what is known of its epochs stays."""
     result = run_folder.read_result(folder) or run_folder.new_result()
-    files.write_json(folder / run_folder.RESULT, result | {"status": status, "error": error})
+    try:
+        files.write_json(folder / run_folder.RESULT, result | {"status": status, "error": error})
+    except OSError as full:  # must not hide why the run ended
+        log.error("%s cannot be written: %s", folder / run_folder.RESULT, full)
 
 
 def _best_accuracy(result: dict[str, Any]) -> float | None:
@@ -139,9 +146,17 @@ def _best_accuracy(result: dict[str, Any]) -> float | None:
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the process with status 130 and 143 (Lightning alone: 1 and 0)."""
+    """Ctrl-C and SIGTERM end the process with status 130 and 143 (Lightning alone: 1 and 0).
+
+    Both usually reach the whole process group: the workers and DDP processes then end in silence, and
+    torch's alarm about vanished workers is off.
+    """
+    owner = os.getpid()
 
     def leave(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner or rank_zero_only.rank > 0:
+            os._exit(0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         sys.exit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():

@@ -52,6 +52,7 @@ class RunRecord(L.Callback):
                 _move(state, callback.dirpath)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.result["threads"] = torch.get_num_threads()  # Lightning sets it under DDP
         self.write_result()  # with the history of a resumed run: Lightning has loaded it by now
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
@@ -62,23 +63,29 @@ class RunRecord(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._images += len(batch.labels) * trainer.world_size
 
-    def _stop_clock(self) -> None:
+    def _stop_clock(self, trainer: L.Trainer) -> None:
         if self._train_seconds is None:
-            if torch.cuda.is_available():
+            if trainer.strategy.root_device.type == "cuda":
                 torch.cuda.synchronize()
             self._train_seconds = time.perf_counter() - self._start
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._stop_clock()
+            self._stop_clock(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
-        self._stop_clock()
+        self._stop_clock(trainer)
         metrics = {key: value.item() for key, value in trainer.callback_metrics.items()}
         epoch = trainer.current_epoch + 1
-        if not math.isfinite(metrics["train/loss"]):
+        scores = pl_module.scores
+        losses = {"training": metrics["train/loss"]}
+        if scores is not None:
+            losses["validation"] = float(scores.loss.mean())
+        for name, loss in losses.items():
+            if math.isfinite(loss):
+                continue
             raise Diverged(
-                f"diverged: the training loss became {metrics['train/loss']} in epoch {epoch}; "
+                f"diverged: the {name} loss became {loss} in epoch {epoch}; "
                 f"try a smaller optimizer.lr (now {self._learning_rate:g})"
             )
         row = {
@@ -91,8 +98,8 @@ class RunRecord(L.Callback):
             "train_seconds": round(self._train_seconds, 3),
             "seconds": round(time.perf_counter() - self._start, 3),
         }
-        if scores := pl_module.scores:
-            row |= {"val/loss": float(scores.loss.mean()), "val/accuracy": scores.accuracy}
+        if scores is not None:
+            row |= {"val/loss": losses["validation"], "val/accuracy": scores.accuracy}
         self.rows.append(row)
         log.info("%s", describe_epoch(row, trainer.max_epochs))
         for logger in trainer.loggers:

@@ -30,6 +30,7 @@ _JOBS = ".sweep.jobs"  # what `note_job` was told, a line each
 _held = ExitStack()  # the lock of this process's sweep
 _folder: Path | None = None
 _job_count: int | None = None
+_disk_stated = False
 
 
 class SweepCallback(Callback):
@@ -69,15 +70,17 @@ def _count_jobs(config: DictConfig) -> int | None:
 
 
 def state_disk_need(job: Job, best_bytes: int, last_bytes: int) -> None:
-    """Say, before the first job of a sweep, what its checkpoints will need; warn where it is not there."""
-    if job.sweep_number != 0 or _job_count is None:
+    """Say, before the first training of a sweep, what its checkpoints will need; warn where it is not there."""
+    global _disk_stated
+    if _disk_stated or job.sweep_number is None or _job_count is None:
         return
+    _disk_stated = True
     kept = best_bytes + (last_bytes if job.settings.keep_last else 0)
     # A checkpoint is written beside the one it replaces.
     need = _job_count * kept + last_bytes + max(best_bytes, last_bytes)
     free = shutil.disk_usage(job.folder).free
     log.info(
-        "sweep of %d jobs in %s: about %.1f GB of checkpoints at most (%.1f GB kept), %.1f GB free",
+        "sweep of %d jobs in %s: with jobs like this one about %.1f GB of checkpoints (%.1f GB kept), %.1f GB free",
         _job_count,
         job.folder.parent,
         need / 1e9,

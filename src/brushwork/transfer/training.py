@@ -1,9 +1,12 @@
 """One training from plain settings: where paintings, classifier, callbacks and Trainer meet."""
 
 import logging
+import math
+import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import warnings
 from dataclasses import asdict
@@ -16,9 +19,10 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import nn
 
-from brushwork import backbones, run_folder
+from brushwork import backbones, files, run_folder
 from brushwork.config import Config, Job
 from brushwork.errors import UserError, one_line, unknown
 from brushwork.paintings import baselines, catalogue, demo, splits
@@ -47,6 +51,7 @@ class Training:
         check_factories(job)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
+            os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # else Lightning sets it again under DDP
         L.seed_everything(settings.seed, workers=True, verbose=False)
         self.trainer_options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
         self.preprocessing = backbones.preprocessing(
@@ -70,6 +75,9 @@ class Training:
             "data": "demo: procedural pictures, no paintings" if settings.data.paint_demo else settings.data.root,
             "split_hash": self.split_hash,
             "initial_weights": settings.model.weights or "random",
+            "seed": settings.seed,
+            "tuning": settings.tuning.name,
+            "optimizer": job.resolved["optimizer"],
         }
         self.network, self.new_layer = build_network(settings, self.description)
         self.result = self._new_result()
@@ -90,7 +98,6 @@ class Training:
                 "color_texture": None,
             },
             "seed": settings.seed,
-            "threads": torch.get_num_threads(),
             "command": shlex.join(["python", "train.py", *self.job.command]),
             "config_hash": self.job.config_hash,
             "data_hash": self.data_hash,
@@ -110,9 +117,16 @@ class Training:
                     f"{ckpt_path} holds weights only and can't be resumed: use last.ckpt, or start a new run "
                     f"from it with model.weights={ckpt_path}"
                 )
-            checkpoint.refuse_other(ckpt_path, content[checkpoint.KEY], self.description, same_split=True)
+            checkpoint.refuse_other(ckpt_path, content[checkpoint.KEY], self.description)
+            checkpoint.refuse_other_course(ckpt_path, content[checkpoint.KEY], self.description)
+            if content["epoch"] >= self.trainer_options.get("max_epochs", math.inf):
+                raise UserError(
+                    f"{ckpt_path} has {content['epoch'] + 1} epochs behind it, more than trainer.max_epochs="
+                    f"{self.trainer_options['max_epochs']}: raise it"
+                )
             del content
-            keep_best(ckpt_path, job.folder)
+            if rank_zero_only.rank == 0:
+                keep_best(ckpt_path, job.folder)
         classifier = StyleClassifier(
             self.network,
             self.new_layer,
@@ -135,7 +149,12 @@ class Training:
             self._announce(trainer)
         if record.write:
             self._write_first_files()
-        trainer.fit(classifier, self._datamodule(), ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
+        try:
+            trainer.fit(classifier, self._datamodule(), ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
+        except BaseException:
+            if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
+                trainer.strategy.launcher.kill(signal.SIGKILL)
+            raise
         return record
 
     def _trainer(self, record: RunRecord) -> L.Trainer:
@@ -221,9 +240,8 @@ class Training:
                 [{"path": path, "reason": reason} for path, reason in self.skipped],
             )
 
-    @property
     def checkpoint_bytes(self) -> tuple[int, int]:
-        """The sizes of best.ckpt and last.ckpt: weights, and weights with the optimizer's momentum."""
+        """About the sizes of best.ckpt and last.ckpt: weights, and weights with the optimizer's momentum."""
         weights = sum(tensor.numel() * tensor.element_size() for tensor in self.network.state_dict().values())
         trained = tuning.choose_parameters(self.network, self.new_layer, self.settings.tuning.name)
         return weights, weights + 4 * tuning.count(trained)
@@ -244,10 +262,13 @@ def check_factories(job: Job) -> None:
     """Refuse, before any work is done, an optimizer or a schedule that torch will not make."""
     try:
         optimizer = job.optimizer([nn.Parameter(torch.zeros(1))])
-        if job.scheduler is not None:
-            job.scheduler(optimizer)
+        scheduler = job.scheduler and job.scheduler(optimizer)
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer or scheduler: {one_line(error)}") from None
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise UserError(
+            "scheduler: ReduceLROnPlateau is not resumed exactly: choose a schedule by epochs (cosine, ...)"
+        )
 
 
 def scan(settings: Config) -> Catalogue:
@@ -277,7 +298,7 @@ def build_network(settings: Config, description: dict[str, Any]) -> tuple[nn.Mod
         backbones.load_strictly(network, backbones.state_dict_in(content), path)
         return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
     theirs = content[checkpoint.KEY]
-    checkpoint.refuse_other(path, theirs, description, same_split=False)
+    checkpoint.refuse_other(path, theirs, description)
     if theirs["split_hash"] != description["split_hash"]:
         log.warning("%s was trained on another split: it may have seen paintings that validate here", path)
     new_layer = heads.replace_head(network, head.name, num_classes)
@@ -290,7 +311,8 @@ def keep_best(ckpt_path: Path, folder: Path) -> None:
     theirs, ours = ckpt_path.with_name(Path(run_folder.BEST).name), folder / run_folder.BEST
     if theirs.exists() and not ours.exists():
         ours.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(theirs, ours)
+        with files.atomic_path(ours) as temporary:
+            shutil.copyfile(theirs, temporary)
     elif not ours.exists():
         log.warning("no %s beside %s: if its best epoch is past, its weights are lost", theirs.name, ckpt_path)
 
