@@ -101,7 +101,7 @@ def test_sweep_goes_on_after_failures_and_lists_them(tmp_path: Path) -> None:
     table = {line.split()[0]: line for line in lines[: lines.index("")]}
     assert len(table) == 4
     assert "finished" in next(line for name, line in table.items() if "squeezenet" in name and "lr-0.01" in name)
-    assert "diverged" in next(line for name, line in table.items() if "squeezenet" in name and "1e30" in name)
+    assert "diverged" in next(line for name, line in table.items() if "squeezenet" in name and "1e+30" in name)
     for name, line in table.items():
         if "alexnet" in name:
             assert "failed" in line
