@@ -1,7 +1,6 @@
 """One training from plain settings: where paintings, classifier, callbacks and Trainer meet."""
 
 import logging
-import math
 import os
 import platform
 import shlex
@@ -111,20 +110,7 @@ class Training:
         """Train to the end, from the start or from the epoch's end that `ckpt_path` holds."""
         settings, job = self.settings, self.job
         if ckpt_path is not None:
-            content = checkpoint.read(ckpt_path)
-            if not content.get("optimizer_states"):
-                raise UserError(
-                    f"{ckpt_path} holds weights only and can't be resumed: use last.ckpt, or start a new run "
-                    f"from it with model.weights={ckpt_path}"
-                )
-            checkpoint.refuse_other(ckpt_path, content[checkpoint.KEY], self.description)
-            checkpoint.refuse_other_course(ckpt_path, content[checkpoint.KEY], self.description)
-            if content["epoch"] >= self.trainer_options.get("max_epochs", math.inf):
-                raise UserError(
-                    f"{ckpt_path} has {content['epoch'] + 1} epochs behind it, more than trainer.max_epochs="
-                    f"{self.trainer_options['max_epochs']}: raise it"
-                )
-            del content
+            self._check_resume(ckpt_path)
             if rank_zero_only.rank == 0:
                 keep_best(ckpt_path, job.folder)
         classifier = StyleClassifier(
@@ -157,10 +143,27 @@ class Training:
             raise
         return record
 
+    def _check_resume(self, path: Path) -> None:
+        """Refuse a checkpoint from which this run can't go on as it began."""
+        content = checkpoint.read(path)
+        if not content.get("optimizer_states"):
+            raise UserError(
+                f"{path} holds weights only and can't be resumed: use last.ckpt, or start a new run "
+                f"from it with model.weights={path}"
+            )
+        checkpoint.refuse_other(path, content[checkpoint.KEY], self.description)
+        checkpoint.refuse_other_course(path, content[checkpoint.KEY], self.description)
+        last = self.trainer_options.get("max_epochs")
+        if last is not None and 0 <= last <= content["epoch"]:
+            raise UserError(
+                f"{path} has {content['epoch'] + 1} epochs behind it, more than trainer.max_epochs={last}: raise it"
+            )
+
     def _trainer(self, record: RunRecord) -> L.Trainer:
         # What is said about data loading, logging intervals and eval mode is so by design here.
         warnings.filterwarnings("ignore", category=L.fabric.utilities.warnings.PossibleUserWarning)
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's own pytree, called by Lightning
+        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the checkpoints resumed from
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         callbacks = list(self.job.callbacks)
         if self.trainer_options.get("limit_val_batches") == 0:  # nothing to monitor
