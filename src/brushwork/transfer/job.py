@@ -93,7 +93,7 @@ def run_job(job: Job) -> float | None:
         except SystemExit:
             _mark(job.folder, "interrupted", "stopped by a signal")
             if job.sweep_number is None and (job.folder / run_folder.LAST).exists():
-                log.warning("interrupted; go on with ckpt_path=%s", job.folder / run_folder.LAST)
+                log.warning("interrupted; go on with ckpt_path=%s", os.path.relpath(job.folder / run_folder.LAST))
             raise
         except Exception as error:
             _mark(job.folder, "failed", str(error) if isinstance(error, UserError) else repr(error))
@@ -193,5 +193,6 @@ def _report(job: Job, record: RunRecord) -> None:
         return
     if result["images_per_second"]:
         log.info("%.0f s, %.0f images/s in training", result["seconds"], result["images_per_second"])
-    log.info("results: %s (result.json, metrics.csv, predictions.csv)", job.folder)
-    log.info("look at it: make dashboard, or tensorboard --logdir %s", job.folder.parent)
+    folder = Path(os.path.relpath(job.folder))
+    log.info("results: %s (result.json, metrics.csv, predictions.csv)", folder)
+    log.info("look at it: make dashboard, or tensorboard --logdir %s", folder.parent)
