@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -26,14 +26,14 @@ class DataConfig:
     """Which paintings, and how they become batches (conf/data/)."""
 
     root: str = MISSING  # folder of style folders
-    paint_demo: Optional[int] = MISSING  # noqa: UP045  paint so many demo pictures a style into root
-    styles: Optional[list[str]] = MISSING  # noqa: UP045  null: every folder
-    limit_per_style: Optional[int] = MISSING  # noqa: UP045
-    image_size: Optional[int] = MISSING  # noqa: UP045  null: the network's own
+    paint_demo: int | None = MISSING  # paint so many demo pictures a style into root
+    styles: list[str] | None = MISSING  # null: every folder
+    limit_per_style: int | None = MISSING
+    image_size: int | None = MISSING  # null: the network's own
     resize: str = MISSING  # squash | crop | pad
     flip: bool = MISSING  # mirror training pictures at random
     batch_size: int = MISSING  # over all devices together
-    workers: Optional[int] = MISSING  # noqa: UP045  null: by the number of cores
+    workers: int | None = MISSING  # null: by the number of cores
     on_bad_image: str = MISSING  # raise | skip
     max_megapixels: float = MISSING
 
@@ -52,9 +52,9 @@ class ModelConfig:
     """The network and where its weights come from (conf/model/)."""
 
     architecture: str = MISSING
-    weights: Optional[str] = MISSING  # noqa: UP045  imagenet | a torchvision name | a path | null
+    weights: str | None = MISSING  # imagenet | a torchvision name | a path | null
     verify_weights: bool = MISSING
-    init_gain: Optional[float] = MISSING  # noqa: UP045  random weights of deviation gain / sqrt(fan_in)
+    init_gain: float | None = MISSING  # random weights of deviation gain / sqrt(fan_in)
 
 
 @dataclass
@@ -79,9 +79,9 @@ class Config:
     name: str = MISSING
     seed: int = MISSING
     run_dir: str = MISSING
-    ckpt_path: Optional[str] = MISSING  # noqa: UP045
+    ckpt_path: str | None = MISSING
     keep_last: bool = MISSING
-    threads: Optional[int] = MISSING  # noqa: UP045
+    threads: int | None = MISSING
     data: DataConfig = MISSING
     split: SplitConfig = MISSING
     model: ModelConfig = MISSING
