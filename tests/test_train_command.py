@@ -195,6 +195,22 @@ def test_several_devices_in_a_multirun_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_demo_learns(tmp_path: Path) -> None:
+    """make train's own command: at least 0.5 where chance is 0.1."""
+    code, out, error = train(tmp_path, "experiment=demo", "head=replace_two")
+    assert code == 0, error
+    folder = next((tmp_path / "logs/demo").iterdir())
+    assert result(folder)["best"]["val/accuracy"] >= 0.5
+    assert result(folder)["baselines"]["majority"] == pytest.approx(0.1)
+    assert result(folder)["data"].startswith("demo")
+    assert result(folder)["weights"] == "random"
+    lines = out.strip().splitlines()
+    assert any(line.startswith("DEMO") and "best validation accuracy" in line for line in lines[-5:])
+    assert lines[-2].startswith("results: logs/demo/")
+    assert "make dashboard" in lines[-1]
+
+
+@pytest.mark.slow
 def test_sweep_killed_twice_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     """Six jobs, SIGKILL in the middle of two of them; then the same command to the end."""
     root = write_paintings(tmp_path / "paintings", per_style=30)

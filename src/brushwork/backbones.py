@@ -184,7 +184,7 @@ def read_checkpoint(path: Path) -> dict:
         UserError: there is no such file, it is damaged, or it holds pickled code.
     """
     if not path.is_file():
-        raise UserError(f"no weights at {path.resolve()}: name a file, 'imagenet', or null for random weights")
+        raise UserError(f"there is no file {path.resolve()}: name a checkpoint or a state dict that exists")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torchvision import models
 
 from brushwork import run_folder
 from brushwork.config import Job
@@ -161,6 +162,22 @@ def test_resume_by_ckpt_path_in_a_new_folder(reference: Path, make_job: MakeJob,
         assert (moved / path.relative_to(last.parent.parent)).read_bytes() == content
 
 
+def test_resuming_needs_no_initial_weights(make_job: MakeJob, tmp_path: Path) -> None:
+    """They may be gone: the checkpoint holds all."""
+    state = tmp_path / "state.pth"
+    torch.save(models.mobilenet_v3_small().state_dict(), state)
+    job = dataclasses.replace(make_job(f"model.weights={state}"), sweep_number=0)
+    with pytest.raises(SystemExit):
+        jobs.run_job(interrupted(job, 1))
+    state.unlink()
+    assert jobs.run_job(dataclasses.replace(make_job(f"model.weights={state}"), sweep_number=0)) is not None
+
+
+def test_a_checkpoint_that_is_not_there(make_job: MakeJob, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"there is no file {tmp_path}/gone\.ckpt"):
+        jobs.run_job(make_job(f"ckpt_path={tmp_path}/gone.ckpt"))
+
+
 def test_finished_job_is_skipped(reference: Path, make_job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     before = {path: path.stat().st_mtime_ns for path in reference.rglob("*") if path.name != ".lock"}
@@ -197,7 +214,7 @@ def test_head_only_trains_the_new_layer_alone(make_job: MakeJob, tmp_path: Path)
             modes.append([name for name, module in pl_module.network.named_modules() if module.training])
 
     prepared.job.callbacks.append(Watch())
-    record = prepared.run(None)
+    record = prepared.run()
     after = weights(tmp_path / "run" / run_folder.LAST)
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"classifier.3.weight", "classifier.3.bias"}
@@ -232,8 +249,6 @@ def test_train_from_a_checkpoint_and_from_a_state_dict(reference: Path, make_job
     ours = prepared.network.state_dict()
     assert all(torch.equal(ours[key], value) for key, value in weights(best).items())
     state = tmp_path / "state.pth"
-    from torchvision import models
-
     source = models.mobilenet_v3_small().state_dict()
     torch.save(source, state)
     ours = training.Training(make_job(f"model.weights={state}")).network.state_dict()

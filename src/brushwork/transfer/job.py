@@ -67,7 +67,7 @@ def run_job(job: Job) -> float | None:
         SystemExit: 130 or 143, when interrupted.
     """
     if rank_zero_only.rank > 0:
-        training.Training(job).run(_resumed(job))
+        training.Training(job, _resumed(job)).run()
         return None
     busy = f"{job.folder.resolve()} is being written by another process: wait for it, or stop it"
     with files.lock(job.folder / run_folder.LOCK, busy):
@@ -81,9 +81,9 @@ def run_job(job: Job) -> float | None:
             if earlier["threads"]:  # bit-equal results on a CPU need an equal number of threads
                 torch.set_num_threads(earlier["threads"])
         try:
-            prepared = training.Training(job)
+            prepared = training.Training(job, _resumed(job))
             sweep.state_disk_need(job, *prepared.checkpoint_bytes())
-            record = prepared.run(_resumed(job))
+            record = prepared.run()
         except Diverged as error:
             _mark(job.folder, "diverged", str(error))
             if job.sweep_number is None:
