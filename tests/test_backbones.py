@@ -178,6 +178,13 @@ def test_smallest_input(architecture: str, smallest: int) -> None:
         backbones.preprocessing(architecture, smallest - 1)
 
 
+@pytest.mark.parametrize("architecture", ["vit_b_16", "maxvit_t"])
+def test_networks_of_one_size(architecture: str) -> None:
+    assert backbones.preprocessing(architecture).image_size == 224
+    with pytest.raises(UserError, match="takes 224 pixels and no other size"):
+        backbones.preprocessing(architecture, 256)
+
+
 def test_preprocessing_is_the_weights_own() -> None:
     ours = backbones.preprocessing("alexnet")
     theirs = models.AlexNet_Weights.IMAGENET1K_V1.transforms()

@@ -24,6 +24,7 @@ CONF = REPOSITORY / "conf"
         ("data.workers=-1", "expected data.workers to be at least 0, but got -1"),
         ("seed=4294967296", "expected seed to be below 4294967296"),
         ("seed=-1", "expected seed to be at least 0, but got -1"),
+        ("model.init_gain=-1", "expected model.init_gain to be above 0, but got -1"),
         ("threads=0", "expected threads to be at least 1, but got 0"),
         ("split.val_fraction=1.5", "expected split.val_fraction to be between 0 and 1, but got 1.5"),
         ("data.resize=crp", "unknown data.resize 'crp': did you mean 'crop'"),

@@ -60,7 +60,7 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
     """The network's own input size and normalisation; `image_size` overrides the size.
 
     Raises:
-        UserError: the size is under what the architecture's layers can take.
+        UserError: the size is under what the architecture's layers can take, or not the only one they take.
     """
     weights = _member(architecture, "imagenet")
     transforms = weights.transforms()
@@ -69,6 +69,10 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
     if size < smallest:
         raise UserError(
             f"data.image_size={size} is too small for {architecture}: it needs at least {smallest} pixels a side"
+        )
+    if architecture.startswith(("vit_", "maxvit_")) and size != transforms.crop_size[0]:
+        raise UserError(
+            f"data.image_size={size}: {architecture} takes {transforms.crop_size[0]} pixels and no other size"
         )
     return Preprocessing(size, tuple(transforms.mean), tuple(transforms.std), resize)
 

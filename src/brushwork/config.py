@@ -202,6 +202,8 @@ def _check(settings: Config) -> None:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
     if not 0 < split.val_fraction < 1:
         raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {split.val_fraction:g}")
+    if settings.model.init_gain is not None and not settings.model.init_gain > 0:
+        raise UserError(f"expected model.init_gain to be above 0, but got {settings.model.init_gain:g}")
     if not 0 < data.max_megapixels <= 178:
         raise UserError(
             f"expected data.max_megapixels to be at most 178 (Pillow's own guard), but got {data.max_megapixels:g}"

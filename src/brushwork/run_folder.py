@@ -138,7 +138,8 @@ def slug(name: str, overrides: Iterable[str]) -> str:
         if "." not in key and not re.fullmatch(r"[\d.+-]*", value):
             choices[key] = plain
         else:
-            values[key] = f"{key.rsplit('.', 1)[-1]}-{plain}"
+            short = key if key.endswith(".seed") else key.rsplit(".", 1)[-1]  # there are two seeds
+            values[key] = f"{short.replace('.', '-')}-{plain}"
     words = [group[key] for group in (choices, values) for key in sorted(group)]
     joined = "_".join(words) or "default"
     return joined if len(joined) <= 180 else f"{joined[:170]}-{files.short_hash(joined)[:8]}"

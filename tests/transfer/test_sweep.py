@@ -40,6 +40,7 @@ def test_slugs_are_apart_and_no_paths() -> None:
             ["data.styles=[A,B]"],
             ["data.styles=[A,C]"],
             ["seed=0"],
+            ["split.seed=0"],
             ["+trainer.limit_val_batches=0.5"],
             ["seed=0", "x=" + "y" * 300],
             ["seed=0", "x=" + "y" * 301],

@@ -292,15 +292,19 @@ def test_weights_alone_are_not_resumed(reference: Path, make_job: MakeJob) -> No
         ("seed=1", "was trained with seed 0, but this run has 1"),
         ("tuning=head_only", "was trained with tuning full, but this run has head_only"),
         ("optimizer.lr=0.1", "was trained with optimizer {"),
+        ("trainer.max_epochs=5", "was trained with scheduler {"),  # the cosine's length
+        ("data.batch_size=4", "was trained with batch_size 8, but this run has 4"),
+        ("data.flip=false", "was trained with flip True, but this run has False"),
+        ("trainer.precision=bf16-mixed", "was trained with precision 32-true, but this run has bf16-mixed"),
         ("data.image_size=48", "was trained with preprocessing {"),
-        ("trainer.max_epochs=2", "has 3 epochs behind it, more than trainer.max_epochs=2"),
+        ("scheduler.T_max=3 trainer.max_epochs=2", "has 3 epochs behind it, more than trainer.max_epochs=2"),
     ],
 )
 def test_what_would_not_go_on_as_it_began_is_not_resumed(
     reference: Path, make_job: MakeJob, override: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
-        jobs.run_job(make_job(f"ckpt_path={reference / run_folder.LAST}", "scheduler=cosine", override))
+        jobs.run_job(make_job(f"ckpt_path={reference / run_folder.LAST}", "scheduler=cosine", *override.split()))
 
 
 @pytest.mark.parametrize(
@@ -319,6 +323,14 @@ def test_what_would_not_go_on_as_it_began_is_not_resumed(
         ("+trainer.speed=3", "trainer: Trainer.__init__() got an unexpected keyword argument 'speed'"),
         ("trainer.accelerator=tpu", "trainer: "),
         ("trainer.devices=0", "expected trainer.devices to be a number from 1"),
+        ("trainer.max_epochs=abc", "expected trainer.max_epochs to be a whole number, but got abc"),
+        ("+trainer.limit_val_batches=1", "limit_val_batches=1 would score the first styles only"),
+        ("+trainer.val_check_interval=1", "val_check_interval"),
+        ("callbacks.best.monitor=val/loss", "callbacks.best keeps the epoch of the highest val/accuracy"),
+        (
+            "data.paint_demo=5",
+            "is none of the demo's pictures: to train on the pictures that are there, add data.paint_d",
+        ),
     ],
 )
 def test_user_errors_before_anything_is_written(make_job: MakeJob, tmp_path: Path, override: str, message: str) -> None:
@@ -411,6 +423,13 @@ def test_the_trainers_own_options(make_job: MakeJob, tmp_path: Path, overrides: 
         assert best is None
     if "every_n" in overrides[0]:
         assert [bool(row["val/accuracy"]) for row in metrics(tmp_path / "run")] == [False, True, False]
+
+
+@pytest.mark.parametrize("override", ["trainer.max_epochs=0", "+trainer.limit_train_batches=0"])
+def test_a_run_that_trains_nothing_is_no_finished_run(make_job: MakeJob, tmp_path: Path, override: str) -> None:
+    with pytest.raises(UserError, match="nothing was trained"):
+        jobs.run_job(make_job(override))
+    assert run_folder.read_result(tmp_path / "run")["status"] == "failed"
 
 
 def test_bad_images_are_listed(make_job: MakeJob, paintings: Path, tmp_path: Path) -> None:

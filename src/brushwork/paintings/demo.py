@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from brushwork import files
+from brushwork.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,16 @@ def paint_all(root: Path, per_style: int) -> None:
     """Paint what is missing of `per_style` paintings a style as root/Style/unknown_demo-0001.jpg.
 
     The artist is "unknown", as there is none. Safe when two processes do it at once.
+
+    Raises:
+        UserError: `root` holds other pictures.
     """
+    for path in root.glob("*/*"):
+        if not path.parent.name.startswith(".") and not path.name.startswith((".", "unknown_demo-")):
+            raise UserError(
+                f"{path.resolve()} is none of the demo's pictures: to train on the pictures that are there, add "
+                f"data.paint_demo=null; for the demo leave data.root as it is"
+            )
     wanted = [(style, number) for style in PAINTERS for number in range(1, per_style + 1)]
     paths = {pair: root / pair[0] / f"unknown_demo-{pair[1]:04}.jpg" for pair in wanted}
     if all(path.exists() for path in paths.values()):

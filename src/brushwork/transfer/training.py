@@ -56,6 +56,7 @@ class Training:
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # else Lightning sets it again under DDP
         L.seed_everything(settings.seed, workers=True, verbose=False)
         self.trainer_options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
+        check_trainer(self.trainer_options, job.callbacks)
         self.preprocessing = backbones.preprocessing(
             settings.model.architecture, settings.data.image_size, settings.data.resize
         )
@@ -80,6 +81,10 @@ class Training:
             "seed": settings.seed,
             "tuning": settings.tuning.name,
             "optimizer": job.resolved["optimizer"],
+            "scheduler": job.resolved["scheduler"],
+            "batch_size": settings.data.batch_size,
+            "flip": settings.data.flip,
+            "precision": self.trainer_options["precision"],
         }
         if ckpt_path is not None:
             self._check_resume(ckpt_path)
@@ -102,6 +107,7 @@ class Training:
                 "color_texture": None,
             },
             "seed": settings.seed,
+            "threads": torch.get_num_threads(),
             "command": shlex.join(["python", "train.py", *self.job.command]),
             "config_hash": self.job.config_hash,
             "data_hash": self.data_hash,
@@ -145,6 +151,8 @@ class Training:
             if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
                 trainer.strategy.launcher.kill(signal.SIGKILL)
             raise
+        if not record.rows:
+            raise UserError("nothing was trained: trainer.max_epochs and trainer.limit_train_batches must be above 0")
         return record
 
     def _check_resume(self, path: Path) -> None:
@@ -263,6 +271,25 @@ def check_names(settings: Config) -> None:
     ]:
         if name not in valid:
             raise unknown(key, name, valid)
+
+
+def check_trainer(options: dict[str, Any], callbacks: list[Any]) -> None:
+    """Refuse Trainer options that would make a run's figures mean something else than they say."""
+    if not isinstance(options.get("max_epochs"), int | None):
+        raise UserError(f"expected trainer.max_epochs to be a whole number, but got {options['max_epochs']}")
+    # Lightning takes the number 1 for one batch and 1.0 for all of them.
+    whole = {key: repr(options.get(key, 1.0)) for key in ("limit_val_batches", "val_check_interval")}
+    if whole["limit_val_batches"] not in ("1.0", "0", "0.0", "None"):
+        raise UserError(
+            f"trainer.limit_val_batches={options['limit_val_batches']} would score the first styles only: use 0, or "
+            f"fewer paintings by data.limit_per_style"
+        )
+    if whole["val_check_interval"] not in ("1.0", "None"):
+        raise UserError("trainer.val_check_interval: a run validates at the end of its epochs; leave it out")
+    for callback in callbacks:
+        is_best = isinstance(callback, ModelCheckpoint) and callback.filename == "best"
+        if is_best and (callback.monitor, callback.mode) != ("val/accuracy", "max"):
+            raise UserError("callbacks.best keeps the epoch of the highest val/accuracy: add one of another name")
 
 
 def check_factories(job: Job) -> None:
