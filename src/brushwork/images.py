@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from brushwork.errors import UserError
+from brushwork.errors import UserError, unknown
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, and what data.resize=pad adds
@@ -113,4 +113,4 @@ def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
         return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     if how == "pad":
         return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color=BACKGROUND)
-    raise UserError(f"unknown data.resize '{how}': valid: squash, crop, pad")
+    raise unknown("data.resize", how, ("squash", "crop", "pad"))

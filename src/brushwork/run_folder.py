@@ -47,13 +47,15 @@ PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", 
 SPLIT_COLUMNS = ("path", "style", "artist", "part")
 SKIPPED_COLUMNS = ("path", "reason")
 
-STATUSES = ("running", "finished", "failed", "diverged", "interrupted")
 # What `best` and `last` tell of an epoch, counted from 1.
 EPOCH_KEYS = ("epoch", "val/accuracy", "val/loss", "train/loss", "train/accuracy")
 
 
 def new_result() -> dict[str, Any]:
-    """A result.json with all of its keys and nothing known yet."""
+    """A result.json with all of its keys and nothing known yet.
+
+    `status` is one of running, finished, failed, diverged and interrupted.
+    """
     return {
         "status": "running",
         "error": None,

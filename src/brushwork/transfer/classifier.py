@@ -45,6 +45,7 @@ class StyleClassifier(L.LightningModule):
     Args:
         network: (batch, 3, height, width) to logits (batch, num_classes).
         new_layer: the layer of `network` that its head strategy made.
+        trained_parameters: what the optimizer gets (see `tuning.choose_parameters`).
         optimizer: parameters to an optimizer. scheduler: an optimizer to a schedule by epochs, or None.
         description: plain values that go into each checkpoint (see `checkpoint.KEY`).
     """
@@ -53,6 +54,7 @@ class StyleClassifier(L.LightningModule):
         self,
         network: nn.Module,
         new_layer: nn.Module,
+        trained_parameters: list[nn.Parameter],
         *,
         num_classes: int,
         tuning_name: str,
@@ -65,7 +67,7 @@ class StyleClassifier(L.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.tuning_name, self.seed, self.description = tuning_name, seed, description
         self._new_layer = [new_layer]  # in a list: already part of `network`, to be stored once
-        self.trained_parameters = tuning.choose_parameters(network, new_layer, tuning_name)
+        self._trained_parameters = trained_parameters
         self._optimizer, self._scheduler = optimizer, scheduler
         self.train_loss = MeanMetric(nan_strategy="disable")  # a NaN must be seen
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
@@ -76,7 +78,7 @@ class StyleClassifier(L.LightningModule):
         return self.network(images)  # (batch, num_classes)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(self.trained_parameters)
+        optimizer = self._optimizer(self._trained_parameters)
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}

@@ -33,7 +33,7 @@ class RunRecord(L.Callback):
         write: false in processes of a DDP run but the first, and in a fast_dev_run.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, result: dict[str, Any], write: bool = True) -> None:
+    def __init__(self, folder: Path, catalogue: Catalogue, result: dict[str, Any], write: bool) -> None:
         self.folder, self.catalogue, self.result, self.write = folder, catalogue, result, write
         self.rows: list[dict[str, Any]] = []
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
@@ -123,11 +123,11 @@ class RunRecord(L.Callback):
 
     def _interval(self) -> list[float] | None:
         """The 95% interval of the best epoch's accuracy (Wilson 1927), in [0, 1]."""
-        from scipy.stats import binomtest  # a second to import: not before it is needed
-
         best, total = best_row(self.rows), len(self.predictions["best"])
         if best is None:
             return None
+        from scipy.stats import binomtest  # a second to import: not before it is needed
+
         interval = binomtest(round(best["val/accuracy"] * total), total).proportion_ci(method="wilson")
         return [float(interval.low), float(interval.high)]
 

@@ -89,6 +89,7 @@ class Training:
         if ckpt_path is not None:
             self._check_resume(ckpt_path)
         self.network, self.new_layer = build_network(settings, self.description, load=ckpt_path is None)
+        self.trained = tuning.choose_parameters(self.network, self.new_layer, settings.tuning.name)
         self.result = self._new_result()
 
     def part(self, name: str) -> list[catalogue.Painting]:
@@ -105,6 +106,10 @@ class Training:
                 "majority": baselines.majority(train, val),
                 "artist_lookup": baselines.artist_lookup(train, val),
                 "color_texture": None,
+            },
+            "parameters": {
+                "total": tuning.count(list(self.network.parameters())),
+                "trainable": tuning.count(self.trained),
             },
             "seed": settings.seed,
             "threads": torch.get_num_threads(),
@@ -126,6 +131,7 @@ class Training:
         classifier = StyleClassifier(
             self.network,
             self.new_layer,
+            self.trained,
             num_classes=len(self.catalogue.class_names),
             tuning_name=settings.tuning.name,
             optimizer=job.optimizer,
@@ -133,13 +139,9 @@ class Training:
             seed=settings.seed,
             description=self.description,
         )
-        self.result["parameters"] = {
-            "total": tuning.count(list(self.network.parameters())),
-            "trainable": tuning.count(classifier.trained_parameters),
-        }
-        record = RunRecord(job.folder, self.catalogue, self.result)
+        write = rank_zero_only.rank == 0 and not self.trainer_options.get("fast_dev_run")
+        record = RunRecord(job.folder, self.catalogue, self.result, write)
         trainer = self._trainer(record)
-        record.write = trainer.is_global_zero and not trainer.fast_dev_run
         self.result |= {"device": str(trainer.strategy.root_device), "precision": str(trainer.precision)}
         if trainer.is_global_zero:
             self._announce(trainer)
@@ -237,9 +239,8 @@ class Training:
     def _write_first_files(self) -> None:
         folder = self.job.folder
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / run_folder.CONFIG).write_text(
-            yaml.safe_dump(self.job.resolved, sort_keys=False, allow_unicode=True), encoding="utf-8"
-        )
+        resolved = yaml.safe_dump(self.job.resolved, sort_keys=False, allow_unicode=True)
+        files.write_text(folder / run_folder.CONFIG, resolved)
         run_folder.write_csv(
             folder / run_folder.SPLIT,
             run_folder.SPLIT_COLUMNS,
@@ -258,8 +259,7 @@ class Training:
     def checkpoint_bytes(self) -> tuple[int, int]:
         """About the sizes of best.ckpt and last.ckpt: weights, and weights with the optimizer's momentum."""
         weights = sum(tensor.numel() * tensor.element_size() for tensor in self.network.state_dict().values())
-        trained = tuning.choose_parameters(self.network, self.new_layer, self.settings.tuning.name)
-        return weights, weights + 4 * tuning.count(trained)
+        return weights, weights + 4 * tuning.count(self.trained)
 
 
 def check_names(settings: Config) -> None:
