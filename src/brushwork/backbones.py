@@ -8,17 +8,19 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.transforms.functional import pil_to_tensor
 
-from brushwork import files
+from brushwork import files, images
 from brushwork.errors import UserError, one_line, unknown
 
 log = logging.getLogger(__name__)
@@ -48,8 +50,8 @@ def _weights_enum(architecture: str) -> type[models.WeightsEnum]:
     return models.get_model_weights(architecture)
 
 
-def _member(architecture: str, weights: str) -> models.WeightsEnum:
-    """The torchvision weights that `weights` names; "imagenet" is version 1, the one most papers used."""
+def named_weights(architecture: str, weights: str = "imagenet") -> models.WeightsEnum:
+    """torchvision's weights of that name; "imagenet" is version 1, the one most papers used."""
     enum = _weights_enum(architecture)
     if weights == "imagenet":
         return enum.__members__.get("IMAGENET1K_V1", enum.DEFAULT)
@@ -62,7 +64,7 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
     Raises:
         UserError: the size is under what the architecture's layers can take, or not the only one they take.
     """
-    weights = _member(architecture, "imagenet")
+    weights = named_weights(architecture, "imagenet")
     transforms = weights.transforms()
     size = transforms.crop_size[0] if image_size is None else image_size
     smallest = max(weights.meta["min_size"])
@@ -75,6 +77,20 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
             f"data.image_size={size}: {architecture} takes {transforms.crop_size[0]} pixels and no other size"
         )
     return Preprocessing(size, tuple(transforms.mean), tuple(transforms.std), resize)
+
+
+def normalize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """uint8 (batch, 3, height, width) to float32, (x / 255 - mean) / std, channels-last."""
+    mean = torch.tensor(preprocessing.mean, device=pictures.device)[:, None, None]
+    std = torch.tensor(preprocessing.std, device=pictures.device)[:, None, None]
+    pictures = pictures.to(torch.float32, memory_format=torch.channels_last)
+    return pictures.div_(255).sub_(mean).div_(std)
+
+
+def as_batch(pictures: Sequence[Image.Image], preprocessing: Preprocessing) -> Tensor:
+    """RGB pictures of any size to what the network takes, (batch, 3, image_size, image_size), as in validation."""
+    resized = [images.resize(picture, preprocessing.image_size, preprocessing.resize) for picture in pictures]
+    return normalize(torch.stack([pil_to_tensor(picture) for picture in resized]), preprocessing)
 
 
 def build(architecture: str, gain: float | None = None) -> nn.Module:
@@ -105,25 +121,33 @@ def is_named(architecture: str, weights: str) -> bool:
     return weights == "imagenet" or weights in names(architecture)
 
 
-def load_named_weights(network: nn.Module, architecture: str, weights: str, verify: bool = True) -> None:
+# What else one can do than use torchvision's weights, in training.
+WAYS_ON = "or use model.weights=PATH of a state dict, or model.weights=null for random weights"
+
+
+def load_named_weights(
+    network: nn.Module, architecture: str, weights: str, verify: bool = True, ways_on: str = WAYS_ON
+) -> None:
     """Load torchvision's weights, from its cache or else from the network, into `network`.
 
     torchvision itself trusts whatever lies in its cache under the right name. Here the SHA-256 prefix
     that the name carries is checked first, unless `verify` is false.
 
+    Args:
+        ways_on: what an error says that one can do instead.
+
     Raises:
         UserError: the cached file is not what its name says, or there is none and it can't be fetched.
     """
-    member = _member(architecture, weights)
-    path = _cached(member.url, verify)
+    member = named_weights(architecture, weights)
+    path = _cached(member.url, verify, ways_on)
     load_strictly(network, read_checkpoint(path), path)
 
 
-def _cached(url: str, verify: bool) -> Path:
+def _cached(url: str, verify: bool, ways_on: str) -> Path:
     name = Path(urlparse(url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     prefix = re.search(r"-([0-9a-f]{8,})\.", name)
-    offline = "or use model.weights=PATH of a state dict, or model.weights=null for random weights"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         log.info("downloading %s to %s", url, path)
@@ -134,7 +158,7 @@ def _cached(url: str, verify: bool) -> Path:
                 torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix and prefix[1])
         except (OSError, RuntimeError) as error:  # URLError and HTTPError are OSErrors
             raise UserError(
-                f"weights {url} cannot be downloaded ({one_line(error)}); put the file at {path}, {offline}"
+                f"weights {url} cannot be downloaded ({one_line(error)}); put the file at {path}, {ways_on}"
             ) from None
         return path
     if not verify:
@@ -142,7 +166,7 @@ def _cached(url: str, verify: bool) -> Path:
     elif prefix and not files.sha256(path).startswith(prefix[1]):
         raise UserError(
             f"{path} is damaged: its SHA-256 does not begin with {prefix[1]}; delete it to have it "
-            f"downloaded again, {offline} (model.verify_weights=false skips this check)"
+            f"downloaded again, {ways_on} (model.verify_weights=false skips this check)"
         )
     return path
 

@@ -15,9 +15,10 @@ def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:
     unknown head 'replace_lst': did you mean 'replace_last'? valid: replace_last, replace_two
     """
     valid = list(valid)
+    listed = valid if len(valid) <= 100 else [*valid[:10], f"... ({len(valid)} in all)"]
     near = difflib.get_close_matches(given, valid, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return UserError(f"unknown {what} '{given}': {hint}valid: {', '.join(valid)}")
+    return UserError(f"unknown {what} '{given}': {hint}valid: {', '.join(listed)}")
 
 
 def one_line(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Any image file to an upright 8-bit RGB picture, or a UserError that names the file."""
 
+import os
 import struct
 import warnings
 from pathlib import Path
@@ -98,6 +99,12 @@ def check(path: Path, max_megapixels: float = 89) -> tuple[int, int]:
             return size
     except (UserError, *_DECODER_ERRORS) as error:
         raise _named(path, error) from None
+
+
+def default_workers(devices: int = 1) -> int:
+    """Processes that decode: one fewer than this process's cores, shared by the devices; from 1 to 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, (cores - 1) // devices))
 
 
 def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:

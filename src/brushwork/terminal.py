@@ -1,8 +1,13 @@
-"""The terminal's log lines: above a running progress bar instead of through it."""
+"""The terminal: log lines above a running progress bar instead of through it, and how a script ends."""
 
 import logging
+import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 from tqdm import tqdm
+
+from brushwork.errors import UserError
 
 
 class TerminalHandler(logging.StreamHandler):
@@ -11,3 +16,12 @@ class TerminalHandler(logging.StreamHandler):
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=self.stream)
         self.flush()
+
+
+def exit_with(main: Callable[[], int]) -> NoReturn:
+    """Run a script: its value is the exit status; a user's mistake is one line on standard error and status 1."""
+    try:
+        sys.exit(main())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

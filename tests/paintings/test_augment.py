@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torchvision.transforms import v2
 
+from brushwork import backbones
 from brushwork.backbones import Preprocessing
 from brushwork.paintings import augment
 
@@ -64,6 +65,6 @@ def test_normalize_equals_torchvision() -> None:
     theirs = v2.functional.normalize(
         v2.functional.to_dtype(images, torch.float32, scale=True), PREPROCESSING.mean, PREPROCESSING.std
     )
-    ours = augment.normalize(images, PREPROCESSING)
+    ours = backbones.normalize(images, PREPROCESSING)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     assert ours.is_contiguous(memory_format=torch.channels_last)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision import models
 
-from brushwork import run_folder
+from brushwork import images, run_folder
 from brushwork.config import Job
 from brushwork.errors import UserError
 from brushwork.transfer import checkpoint, training
@@ -227,19 +226,12 @@ def test_head_only_trains_the_new_layer_alone(make_job: MakeJob, tmp_path: Path)
 
 def test_checkpoint_loads_alone_and_predicts_the_same(reference: Path, paintings: Path) -> None:
     """Offline, without data or initial weights: the network of best.ckpt gives predictions.csv."""
-    from brushwork import images
-    from brushwork.backbones import Preprocessing
-    from brushwork.paintings import augment
-
-    network, description = checkpoint.load_network(reference / run_folder.BEST)
-    preprocessing = Preprocessing(**description["preprocessing"])
+    predictor = checkpoint.load_predictor(reference / run_folder.BEST)
     rows = [r for r in run_folder.read_csv(reference / run_folder.PREDICTIONS) if r["epoch"] == "best"]
     for row in rows:
-        picture = images.resize(images.load_rgb(paintings / row["path"]), preprocessing.image_size)
-        batch = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
-        with torch.no_grad():
-            probability, predicted = network(augment.normalize(batch, preprocessing)).softmax(1).max(1)
-        assert description["class_names"][predicted] == row["predicted"]
+        image = predictor.transform(images.load_rgb(paintings / row["path"]))
+        probability, predicted = predictor.network(image[None]).softmax(1).max(1)
+        assert predictor.class_names[predicted] == row["predicted"]
         assert probability.item() == pytest.approx(float(row["probability"]), abs=1e-4)
 
 

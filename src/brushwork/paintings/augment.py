@@ -1,9 +1,7 @@
-"""Augmentation of batches, each picture drawn from (seed, epoch, index) alone, and normalisation."""
+"""Augmentation of batches, each picture drawn from (seed, epoch, index) alone."""
 
 import torch
 from torch import Tensor
-
-from brushwork.backbones import Preprocessing
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -40,11 +38,3 @@ def horizontal_flip(images: Tensor, index: Tensor, seed: int, epoch: int) -> Ten
     """Mirror each picture with probability 1/2. Shapes (batch, 3, height, width) and (batch,)."""
     flip = uniform(seed, epoch, index, draw=0) < 0.5
     return torch.where(flip[:, None, None, None], images.flip(3), images)
-
-
-def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """uint8 (batch, 3, height, width) to float32, (x / 255 - mean) / std, channels-last."""
-    mean = torch.tensor(preprocessing.mean, device=images.device)[:, None, None]
-    std = torch.tensor(preprocessing.std, device=images.device)[:, None, None]
-    images = images.to(torch.float32, memory_format=torch.channels_last)
-    return images.div_(255).sub_(mean).div_(std)

@@ -1,6 +1,5 @@
 """Paintings as batches: files are decoded by workers, augmented and normalised in batches."""
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from brushwork import images
+from brushwork import backbones, images
 from brushwork.backbones import Preprocessing
 from brushwork.paintings import augment
 from brushwork.paintings.catalogue import Catalogue
@@ -77,12 +76,6 @@ class EpochOrder(Sampler[int]):
         return iter(order[self.rank :: self.world_size].tolist())
 
 
-def default_workers(devices: int) -> int:
-    """One fewer than this process's cores, shared by the devices; from 1 to 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, (cores - 1) // devices))
-
-
 class PaintingsModule(L.LightningDataModule):
     """Training and validation batches of a split.
 
@@ -114,7 +107,7 @@ class PaintingsModule(L.LightningDataModule):
         order = EpochOrder(len(dataset), seed, self.trainer.global_rank, self.trainer.world_size)
         # Lightning sets the epoch as well, but in a resumed run only after the workers have the first indices.
         order.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
-        workers = default_workers(self.trainer.world_size) if self.workers is None else self.workers
+        workers = images.default_workers(self.trainer.world_size) if self.workers is None else self.workers
         return DataLoader(
             dataset,
             batch_size=self.batch_size // self.trainer.world_size,
@@ -136,4 +129,4 @@ class PaintingsModule(L.LightningDataModule):
         pictures = batch.images.permute(0, 3, 1, 2)  # (batch, 3, height, width), channels-last in memory
         if self.trainer.training and self.flip:
             pictures = augment.horizontal_flip(pictures, batch.index, self.seed, self.trainer.current_epoch)
-        return batch._replace(images=augment.normalize(pictures, self.preprocessing))
+        return batch._replace(images=backbones.normalize(pictures, self.preprocessing))

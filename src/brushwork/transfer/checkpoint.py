@@ -5,10 +5,12 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from torch import Tensor, nn
+from torch import Tensor
 
 from brushwork import backbones, files, run_folder
+from brushwork.backbones import Preprocessing
 from brushwork.errors import UserError
+from brushwork.predictor import Predictor, freeze
 from brushwork.transfer import heads
 
 # Under which a checkpoint holds its description: plain values that tell all one needs to use the weights
@@ -45,17 +47,26 @@ def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
     return {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
 
 
-def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The trained network of a checkpoint, in eval mode, and its description.
+def load_predictor(path: Path) -> Predictor:
+    """The trained network of a checkpoint, ready to be asked about pictures, preprocessed as in its validation.
 
     Needs neither the data nor the weights that training began with.
     """
     content = read(path)
     description = content[KEY]
-    network = backbones.build(description["architecture"])
-    heads.replace_head(network, description["head"], len(description["class_names"]))
+    with torch.random.fork_rng():  # all that is drawn here is overwritten
+        network = backbones.build(description["architecture"])
+        heads.replace_head(network, description["head"], len(description["class_names"]))
     backbones.load_strictly(network, network_state(content), path)
-    return network.eval(), description
+    preprocessing = Preprocessing(**description["preprocessing"])
+    return Predictor(
+        path.name,
+        freeze(network),
+        description["class_names"],
+        lambda picture: backbones.as_batch([picture], preprocessing)[0],
+        preprocessing.mean,
+        preprocessing.std,
+    )
 
 
 def refuse_other(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

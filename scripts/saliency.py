@@ -1,0 +1,173 @@
+"""What in a photo speaks for a class? python scripts/saliency.py PHOTO_OR_FOLDER..."""
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+from brushwork import files, run_folder
+from brushwork.errors import UserError, unknown
+from brushwork.terminal import TerminalHandler, exit_with
+
+IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
+TABLE = "maps.csv"
+COLUMNS = ("photo", "picture", "map", "target", "target_probability", "predicted", "probability", "top")
+
+EPILOG = """\
+examples:
+  python scripts/saliency.py husky.jpg flamingo.jpg             VGG-16, the predicted class (the report's Part B)
+  python scripts/saliency.py photos/ --target "tabby"           what there looks like a tabby?
+  python scripts/saliency.py paintings/ --model logs/.../checkpoints/best.ckpt --target Baroque
+  python scripts/saliency.py photos/ --model squeezenet1_1 --weights squeezenet.pth
+
+Each map is |d score / d pixel|, the largest over the channels (Simonyan et al. 2014, section 3), at the network's
+input size. Pictures show it from 0 to its 99th percentile; the .npy file has it as it is.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parse = argparse.ArgumentParser(
+        prog="saliency.py",
+        description="Draw image-class saliency maps of photos: DIR/NAME.png, DIR/NAME.npy, a table, and TensorBoard.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parse.add_argument("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
+    parse.add_argument("--model", default="vgg16", help="a torchvision classifier, or our checkpoint (%(default)s)")
+    parse.add_argument(
+        "--weights", default="imagenet", help="imagenet, a name of torchvision's, a state dict's path, or null (random)"
+    )
+    parse.add_argument("--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map")
+    parse.add_argument("--top", type=_count, default=3, metavar="N", help="list so many classes (%(default)s)")
+    parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
+    parse.add_argument("--overwrite", action="store_true", help="replace results that DIR already holds")
+    parse.add_argument("--batch-size", type=_count, default=8, metavar="N", help="bounds the memory (%(default)s)")
+    parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    return parse
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
+    return number
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    log = logging.getLogger("brushwork")
+    log.addHandler(TerminalHandler())
+    log.setLevel(logging.INFO)
+
+    # torch takes seconds to import, which --help and a mistyped option don't need.
+    import numpy as np
+    from torch.utils.tensorboard import SummaryWriter
+    from tqdm import tqdm
+
+    from brushwork import events
+    from brushwork.saliency import photos, render
+    from brushwork.transfer.job import exit_on_signals
+
+    paths = photos.find(arguments.photos)
+    predictor = load(arguments.model, arguments.weights)
+    target = None if arguments.target == "predicted" else predictor.class_index(arguments.target)
+    device = choose_device(arguments.device)
+    stems = photos.stems(paths)
+    out = arguments.out or Path(run_folder.fresh("logs/saliency", Path(arguments.model).stem))
+    if not arguments.overwrite:
+        refuse_existing(out, stems)
+    out.mkdir(parents=True, exist_ok=True)
+
+    names, rows, problems = predictor.class_names, [], 0
+    width = min(30, max(len(path.name) for path in paths))
+    target_title = "" if target is None else f"  {names[target]}"
+    start = time.perf_counter()
+    bar = tqdm(total=len(paths), desc="saliency", unit=" maps", disable=None)
+    tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
+    with exit_on_signals(), SummaryWriter(out) as writer, bar:
+        answers = photos.explain(predictor, paths, target, batch_size=arguments.batch_size, device=device)
+        for answer in answers:
+            bar.update()
+            if isinstance(answer, UserError):
+                log.error("error: %s", answer)
+                problems += 1
+                continue
+            path, stem = paths[answer.number], stems[answer.number]
+            picture = photos.page(path.name, answer, names, arguments.top)
+            with files.atomic_path(out / f"{stem}.png") as temporary:
+                picture.save(temporary, "PNG")
+            with files.atomic_path(out / f"{stem}.npy") as temporary, open(temporary, "wb") as file:
+                np.save(file, answer.saliency)
+            if len(rows) < IN_TENSORBOARD:
+                events.add_picture(writer, f"saliency/{stem}", picture)
+            top = [f"{names[i]} {answer.probabilities[i]:.3f}" for i in answer.top(arguments.top)]
+            own = "" if target is None else f"  {answer.probabilities[target]:>{len(target_title) - 2}.3f}"
+            note = f"  ({defect})" if (defect := render.defect(answer.saliency)) else ""
+            tqdm.write(f"{path.name[:width]:<{width}}{own}  {', '.join(top)}{note}")
+            predicted = answer.top(1)[0]
+            row = (
+                str(path),
+                f"{stem}.png",
+                f"{stem}.npy",
+                names[answer.target],
+                f"{answer.probabilities[answer.target]:.6f}",
+                names[predicted],
+                f"{answer.probabilities[predicted]:.6f}",
+                "; ".join(top),
+            )
+            rows.append(dict(zip(COLUMNS, row, strict=True)))
+        run_folder.write_csv(out / TABLE, COLUMNS, rows)
+        writer.add_text("photos", markdown(rows[:IN_TENSORBOARD]))
+    if len(rows) > IN_TENSORBOARD:
+        print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
+    if problems:
+        print(f"{problems} of {len(paths)} photos have no map: see the errors above")
+    print(f"{len(rows)} maps of {predictor.name} on {device}, {len(rows) / (time.perf_counter() - start):.1f} a second")
+    print(f"results: {out} (NAME.png, NAME.npy, {TABLE}); look at it: tensorboard --logdir {out}")
+    return 1 if problems else 0
+
+
+def load(model: str, weights: str):  # noqa: ANN201 (a Predictor, imported below)
+    """The network that --model and --weights name."""
+    from brushwork import backbones, predictor
+    from brushwork.transfer import checkpoint
+
+    if model in backbones.architectures():
+        ways_on = "or use --weights PATH of a state dict, or --weights null for random weights"
+        return predictor.imagenet(model, None if weights == "null" else weights, ways_on=ways_on)
+    if Path(model).is_file():
+        return checkpoint.load_predictor(Path(model))
+    if Path(model).suffix:
+        raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
+    raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])
+
+
+def choose_device(name: str):  # noqa: ANN201 (a torch.device, imported below)
+    """The device of --device; auto takes a GPU where there is one."""
+    import torch
+
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError(f"--device {name} is not to be had on this machine: use auto or cpu") from None
+
+
+def refuse_existing(out: Path, stems: list[str]) -> None:
+    """Nothing is overwritten in silence."""
+    existing = [stem for stem in stems if (out / f"{stem}.png").exists() or (out / f"{stem}.npy").exists()]
+    if existing:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise UserError(f"{out.resolve()} holds {existing[0]}.png{more} already: choose another --out, or --overwrite")
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    """The table for TensorBoard's text."""
+    columns = ("photo", "predicted", "probability", "target", "target_probability")
+    lines = [[Path(row["photo"]).name, *(row[column] for column in columns[1:])] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *lines])
+
+
+if __name__ == "__main__":
+    exit_with(main)

@@ -1,0 +1,79 @@
+"""Pictures in a grid, each with a caption: what TensorBoard and the figures show of paintings and maps."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+from PIL import Image, ImageDraw, ImageFont
+
+_BORDER = 6  # pixels around each picture
+_PAPER, _INK = "white", "black"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture (None leaves the place empty), and lines of text under it."""
+
+    picture: Image.Image | None
+    caption: str = ""
+
+
+@functools.cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings: it has the letters of artists' names."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
+
+
+def sheet(
+    rows: Sequence[Sequence[Cell]], side: int = 160, titles: Sequence[str] = (), text_size: int = 12
+) -> Image.Image:
+    """Draw rows of cells, each picture fitted into a square of `side` pixels with its proportions kept.
+
+    Args:
+        titles: one above each column.
+        text_size: of captions, in pixels; what is too long for its column ends in an ellipsis.
+    """
+    columns = max(len(row) for row in rows)
+    letters = font(text_size)
+    line = text_size + 4
+    column_width = side + 2 * _BORDER
+    title_lines = [title.splitlines() for title in titles]
+    top = line * max(map(len, title_lines), default=0) + (_BORDER if titles else 0)
+    heights = [side + 2 * _BORDER + line * max(len(cell.caption.splitlines()) for cell in row) for row in rows]
+    page = Image.new("RGB", (columns * column_width, top + sum(heights)), _PAPER)
+    draw = ImageDraw.Draw(page)
+
+    def write(lines: list[str], column: int, y: int) -> None:
+        for number, text in enumerate(lines):
+            text = shortened(text, letters, side)
+            draw.text((column * column_width + _BORDER, y + number * line), text, _INK, letters)
+
+    for column, lines in enumerate(title_lines):
+        write(lines, column, _BORDER)
+    y = top
+    for row, height in zip(rows, heights, strict=True):
+        for column, cell in enumerate(row):
+            if cell.picture is not None:
+                fitted = _fit(cell.picture, side)
+                left = column * column_width + _BORDER + (side - fitted.width) // 2
+                page.paste(fitted, (left, y + _BORDER + (side - fitted.height) // 2))
+            write(cell.caption.splitlines(), column, y + _BORDER + side + 2)
+        y += height
+    return page
+
+
+def _fit(picture: Image.Image, side: int) -> Image.Image:
+    scale = side / max(picture.size)
+    size = tuple(max(1, round(length * scale)) for length in picture.size)
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR)
+
+
+def shortened(text: str, letters: ImageFont.FreeTypeFont, width: int) -> str:
+    """The text, or as much of it and an ellipsis as `width` pixels hold."""
+    if letters.getlength(text) <= width:
+        return text
+    while text and letters.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"

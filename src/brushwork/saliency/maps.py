@@ -1,0 +1,103 @@
+"""Image-class saliency maps: the gradient of a class score at the pixels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+
+def class_saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """How much each pixel sways the score of a class (Simonyan, Vedaldi, Zisserman 2014, section 3).
+
+    M(i, j) = max over channels of |dS_c / dI(i, j, channel)|, where S_c is the un-normalised score (logit)
+    of class c, not its softmax.
+
+    Right wherever it is called: inside training, validation, test or inference mode, under autocast, with
+    frozen parameters. It runs in eval mode and in full precision, and leaves the model's modes and `.grad`,
+    the images, the random state and the TF32 settings as they were.
+
+    Args:
+        model: (batch, 3, height, width) to logits (batch, num_classes).
+        images: (batch, 3, height, width), as the model takes them: normalised, on its device.
+        targets: (batch,) int64, the class of interest of each image.
+
+    Returns:
+        (batch, height, width) float32 on the images' device, never negative; NaN where the gradient is.
+
+    Raises:
+        ValueError: shapes or dtypes don't fit, or a target is no class of the model.
+    """
+    return logits_and_saliency(model, images, targets)[1]
+
+
+def logits_and_saliency(model: nn.Module, images: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """As `class_saliency`, and the logits (batch, num_classes) of the same forward pass.
+
+    Args:
+        targets: None takes each image's predicted class.
+    """
+    if images.ndim != 4 or not images.is_floating_point():
+        raise ValueError(
+            f"expected images to be floats of shape (batch, 3, height, width), but got {images.dtype} of "
+            f"{tuple(images.shape)}"
+        )
+    with _as_in_evaluation(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
+        # A clone: the original may be an inference tensor, or a part of somebody's graph.
+        pixels = images.detach().clone().to(_dtype(model)).requires_grad_()
+        logits = model(pixels)  # (batch, num_classes)
+        targets = logits.argmax(1) if targets is None else _checked(targets, logits)
+        wanted = one_hot(targets, logits.shape[1]).to(logits)  # zero for all classes but the one of interest
+        (gradient,) = torch.autograd.grad(logits, pixels, wanted)  # (batch, 3, height, width)
+    return logits.detach().float(), gradient.float().abs().amax(1)
+
+
+def _checked(targets: Tensor, logits: Tensor) -> Tensor:
+    batch, num_classes = logits.shape
+    if targets.shape != (batch,) or targets.is_floating_point() or targets.dtype == torch.bool:
+        raise ValueError(
+            f"expected targets to be integers of shape ({batch},), but got {targets.dtype} of {tuple(targets.shape)}"
+        )
+    outside = targets[(targets < 0) | (targets >= num_classes)]
+    if len(outside):
+        raise ValueError(f"expected targets from 0 to {num_classes - 1}, but got {outside[0].item()}")
+    return targets.detach().clone().to(logits.device, torch.int64)
+
+
+def _dtype(model: nn.Module) -> torch.dtype:
+    """Of the model's parameters: float32, unless the whole model was cast."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+
+@contextmanager
+def _as_in_evaluation(model: nn.Module) -> Iterator[None]:
+    """Eval mode; afterwards each module's own mode again (a frozen part's differs from the rest's)."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def _full_precision(device: torch.device) -> Iterator[None]:
+    """No autocast, no TF32, no reduced precision on CPUs."""
+    units = [
+        torch.backends.cuda.matmul,
+        torch.backends.cudnn.conv,
+        torch.backends.cudnn.rnn,
+        torch.backends.mkldnn.matmul,
+        torch.backends.mkldnn.conv,
+    ]
+    before = [unit.fp32_precision for unit in units]
+    try:
+        for unit in units:
+            unit.fp32_precision = "ieee"
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for unit, precision in zip(units, before, strict=True):
+            unit.fp32_precision = precision

@@ -1,0 +1,76 @@
+"""Saliency maps as pictures."""
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw
+
+from brushwork.contact_sheet import font
+
+COLORS = "inferno"  # perceptually even: equal steps of the map look equal
+PERCENTILE = 99  # of a map's values are shown apart; above it all is brightest, else one pixel dims the rest
+_BLANK = (96, 96, 96)
+
+
+def scale(maps: np.ndarray) -> float:
+    """The value shown brightest: the 99th percentile of the finite values, at least above zero.
+
+    A sparse map whose percentile is zero is scaled by its maximum.
+    """
+    values = maps[np.isfinite(maps)]
+    if not len(values):
+        return 1.0
+    return float(np.percentile(values, PERCENTILE)) or float(values.max()) or 1.0
+
+
+def defect(saliency_map: np.ndarray) -> str | None:
+    """Why a map can't be shown: it is constant, or not a number somewhere. Else None."""
+    if not np.isfinite(saliency_map).all():
+        return "not a finite number"
+    if saliency_map.min() == saliency_map.max():
+        return "zero everywhere" if saliency_map.max() == 0 else f"constant: {saliency_map.max():.3g}"
+    return None
+
+
+def picture(saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
+    """A map (height, width) in colours, black for 0 and bright from `brightest` on.
+
+    Args:
+        brightest: the scale; None takes the map's own. A map with a defect is a grey panel that names it.
+    """
+    problem = defect(saliency_map)
+    if problem is not None:
+        return _blank(saliency_map.shape, problem)
+    return Image.fromarray(_colors(_intensity(saliency_map, brightest)))
+
+
+def overlay(photo: Image.Image, saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
+    """The map in colours over the photo in grey: the more salient, the less of the photo shows.
+
+    `photo` is the picture as the network saw it, of the map's size.
+    """
+    problem = defect(saliency_map)
+    if problem is not None:
+        return _blank(saliency_map.shape, problem)
+    intensity = _intensity(saliency_map, brightest)
+    grey = np.asarray(photo.convert("L"), np.float32)[..., None] * 0.75
+    weight = np.sqrt(intensity)[..., None]  # faint values are seen as well
+    mixed = (1 - weight) * grey + weight * _colors(0.25 + 0.75 * intensity)
+    return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def _intensity(saliency_map: np.ndarray, brightest: float | None) -> np.ndarray:
+    return (saliency_map / (scale(saliency_map) if brightest is None else brightest)).clip(0, 1)
+
+
+def _colors(intensity: np.ndarray) -> np.ndarray:
+    """(height, width) in [0, 1] to uint8 (height, width, 3)."""
+    return matplotlib.colormaps[COLORS](intensity, bytes=True)[..., :3]
+
+
+def _blank(shape: tuple[int, int], reason: str) -> Image.Image:
+    height, width = shape
+    panel = Image.new("RGB", (width, height), _BLANK)
+    text = f"no map:\n{reason}"
+    draw = ImageDraw.Draw(panel)
+    draw.multiline_text((width / 2, height / 2), text, "white", font(max(8, width // 16)), anchor="mm", align="center")
+    return panel
