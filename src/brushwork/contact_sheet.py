@@ -1,11 +1,14 @@
 """Pictures in a grid, each with a caption: what TensorBoard and the figures show of paintings and maps."""
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _BORDER = 6  # pixels around each picture
@@ -62,6 +65,34 @@ def sheet(
             write(cell.caption.splitlines(), column, y + _BORDER + side + 2)
         y += height
     return page
+
+
+def pick(groups: Sequence[str], count: int, seed: int) -> list[int]:
+    """`count` positions (or all), drawn by `seed`, the groups in turn: paintings of every style.
+
+    >>> sorted(["a", "a", "a", "b", "c"][i] for i in pick(["a", "a", "a", "b", "c"], 3, seed=0))
+    ['a', 'b', 'c']
+    """
+    order = np.random.default_rng(seed).permutation(len(groups)).tolist()
+    turns, seen = {}, Counter()
+    for position in order:
+        turns[position] = (seen[groups[position]], groups[position])
+        seen[groups[position]] += 1
+    return sorted(order, key=turns.__getitem__)[:count]
+
+
+def title(path: str) -> str:
+    """What an ArtGAN file name says.
+
+    >>> title("Baroque/caravaggio_bacchus-1595.jpg")
+    'caravaggio: bacchus 1595'
+    """
+    return Path(path).stem.replace("_", ": ", 1).replace("_", " ").replace("-", " ")
+
+
+def in_columns(cells: Sequence[Cell], columns: int, **options: Any) -> Image.Image:
+    """A sheet of `columns` columns; `options` as for `sheet`."""
+    return sheet([cells[start : start + columns] for start in range(0, len(cells), columns)], **options)
 
 
 def _fit(picture: Image.Image, side: int) -> Image.Image:

@@ -1,6 +1,7 @@
 """A trained network ready to be asked about pictures: its class names and its own preprocessing with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def freeze(network: nn.Module) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
+@contextmanager
+def in_eval_mode(network: nn.Module) -> Iterator[None]:
+    """Eval mode; afterwards each module's own mode again (a frozen part's differs from the rest's)."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 def imagenet(
     architecture: str, weights: str | None, verify: bool = True, ways_on: str = backbones.WAYS_ON
 ) -> Predictor:
@@ -89,4 +102,5 @@ def imagenet(
         backbones.load_strictly(network, backbones.state_dict_in(backbones.read_checkpoint(path)), path)
     transform = enum.transforms()
     categories = backbones.named_weights(architecture).meta["categories"]
-    return Predictor(architecture, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std))
+    name = architecture if weights is not None else f"{architecture} (random weights)"
+    return Predictor(name, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std))

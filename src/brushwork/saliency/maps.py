@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from brushwork.predictor import in_eval_mode
+
 
 def class_saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """How much each pixel sways the score of a class (Simonyan, Vedaldi, Zisserman 2014, section 3).
@@ -43,7 +45,7 @@ def logits_and_saliency(model: nn.Module, images: Tensor, targets: Tensor | None
             f"expected images to be floats of shape (batch, 3, height, width), but got {images.dtype} of "
             f"{tuple(images.shape)}"
         )
-    with _as_in_evaluation(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
+    with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
         # A clone: the original may be an inference tensor, or a part of somebody's graph.
         pixels = images.detach().clone().to(_dtype(model)).requires_grad_()
         logits = model(pixels)  # (batch, num_classes)
@@ -68,18 +70,6 @@ def _checked(targets: Tensor, logits: Tensor) -> Tensor:
 def _dtype(model: nn.Module) -> torch.dtype:
     """Of the model's parameters: float32, unless the whole model was cast."""
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-
-
-@contextmanager
-def _as_in_evaluation(model: nn.Module) -> Iterator[None]:
-    """Eval mode; afterwards each module's own mode again (a frozen part's differs from the rest's)."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

@@ -74,6 +74,11 @@ class StyleClassifier(L.LightningModule):
         self._validated: list[tuple[Tensor, ...]] = []
         self.scores: Scores | None = None
 
+    @property
+    def new_layer(self) -> nn.Module:
+        """The layer that the head strategy made."""
+        return self._new_layer[0]
+
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)  # (batch, num_classes)
 
@@ -84,7 +89,7 @@ class StyleClassifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
 
     def on_train_epoch_start(self) -> None:
-        tuning.set_train_mode(self.network, self._new_layer[0], self.tuning_name)  # Lightning leaves modes alone
+        tuning.set_train_mode(self.network, self.new_layer, self.tuning_name)  # Lightning leaves modes alone
         # Dropout becomes a function of (seed, epoch, rank), so that a resumed run equals an unbroken one.
         sequence = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))

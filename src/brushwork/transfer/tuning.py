@@ -26,20 +26,23 @@ def count(parameters: list[nn.Parameter]) -> int:
     return sum(parameter.numel() for parameter in parameters)
 
 
+def groups(network: nn.Module, new_layer: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """The parameters of each part of the network, the new layer as a part of its own; empty parts left out."""
+    new = list(new_layer.parameters())
+    found = {
+        name: [parameter for parameter in part.parameters() if all(parameter is not other for other in new)]
+        for name, part in network.named_children()
+    }
+    found[f"{next(name for name, part in network.named_modules() if part is new_layer)} (new)"] = new
+    return {name: parameters for name, parameters in found.items() if parameters}
+
+
 def table(network: nn.Module, new_layer: nn.Module, learning_rate: float) -> str:
     """A line for each part of the network: its parameters, how many of them train, the learning rate."""
     rows = [("part", "parameters", "trained", "learning rate")]
-
-    def add(name: str, parameters: list[nn.Parameter]) -> None:
-        if parameters:
-            trained = count([parameter for parameter in parameters if parameter.requires_grad])
-            rows.append((name, f"{count(parameters):,}", f"{trained:,}", f"{learning_rate:g}" if trained else "-"))
-
-    new = list(new_layer.parameters())
-    for name, part in network.named_children():
-        add(name, [parameter for parameter in part.parameters() if all(parameter is not other for other in new)])
-    add(f"{next(name for name, part in network.named_modules() if part is new_layer)} (new)", new)
-    add("all", list(network.parameters()))
+    for name, parameters in (groups(network, new_layer) | {"all": list(network.parameters())}).items():
+        trained = count([parameter for parameter in parameters if parameter.requires_grad])
+        rows.append((name, f"{count(parameters):,}", f"{trained:,}", f"{learning_rate:g}" if trained else "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[column]:>{widths[column]}}" for column in (1, 2, 3))
