@@ -4,12 +4,13 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint dashboard clean
+.PHONY: help install train test test-slow lint dashboard figures clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
 	@echo "make test       run the tests            make test-slow  kills, launchers, long runs"
 	@echo "make dashboard  TensorBoard on logs/     make lint       ruff"
+	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
 	@echo "make install    set up .venv alone       make clean      remove .venv and caches (logs/ and data/ stay)"
 
 install: $(READY)
@@ -33,6 +34,13 @@ test-slow: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# make figures RUNS=logs/wikiart PHOTOS="husky.jpg cat.jpg" MODEL=vgg16 WEIGHTS=imagenet
+RUNS ?= logs
+MODEL ?= vgg16
+WEIGHTS ?= imagenet
+figures: install
+	$(BIN)/python scripts/figures.py $(RUNS) --photos $(PHOTOS) --model $(MODEL) --weights $(WEIGHTS)
 
 dashboard: install
 	$(BIN)/tensorboard --logdir logs

@@ -1,13 +1,13 @@
 """What in a photo speaks for a class? python scripts/saliency.py PHOTO_OR_FOLDER..."""
 
 import argparse
-import logging
+import sys
 import time
 from pathlib import Path
 
 from brushwork import files, run_folder
-from brushwork.errors import UserError, unknown
-from brushwork.terminal import TerminalHandler, exit_with
+from brushwork.errors import UserError
+from brushwork.terminal import exit_with, show_log
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
 TABLE = "maps.csv"
@@ -55,9 +55,7 @@ def _count(text: str) -> int:
 
 def main() -> int:
     arguments = parser().parse_args()
-    log = logging.getLogger("brushwork")
-    log.addHandler(TerminalHandler())
-    log.setLevel(logging.INFO)
+    show_log()
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
     import numpy as np
@@ -66,12 +64,13 @@ def main() -> int:
 
     from brushwork import events
     from brushwork.saliency import photos, render
+    from brushwork.transfer import checkpoint, devices
     from brushwork.transfer.job import exit_on_signals
 
     paths = photos.find(arguments.photos)
-    predictor = load(arguments.model, arguments.weights)
+    predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
     target = None if arguments.target == "predicted" else predictor.class_index(arguments.target)
-    device = choose_device(arguments.device)
+    device = devices.choose(arguments.device)
     stems = photos.stems(paths)
     out = arguments.out or Path(run_folder.fresh("logs/saliency", Path(arguments.model).stem))
     if not arguments.overwrite:
@@ -89,13 +88,13 @@ def main() -> int:
         for answer in answers:
             bar.update()
             if isinstance(answer, UserError):
-                log.error("error: %s", answer)
+                tqdm.write(f"error: {answer}", file=sys.stderr)
                 problems += 1
                 continue
             path, stem = paths[answer.number], stems[answer.number]
-            picture = photos.page(path.name, answer, names, arguments.top)
+            picture = photos.page([photos.cells(path.name, answer, names, arguments.top)])
             with files.atomic_path(out / f"{stem}.png") as temporary:
-                picture.save(temporary, "PNG")
+                picture.save(temporary, "PNG", compress_level=2)  # half of the time went into level 6
             with files.atomic_path(out / f"{stem}.npy") as temporary, open(temporary, "wb") as file:
                 np.save(file, answer.saliency)
             if len(rows) < IN_TENSORBOARD:
@@ -121,37 +120,10 @@ def main() -> int:
     if len(rows) > IN_TENSORBOARD:
         print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
     if problems:
-        print(f"{problems} of {len(paths)} photos have no map: see the errors above")
+        print(f"{problems} of {len(paths)} photos have no map: see the errors")
     print(f"{len(rows)} maps of {predictor.name} on {device}, {len(rows) / (time.perf_counter() - start):.1f} a second")
     print(f"results: {out} (NAME.png, NAME.npy, {TABLE}); look at it: tensorboard --logdir {out}")
     return 1 if problems else 0
-
-
-def load(model: str, weights: str):  # noqa: ANN201 (a Predictor, imported below)
-    """The network that --model and --weights name."""
-    from brushwork import backbones, predictor
-    from brushwork.transfer import checkpoint
-
-    if model in backbones.architectures():
-        ways_on = "or use --weights PATH of a state dict, or --weights null for random weights"
-        return predictor.imagenet(model, None if weights == "null" else weights, ways_on=ways_on)
-    if Path(model).is_file():
-        return checkpoint.load_predictor(Path(model))
-    if Path(model).suffix:
-        raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
-    raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])
-
-
-def choose_device(name: str):  # noqa: ANN201 (a torch.device, imported below)
-    """The device of --device; auto takes a GPU where there is one."""
-    import torch
-
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise UserError(f"--device {name} is not to be had on this machine: use auto or cpu") from None
 
 
 def refuse_existing(out: Path, stems: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Small paintings, and the real configuration composed into a temporary folder."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from brushwork.paintings import demo
 
 REPOSITORY = Path(__file__).parent.parent
 STYLES = ["Dots", "Facets", "Waves"]
+BOTH_HEADS = ["replace_last_full_seed-0", "replace_two_full_seed-0"]
 
 config.register()
 torch.set_num_threads(1)  # the networks of the tests are small: more threads only wait for one another
@@ -61,8 +63,27 @@ def make_job(tmp_path: Path, paintings: Path) -> Callable[..., Job]:
             "trainer.max_epochs=3",
             "trainer.accelerator=cpu",
             "callbacks.progress_bar=null",
+            "callbacks.saliency.reference=null",  # VGG-16 would be downloaded
         ]
         with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
             return config.make_job(compose("train", [*small, *overrides]))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture
+def both_heads(_logs: Path, make_job: Callable[..., Job]) -> Path:
+    """A folder with a run of AlexNet for each head, two epochs of three steps: read only."""
+    from brushwork.transfer import job as jobs
+
+    for run in BOTH_HEADS:
+        if not (_logs / run).exists():
+            options = ["model=alexnet", "data.image_size=64", "trainer.max_epochs=2", f"run_dir={_logs / run}"]
+            job = make_job(*options, "callbacks.dashboard.every_n_steps=3", head=run.split("_full")[0])
+            jobs.run_job(dataclasses.replace(job, command=[f"head={job.settings.head.name}"]))
+    return _logs

@@ -11,6 +11,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from brushwork import images
+
 _BORDER = 6  # pixels around each picture
 _PAPER, _INK = "white", "black"
 
@@ -88,6 +90,21 @@ def title(path: str) -> str:
     'caravaggio: bacchus 1595'
     """
     return Path(path).stem.replace("_", ": ", 1).replace("_", " ").replace("-", " ")
+
+
+def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, max_megapixels: float) -> Image.Image:
+    """Sample paintings of each style with titles (report, figure 1): the same ones for the same paintings.
+
+    Args:
+        paintings: (path under `root`, style) of each.
+    """
+    styles = [style for _, style in paintings]
+    chosen = sorted(pick(styles, per_style * len(set(styles)), seed=0), key=lambda i: paintings[i][::-1])
+    cells = [
+        Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}")
+        for path, style in (paintings[i] for i in chosen)
+    ]
+    return in_columns(cells, columns=2 * per_style, side=160)
 
 
 def in_columns(cells: Sequence[Cell], columns: int, **options: Any) -> Image.Image:

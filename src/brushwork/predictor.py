@@ -36,7 +36,7 @@ class Predictor:
         return to_pil_image((image.cpu() * std + mean).clamp(0, 1))
 
     def class_index(self, target: str) -> int:
-        """The class that a name (in any case) or an index stands for.
+        """The class that an index or a name stands for; in another case where no class is written just so.
 
         Raises:
             UserError: there is no such class, or the name is that of several.
@@ -49,7 +49,9 @@ class Predictor:
                     f"class {index} is out of range: {self.name} knows classes 0 ({names[0]}) to {last} ({names[-1]})"
                 )
             return index
-        found = [index for index, name in enumerate(names) if name.lower() == target.lower()]
+        found = [index for index, name in enumerate(names) if name == target] or [
+            index for index, name in enumerate(names) if name.lower() == target.lower()
+        ]
         if len(found) > 1:
             raise UserError(f"{target} is the name of classes {' and '.join(map(str, found))}: give the number")
         if not found:

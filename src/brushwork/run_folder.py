@@ -112,27 +112,28 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-# Overrides that say where and how a run is kept, not what it is.
-_UNNAMED = {"name", "run_dir", "keep_last"}
+# Overrides that say how a run is kept and shown, not what it is; and those that `slug` names anyway.
+_UNNAMED = {"name", "run_dir", "keep_last", "threads", "callbacks", "logger", "data.workers", "head", "tuning", "seed"}
 
 
-def slug(name: str, overrides: Iterable[str]) -> str:
-    """What differs from the defaults, as a folder's name: the same for the same overrides in any order.
+def slug(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str]) -> str:
+    """Head, tuning, what differs from the defaults, and seed, as a folder's name: TensorBoard's name of the run.
 
-    Choices of config groups come first and stand alone, other keys follow with their last part. A value
-    that is no plain word (a path, a list) is shortened and gets four digits of its hash.
+    It is the same for the same overrides in any order. Choices of config groups stand alone, other keys follow
+    with their last part. A value that is no plain word (a path, a list) is shortened and gets four digits of
+    its hash.
 
-    >>> slug("wikiart", ["seed=1", "head=replace_two", "optimizer.lr=0.01"])
-    'replace_two_lr-0.01_seed-1'
-    >>> slug("wikiart", ["data.root=../shared/paintings"])
-    'root-paintings-ca58'
-    >>> slug("wikiart", [])
-    'default'
+    >>> slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
+    'replace_two_full_seed-0'
+    >>> slug("wikiart", "replace_last", "full", 1, ["optimizer.lr=0.01", "model=vgg16"])
+    'replace_last_full_vgg16_lr-0.01_seed-1'
+    >>> slug("wikiart", "replace_last", "full", 0, ["data.root=../shared/paintings"])
+    'replace_last_full_root-paintings-ca58_seed-0'
     """
     choices, values = {}, {}
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key in _UNNAMED or value == name:
+        if key in _UNNAMED or key.startswith(("callbacks.", "logger.")) or value == name:
             continue
         plain = re.sub(r"[^\w.+-]+", "-", re.split(r"[\\/]", value.rstrip("\\/"))[-1]).strip("-.")
         if plain != value:
@@ -142,9 +143,11 @@ def slug(name: str, overrides: Iterable[str]) -> str:
         else:
             short = key if key.endswith(".seed") else key.rsplit(".", 1)[-1]  # there are two seeds
             values[key] = f"{short.replace('.', '-')}-{plain}"
-    words = [group[key] for group in (choices, values) for key in sorted(group)]
-    joined = "_".join(words) or "default"
-    return joined if len(joined) <= 180 else f"{joined[:170]}-{files.short_hash(joined)[:8]}"
+    others = [group[key] for group in (choices, values) for key in sorted(group)]
+    joined = "_".join([head, tuning, *others])
+    if len(joined) > 160:
+        joined = f"{joined[:150]}-{files.short_hash(joined)[:8]}"
+    return f"{joined}_seed-{seed}"
 
 
 @functools.cache

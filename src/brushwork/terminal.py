@@ -18,6 +18,13 @@ class TerminalHandler(logging.StreamHandler):
         self.flush()
 
 
+def show_log() -> None:
+    """A script shows the program's log on standard output."""
+    log = logging.getLogger("brushwork")
+    log.addHandler(TerminalHandler(sys.stdout))
+    log.setLevel(logging.INFO)
+
+
 def exit_with(main: Callable[[], int]) -> NoReturn:
     """Run a script: its value is the exit status; a user's mistake is one line on standard error and status 1."""
     try:

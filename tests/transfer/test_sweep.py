@@ -33,14 +33,14 @@ def test_job_count(overrides: list[str], count: int | None) -> None:
 
 def test_slugs_are_apart_and_no_paths() -> None:
     slugs = [
-        run_folder.slug("wikiart", overrides)
+        run_folder.slug("wikiart", "replace_last", "full", 0, overrides)
         for overrides in (
             ["data.root=/a/paintings"],
             ["data.root=/b/paintings"],
             ["data.styles=[A,B]"],
             ["data.styles=[A,C]"],
-            ["seed=0"],
             ["split.seed=0"],
+            ["split.seed=1"],
             ["+trainer.limit_val_batches=0.5"],
             ["seed=0", "x=" + "y" * 300],
             ["seed=0", "x=" + "y" * 301],
@@ -50,7 +50,8 @@ def test_slugs_are_apart_and_no_paths() -> None:
     for slug in slugs:
         assert "/" not in slug
         assert len(slug) <= 180
-    assert run_folder.slug("demo", ["experiment=demo", "name=x", "head=replace_two"]) == "replace_two"
+    unnamed = ["experiment=demo", "name=x", "head=replace_two", "callbacks.saliency=null", "logger=none", "threads=1"]
+    assert run_folder.slug("demo", "replace_two", "full", 0, unnamed) == "replace_two_full_seed-0"
 
 
 def test_fresh_folders(tmp_path: Path) -> None:

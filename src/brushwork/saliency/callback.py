@@ -103,7 +103,8 @@ class SaliencyLogger(L.Callback):
         device, names = pl_module.device, data.catalogue.class_names
         batch = backbones.as_batch(self._pictures, data.preprocessing).to(device)
         logits, of_predicted = maps.logits_and_saliency(pl_module.network, batch)
-        of_true = maps.class_saliency(pl_module.network, batch, self._labels.to(device))
+        of_true = maps.class_saliency(pl_module.network, batch, self._labels.to(device)).cpu().numpy()
+        of_predicted = of_predicted.cpu().numpy()
         probabilities = logits.softmax(1).cpu()
         predicted = probabilities.argmax(1)
 
@@ -117,14 +118,14 @@ class SaliencyLogger(L.Callback):
                 for picture, caption in zip(self._pictures, self._painting_captions(), strict=True)
             ],
             *([column] if (column := self._reference_cells(data, device)) else []),
-            _column(of_predicted.cpu().numpy(), captions("predicted", predicted)),
-            _column(of_true.cpu().numpy(), captions("true", self._labels)),
+            _column(of_predicted, captions("predicted", predicted)),
+            _column(of_true, captions("true", self._labels)),
         ]
         titles = [
             f"painting\n{when}",
-            *([f"{self._reference.name}, ImageNet:\nits predicted class"] if self._reference_column else []),
-            "the network in training:\npredicted style",
-            "the network in training:\ntrue style",
+            *([self._reference_title] if self._reference_column else []),
+            f"network in training:\npredicted style, {_scale(of_predicted)}",
+            f"network in training:\ntrue style, {_scale(of_true)}",
         ]
         return contact_sheet.sheet(list(zip(*columns, strict=True)), side=192, titles=titles)
 
@@ -147,8 +148,14 @@ class SaliencyLogger(L.Callback):
             found.append(saliency[0].cpu().numpy())
             captions.append(f"{reference.class_names[predicted]} {probability.item():.2f}")
         self._reference_column = _column(np.stack(found), captions)
+        scale = _scale(np.stack(found))
+        self._reference_title = f"{reference.name} of photographs:\npredicted class, {scale}"
         network.to("meta")
         return self._reference_column
+
+
+def _scale(saliency: np.ndarray) -> str:
+    return f"0 to {render.scale(saliency):.2g}"
 
 
 def _column(saliency: np.ndarray, captions: list[str]) -> list[Cell]:

@@ -145,14 +145,18 @@ def explain(
                 yield Explained(number, predictor.shown(image), *answers[number])
 
 
-def page(name: str, answer: Explained, class_names: list[str], top: int, side: int = 336) -> Image.Image:
-    """Photo, map and overlay side by side, with the `top` predicted classes and the class of the map."""
+def cells(name: str, answer: Explained, class_names: list[str], top: int) -> list[Cell]:
+    """Photo, map and overlay, with the `top` predicted classes and the class of the map."""
     predicted = [f"{class_names[i]}  {answer.probabilities[i]:.3f}" for i in answer.top(top)]
     described = f'saliency of "{class_names[answer.target]}"  {answer.probabilities[answer.target]:.3f}'
     scale = f"0 to {render.scale(answer.saliency):.3g}, clipped there ({render.PERCENTILE}th percentile)"
-    cells = [
+    return [
         Cell(answer.seen, "\n".join([name, "predicted:", *predicted])),
         Cell(render.picture(answer.saliency), f"{described}\n{scale}"),
         Cell(render.overlay(answer.seen, answer.saliency), "over the photo"),
     ]
-    return sheet([cells], side, text_size=15)
+
+
+def page(rows: list[list[Cell]]) -> Image.Image:
+    """A row of `cells` for each photo."""
+    return sheet(rows, side=336, text_size=15)

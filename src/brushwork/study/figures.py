@@ -1,11 +1,15 @@
 """Figures of finished runs, as matplotlib draws them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
+
+from brushwork.study.runs import Run
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
@@ -31,6 +35,95 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, class_names: Seq
     axes.set_xticks(range(size), class_names, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(range(size), class_names, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+HEAD_COLORS = {"replace_last": "tab:blue", "replace_two": "tab:red"}  # the report's
+_LABELS = {"val/accuracy": "validation accuracy", "train/loss": "training loss"}
+
+
+def curves(runs: Sequence[Run], columns: Sequence[str]) -> Figure:
+    """A panel for each column of metrics.csv: each run a thin line, each head's mean over its runs a thick one.
+
+    Accuracies have what one scores without a pixel as dotted lines (report, figures 5 to 7).
+    """
+    figure = Figure(figsize=(5.2 * len(columns) + 0.8, 4.2), dpi=130, layout="constrained")
+    for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
+        for head in sorted({run.head for run in runs}):
+            color = HEAD_COLORS.get(head, "tab:green")
+            lines = [(run.metrics["epoch"], run.metrics[column]) for run in runs if run.head == head]
+            for epochs, values in lines:
+                axes.plot(epochs, values, color=color, alpha=0.35, linewidth=1)
+            length = min(len(epochs) for epochs, _ in lines)
+            mean = np.mean([values[:length] for _, values in lines], axis=0)
+            seeds = "1 run" if len(lines) == 1 else f"mean of {len(lines)} runs"
+            axes.plot(lines[0][0][:length], mean, "o-", color=color, linewidth=2.2, label=f"{head} ({seeds})")
+        if column.endswith("accuracy"):
+            for name, style in [("majority", ":"), ("artist_lookup", "-.")]:
+                known = [b for run in runs if (b := run.result["baselines"][name]) is not None]
+                if known:
+                    label = f"without a pixel: {name.replace('_', ' ')}"
+                    axes.axhline(np.mean(known), color="0.35", linestyle=style, linewidth=1.2, label=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="epoch", ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def layer_table(rows: Sequence[tuple[str, str, str, str]], title: str) -> Figure:
+    """An architecture as a table of (layer, what it is, output shape, parameters) (report, figure 2)."""
+    figure = Figure(figsize=(8, 0.25 * len(rows) + 0.9), dpi=130)
+    axes = figure.add_axes((0.01, 0.01, 0.98, 0.98 - 0.5 / figure.get_figheight()))
+    axes.axis("off")
+    figure.suptitle(title, y=1 - 0.15 / figure.get_figheight(), va="top", fontsize=11)
+    titles = ("layer", "", "output shape", "parameters")
+    table = axes.table([titles, *rows], loc="center", bbox=(0, 0, 1, 1), colWidths=(0.2, 0.36, 0.24, 0.2), edges="B")
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    for (row, column), cell in table.get_celld().items():
+        cell.set_edgecolor("0.85")
+        cell.get_text().set(ha="left" if column < 2 else "right", weight="bold" if row == 0 else "normal")
+    return figure
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A classifier for `classifiers`: a label for each layer, and the position of the new one, if any."""
+
+    title: str
+    layers: list[str]
+    new: int | None = None
+
+
+def classifiers(strategies: Sequence[Strategy]) -> Figure:
+    """Classifiers side by side, the first before the change; what is removed is left as a dashed place.
+
+    (report, figures 3 and 4)
+    """
+    count = max(len(strategy.layers) for strategy in strategies)
+    figure = Figure(figsize=(3.3 * len(strategies), 0.62 * count + 1.3), dpi=130, layout="constrained")
+    for axes, strategy in zip(figure.subplots(1, len(strategies), squeeze=False)[0], strategies, strict=True):
+        last = len(strategy.layers) - 1
+        for position in range(count):
+            kept = position <= last
+            is_new = position == strategy.new
+            text = strategy.layers[position] if kept else "removed"
+            face = "none" if not kept else "#ffd9b3" if is_new else "#dbe7f5"
+            box = {
+                "boxstyle": "round,pad=0.45",
+                "facecolor": face,
+                "edgecolor": "0.3" if kept else "0.6",
+                "linestyle": "-" if kept else "--",
+            }
+            label = f"[{position}]  {text}" + ("  new" if is_new else "")
+            axes.text(0.5, -position, label, ha="center", va="center", bbox=box, color="black" if kept else "0.55")
+            if kept and position != last:
+                arrow = {"arrowstyle": "->", "color": "0.3"}
+                axes.annotate("", (0.5, -position - 0.68), (0.5, -position - 0.32), arrowprops=arrow)
+        axes.set(xlim=(0, 1), ylim=(0.4 - count, 0.6), title=strategy.title)
+        axes.title.set_fontsize(10)
+        axes.axis("off")
     return figure
 
 

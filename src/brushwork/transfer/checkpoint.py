@@ -9,8 +9,8 @@ from torch import Tensor
 
 from brushwork import backbones, files, run_folder
 from brushwork.backbones import Preprocessing
-from brushwork.errors import UserError
-from brushwork.predictor import Predictor, freeze
+from brushwork.errors import UserError, unknown
+from brushwork.predictor import Predictor, freeze, imagenet
 from brushwork.transfer import heads
 
 # Under which a checkpoint holds its description: plain values that tell all one needs to use the weights
@@ -67,6 +67,22 @@ def load_predictor(path: Path) -> Predictor:
         preprocessing.mean,
         preprocessing.std,
     )
+
+
+def named_predictor(model: str, weights: str) -> Predictor:
+    """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours.
+
+    Raises:
+        UserError: there is no such network, or its weights can't be had.
+    """
+    if model in backbones.architectures():
+        ways_on = "or use --weights PATH of a state dict, or --weights null for random weights"
+        return imagenet(model, None if weights == "null" else weights, ways_on=ways_on)
+    if Path(model).is_file():
+        return load_predictor(Path(model))
+    if Path(model).suffix:
+        raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
+    raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])
 
 
 def refuse_other(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

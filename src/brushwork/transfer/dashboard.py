@@ -2,6 +2,7 @@
 
 import logging
 import os
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ _LAYOUT = {
         "training loss, both heads": ["Multiline", ["train/loss$"]],
     }
 }
-_SAMPLES_PER_STYLE = 2
+_SAMPLES_PER_STYLE = 3
 _BATCH_SHOWN = 16
 _MISTAKES = 15
 
@@ -131,16 +132,20 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     ]
     file = writer.file_writer
     file.add_summary(hparams.hparams_config_pb([hparams.HParam(name) for name in values], metrics), 0)
-    file.add_summary(hparams.hparams_pb(values, trial_id=str(record.folder)), 0)
+    file.add_summary(hparams.hparams_pb(values, trial_id=record.folder.name), 0)
     writer.add_custom_scalars(_LAYOUT)
     catalogue = record.catalogue
+    facts = values | {
+        "data": result["data"],
+        "paintings": len(catalogue.paintings),
+        "styles": ", ".join(catalogue.class_names),
+        "parameters": f"{result['parameters']['total']:,}, {result['parameters']['trainable']:,} of them trained",
+        "device": f"{result['device']}, {result['precision']}",
+    }
     what = [
-        f"**{values['head']}**, tuning {values['tuning']}, seed {values['seed']}: {description['architecture']} with "
-        f"{weights} weights on {len(catalogue.paintings)} paintings of {len(catalogue.class_names)} styles "
-        f"({', '.join(catalogue.class_names)}) of `{result['data']}`; split {values['split']}; "
-        f"{result['device']}, {result['precision']}.",
+        "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]),
         "Run it again:",
-        _code(result["command"]),
+        _code(" \\\n  ".join(textwrap.wrap(result["command"], 100, break_long_words=False, break_on_hyphens=False))),
         "What is trained:",
         _code(tuning.table(pl_module.network, pl_module.new_layer, learning_rate)),
     ]
@@ -150,25 +155,17 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
 
 def add_samples(writer: SummaryWriter, data: PaintingsModule) -> None:
     """Images: sample paintings by style (report, figure 1)."""
-    paintings = data.catalogue.paintings
-    count = _SAMPLES_PER_STYLE * len(data.catalogue.class_names)
-    chosen = contact_sheet.pick([painting.style for painting in paintings], count, seed=0)
-    cells = [
-        Cell(
-            images.load_rgb(data.catalogue.root / paintings[i].path, data.max_megapixels),
-            f"{paintings[i].style}\n{contact_sheet.title(paintings[i].path)}",
-        )
-        for i in sorted(chosen)
-    ]
-    events.add_picture(writer, "paintings/by style", contact_sheet.in_columns(cells, 5, side=160))
+    paintings = [(painting.path, painting.style) for painting in data.catalogue.paintings]
+    page = contact_sheet.samples(data.catalogue.root, paintings, _SAMPLES_PER_STYLE, data.max_megapixels)
+    events.add_picture(writer, "paintings/by style", page)
 
 
 def add_graphs(writer: SummaryWriter, pl_module: StyleClassifier, image_size: int) -> None:
     """Graphs: the whole network, and the changed classifier (report, figures 3 and 4)."""
     found = graph.layers(pl_module.network, image_size)
     graph.add_graph(writer, found)
-    new_layer = next(name for name, part in pl_module.network.named_modules() if part is pl_module.new_layer)
-    graph.add_graph(writer, graph.part(found, new_layer.split(".")[0]), "classifier")
+    changed = tuning.path(pl_module.network, pl_module.new_layer).split(".")[0]
+    graph.add_graph(writer, graph.part(found, changed), "classifier")
 
 
 def add_batch(writer: SummaryWriter, batch: Batch, data: PaintingsModule) -> None:

@@ -37,6 +37,20 @@ def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict
     return options
 
 
+def choose(name: str) -> torch.device:
+    """The device of a script's --device; auto takes a GPU where there is one.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError(f"--device {name} is not to be had on this machine: use auto or cpu") from None
+
+
 def _count(devices: int | str | list[int], on_cuda: bool) -> int:
     """How many devices Lightning's `devices` means."""
     if devices in ("auto", -1, "-1"):

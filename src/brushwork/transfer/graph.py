@@ -65,7 +65,7 @@ def layers(network: nn.Module, image_size: int) -> list[Layer]:
                 _describe(module) if module else _name(node),
                 tuple(meta.shape) if hasattr(meta, "shape") else (),
                 sum(parameter.numel() for parameter in module.parameters()) if module else 0,
-                tuple(_name(other) for other in node.all_input_nodes),
+                tuple(_name(other) for other in node.all_input_nodes if other.op != "get_attr"),
             )
         )
     return found

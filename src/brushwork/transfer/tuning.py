@@ -27,20 +27,27 @@ def count(parameters: list[nn.Parameter]) -> int:
 
 
 def groups(network: nn.Module, new_layer: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The parameters of each part of the network, the new layer as a part of its own; empty parts left out."""
+    """The parameters of each part of the network and, apart from them, of the "new layer"; no empty parts."""
     new = list(new_layer.parameters())
     found = {
         name: [parameter for parameter in part.parameters() if all(parameter is not other for other in new)]
         for name, part in network.named_children()
     }
-    found[f"{next(name for name, part in network.named_modules() if part is new_layer)} (new)"] = new
-    return {name: parameters for name, parameters in found.items() if parameters}
+    return {name: parameters for name, parameters in (found | {"new layer": new}).items() if parameters}
+
+
+def path(network: nn.Module, layer: nn.Module) -> str:
+    """Where in the network a layer is: "classifier.6"."""
+    return next(name for name, part in network.named_modules() if part is layer)
 
 
 def table(network: nn.Module, new_layer: nn.Module, learning_rate: float) -> str:
     """A line for each part of the network: its parameters, how many of them train, the learning rate."""
     rows = [("part", "parameters", "trained", "learning rate")]
-    for name, parameters in (groups(network, new_layer) | {"all": list(network.parameters())}).items():
+    parts = groups(network, new_layer)
+    parts[f"{path(network, new_layer)} (new)"] = parts.pop("new layer")
+    parts["all"] = list(network.parameters())
+    for name, parameters in parts.items():
         trained = count([parameter for parameter in parameters if parameter.requires_grad])
         rows.append((name, f"{count(parameters):,}", f"{trained:,}", f"{learning_rate:g}" if trained else "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]

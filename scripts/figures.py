@@ -1,0 +1,95 @@
+"""The report's figures as PNG, from finished runs and photos: python scripts/figures.py RUNS... --photos PHOTO..."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from PIL import Image
+
+from brushwork import files
+from brushwork.errors import UserError
+from brushwork.terminal import exit_with, show_log
+
+log = logging.getLogger("brushwork.scripts.figures")
+
+EPILOG = """\
+examples:
+  python scripts/figures.py logs/demo
+  python scripts/figures.py logs/wikiart --photos husky.jpg flamingo.jpg doberman.jpg teddy.jpg cat.jpg
+
+writes figure-1-paintings.png, figure-2-architecture.png, figure-3-4-classifiers.png, figure-5-validation-accuracy.png,
+figure-6-training-loss.png, figure-7-both.png, and with --photos part-b-saliency.png
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parse = argparse.ArgumentParser(
+        prog="figures.py",
+        description="Draw the report's figures from finished runs and photos.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parse.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold some")
+    parse.add_argument("--photos", nargs="*", default=[], type=Path, help="photos for Part B, or folders of them")
+    parse.add_argument("--model", default="vgg16", help="whose maps to draw, as in saliency.py (%(default)s)")
+    parse.add_argument("--weights", default="imagenet", help="as in saliency.py (%(default)s)")
+    parse.add_argument("--out", type=Path, default=Path("logs/figures"), metavar="DIR", help="(%(default)s)")
+    return parse
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    show_log()
+
+    # Seconds to import, which --help and a mistyped option don't need.
+    from brushwork import contact_sheet, run_folder
+    from brushwork.saliency import photos
+    from brushwork.study import figures, runs
+    from brushwork.transfer import anatomy, checkpoint, devices
+
+    found = runs.find(arguments.runs)
+    heads = sorted({run.head for run in found})
+    log.info("%d runs of %s", len(found), " and ".join(heads))
+    different = runs.differences(found)
+    for key in different.keys() - {"head.name"}:
+        log.warning("they differ in more than head and seed: %s is %s", key, " or ".join(sorted(different[key])))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+
+    def save(name: str, picture: Image.Image) -> None:
+        with files.atomic_path(arguments.out / name) as temporary:
+            picture.save(temporary, "PNG")
+        log.info("%s", arguments.out / name)
+
+    model, data = found[0].config["model"], found[0].config["data"]
+    paintings = [(row["path"], row["style"]) for row in run_folder.read_csv(found[0].folder / run_folder.SPLIT)]
+    try:
+        page = contact_sheet.samples(Path(data["root"]), paintings, 2, data["max_megapixels"])
+        save("figure-1-paintings.png", page)
+    except (UserError, FileNotFoundError) as error:  # they may be on another machine
+        log.warning("no figure 1: %s", error)
+    num_classes = len({style for _, style in paintings})
+    for name, figure in [
+        ("figure-2-architecture.png", anatomy.architecture(model["architecture"], data["image_size"])),
+        ("figure-3-4-classifiers.png", anatomy.classifiers(model["architecture"], num_classes, data["image_size"])),
+        ("figure-5-validation-accuracy.png", figures.curves(found, ["val/accuracy"])),
+        ("figure-6-training-loss.png", figures.curves(found, ["train/loss"])),
+        ("figure-7-both.png", figures.curves(found, ["val/accuracy", "train/loss"])),
+    ]:
+        save(name, figures.as_picture(figure))
+    if arguments.photos:
+        paths = photos.find(arguments.photos)
+        predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
+        rows = []
+        for answer in photos.explain(predictor, paths, None, batch_size=8, device=devices.choose("auto")):
+            if isinstance(answer, UserError):
+                raise answer
+            rows.append(photos.cells(paths[answer.number].name, answer, predictor.class_names, top=3))
+        save("part-b-saliency.png", photos.page(rows))
+    else:
+        print("no Part B: name photos (--photos, or make figures PHOTOS=...)")
+    print(f"results: {arguments.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    exit_with(main)

@@ -1,0 +1,76 @@
+"""Run folders, found and read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from brushwork import run_folder
+from brushwork.errors import UserError
+
+# Where and how a run was kept and shown, not what it computed; and its seed.
+_NOT_COMPARED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "seed", "callbacks", "logger", "data.workers")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its result.json, its config, and the columns of its metrics.csv (NaN where empty)."""
+
+    folder: Path
+    result: dict[str, Any]
+    config: dict[str, Any]
+    metrics: dict[str, list[float]]
+
+    @property
+    def head(self) -> str:
+        return self.config["head"]["name"]
+
+
+def find(places: Iterable[Path]) -> list[Run]:
+    """The finished runs in and below some folders, sorted by folder.
+
+    Raises:
+        UserError: a folder is not there, or none holds a finished run.
+    """
+    found, others = {}, []
+    for place in places:
+        if not place.is_dir():
+            raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
+        for path in sorted(place.rglob(run_folder.RESULT)):
+            result = run_folder.read_result(path.parent)
+            if result["status"] == "finished":
+                found[path.parent.resolve()] = _read(path.parent, result)
+            else:
+                others.append(f"{path.parent} is {result['status']}")
+    if not found:
+        unfinished = f" ({others[0]})" if others else ""
+        where = ", ".join(str(place.resolve()) for place in places)
+        raise UserError(f"no finished run in {where}{unfinished}: train first, for instance with make train")
+    return [found[folder] for folder in sorted(found)]
+
+
+def _read(folder: Path, result: dict[str, Any]) -> Run:
+    config = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape"))
+    rows = run_folder.read_csv(folder / run_folder.METRICS)
+    metrics = {name: [float(row[name] or "nan") for row in rows] for name in run_folder.METRICS_COLUMNS}
+    return Run(folder, result, config, metrics)
+
+
+def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
+    """The settings in which runs differ, their seed apart, and the values: {"head.name": {...}}."""
+    settings = [_flat(run.config) for run in runs]
+    keys = {key for one in settings for key in one if not key.startswith(_NOT_COMPARED)}
+    values = {key: {str(one.get(key)) for one in settings} for key in sorted(keys)}
+    return {key: found for key, found in values.items() if len(found) > 1}
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

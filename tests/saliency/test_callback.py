@@ -1,0 +1,180 @@
+"""The saliency panel of a run: which pictures, when, and that training does not notice."""
+
+import dataclasses
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torchvision import models
+
+from brushwork import predictor
+from brushwork.config import Job
+from brushwork.errors import UserError
+from brushwork.saliency import callback, maps
+from brushwork.transfer import job as jobs
+from tests.transfer.test_training import assert_equal_runs
+
+MakeJob = Callable[..., Job]
+COLUMN = 192 + 12  # pixels
+
+
+def panels(folder: Path) -> dict[int, Image.Image]:
+    events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
+    if callback.TAG not in events.Tags()["images"]:
+        return {}
+    found = events.Images(callback.TAG)
+    return {event.step: Image.open(io.BytesIO(event.encoded_image_string)) for event in found}
+
+
+def test_before_training_and_after_epochs(make_job: MakeJob, tmp_path: Path) -> None:
+    jobs.run_job(make_job("callbacks.saliency.every_n_epochs=2"))
+    found = panels(tmp_path / "run")
+    assert list(found) == [0, 2, 3]  # the last in any case
+    assert {panel.width for panel in found.values()} == {3 * COLUMN}
+    pixels = [np.asarray(panel, float) for panel in found.values()]
+    paintings = [page[60:, :COLUMN] for page in pixels]  # below the title, which names the epoch
+    assert np.abs(paintings[0] - paintings[1]).max() < 40  # of JPEG
+    assert np.abs(pixels[0][60:, COLUMN:] - pixels[2][60:, COLUMN:]).mean() > 5
+
+
+def test_the_run_is_the_same_to_the_last_bit(make_job: MakeJob, tmp_path: Path) -> None:
+    """The network has dropout and batch norm. With the panel, with a reference besides, and with neither."""
+    jobs.run_job(make_job("keep_last=true", "callbacks.saliency=null", "callbacks.dashboard=null", folder="without"))
+    jobs.run_job(make_job("keep_last=true", folder="with"))
+    reference = ["callbacks.saliency.reference=squeezenet1_1", "callbacks.saliency.reference_weights=null"]
+    jobs.run_job(make_job("keep_last=true", *reference, folder="reference"))
+    assert_equal_runs(tmp_path / "without", tmp_path / "with")
+    assert_equal_runs(tmp_path / "without", tmp_path / "reference")
+    assert panels(tmp_path / "without") == {}
+    assert {panel.width for panel in panels(tmp_path / "reference").values()} == {4 * COLUMN}
+
+
+def test_the_panel_is_of_the_split_not_of_the_seed(make_job: MakeJob) -> None:
+    chosen = []
+    for overrides in (["seed=0"], ["seed=1", "head=replace_last"], ["callbacks.saliency.seed=5"]):
+        job = make_job(*overrides, "callbacks.saliency.paintings=2", folder=f"run{len(chosen)}")
+        jobs.run_job(job)
+        (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
+        chosen.append([painting.path for painting in logger._panel])
+    assert chosen[0] == chosen[1]
+    assert chosen[0] != chosen[2]
+    assert len({path.split("/")[0] for path in chosen[0]}) == 2  # the styles in turn
+
+
+def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn for the predicted and the true style, from the network as it then is."""
+    drawn, column = [], callback._column
+    monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
+    job = make_job("trainer.max_epochs=1", "callbacks.saliency.paintings=3", "keep_last=true")
+    jobs.run_job(job)
+    from brushwork.transfer import checkpoint
+
+    trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
+    (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
+    batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
+    logits = trained.network(batch)
+    of_predicted, of_true = drawn[2:]
+    for (saliency, captions), classes in [(of_predicted, logits.argmax(1)), (of_true, logger._labels)]:
+        expected = maps.class_saliency(trained.network, batch, classes).numpy()
+        assert saliency == pytest.approx(expected, abs=1e-5 * float(expected.max()))
+        for caption, row, label in zip(captions, logits.softmax(1), classes.tolist(), strict=True):
+            assert caption.endswith(f"{trained.class_names[label]} {row[label]:.2f}")
+
+
+def test_weights_that_cannot_be_had_are_one_warning(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    name = models.VGG16_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    (tmp_path / "hub/checkpoints" / name).write_bytes(b"half a download")
+    jobs.run_job(make_job("callbacks.saliency.reference=vgg16"))
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    (warning,) = (record.getMessage() for record in warnings if "vgg16" in record.getMessage())
+    assert warning.startswith("saliency: without vgg16: ")
+    assert "is damaged" in warning
+    assert "callbacks.saliency.reference=null" in warning
+    assert {panel.width for panel in panels(tmp_path / "run").values()} == {3 * COLUMN}
+
+
+def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As VGG-16's are found, under torchvision's own name; a smaller network's take the test's place."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = tmp_path / "hub/checkpoints" / models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
+    path.parent.mkdir(parents=True)
+    torch.save(models.squeezenet1_1().state_dict(), path)
+    jobs.run_job(make_job("callbacks.saliency.reference=squeezenet1_1", "model.verify_weights=false"))
+    assert {panel.width for panel in panels(tmp_path / "run").values()} == {4 * COLUMN}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["logger=none"],
+        ["+trainer.fast_dev_run=true"],
+        ["+trainer.limit_val_batches=0"],
+        ["tuning=head_only"],
+        ["trainer.precision=bf16-mixed"],
+        ["callbacks.saliency.paintings=100"],
+    ],
+)
+def test_no_crash(make_job: MakeJob, tmp_path: Path, overrides: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    jobs.run_job(make_job(*overrides))
+    silent = overrides[0] in ("logger=none", "+trainer.fast_dev_run=true")
+    assert len(panels(tmp_path / "run")) == (0 if silent else 4)
+    assert "saliency:" not in caplog.text
+    assert "dashboard:" not in caplog.text
+
+
+def test_a_map_that_is_no_number_is_a_blank_panel(make_job: MakeJob, tmp_path: Path) -> None:
+    """The run diverges in its second epoch; its first panels stand."""
+    with pytest.raises(UserError, match="diverged"):
+        jobs.run_job(make_job("optimizer.lr=1e30"))
+    assert list(panels(tmp_path / "run")) == [0]
+    blank = callback._column(np.full((1, 64, 64), np.nan, np.float32), ["predicted Dots nan"])
+    assert len(blank[0].picture.getcolors()) > 1  # a label on grey
+
+
+def test_what_cannot_be_drawn_never_stops_a_training(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(maps, "logits_and_saliency", full)
+    assert jobs.run_job(make_job()) is not None
+    assert caplog.text.count("saliency: no more panels in this run: CUDA out of memory") == 1
+    assert panels(tmp_path / "run") == {}
+
+
+def test_a_resumed_run_goes_on_with_its_panels(make_job: MakeJob, tmp_path: Path) -> None:
+    from tests.transfer.test_training import interrupted
+
+    job = dataclasses.replace(make_job(), sweep_number=0)
+    with pytest.raises(SystemExit):
+        jobs.run_job(interrupted(job, 1))
+    jobs.run_job(dataclasses.replace(make_job(), sweep_number=0))
+    assert list(panels(tmp_path / "run")) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("override", ["every_n_epochs=0", "paintings=0", "reference=vgg61"])
+def test_settings_out_of_range(make_job: MakeJob, override: str) -> None:
+    with pytest.raises(UserError, match=f"callbacks.saliency.{override.split('=')[0]}"):
+        jobs.run_job(make_job(f"callbacks.saliency.{override}"))
+
+
+def test_the_reference_is_frozen_and_never_part_of_a_checkpoint(make_job: MakeJob, tmp_path: Path) -> None:
+    sizes = []
+    for reference in ("null", "alexnet"):
+        options = [f"callbacks.saliency.reference={reference}", "callbacks.saliency.reference_weights=null"]
+        job = make_job(*options, "trainer.max_epochs=1", folder=reference)
+        jobs.run_job(job)
+        sizes.append((job.folder / "checkpoints/best.ckpt").stat().st_size)
+    assert abs(sizes[0] - sizes[1]) < 2000
+    assert not any(p.requires_grad for p in predictor.imagenet("squeezenet1_1", None).network.parameters())

@@ -1,0 +1,66 @@
+"""Finished runs, found and compared."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from brushwork import run_folder
+from brushwork.errors import UserError
+from brushwork.study import figures, runs
+from tests.conftest import BOTH_HEADS
+
+
+def test_found_below_folders_each_once(both_heads: Path) -> None:
+    found = runs.find([both_heads, both_heads / BOTH_HEADS[1]])
+    assert [run.folder.name for run in found] == BOTH_HEADS
+    assert [run.head for run in found] == ["replace_last", "replace_two"]
+    for run in found:
+        rows = run_folder.read_csv(run.folder / run_folder.METRICS)
+        assert run.metrics["epoch"] == [1, 2]
+        assert run.metrics["val/accuracy"] == [float(row["val/accuracy"]) for row in rows]
+
+
+def test_what_differs(both_heads: Path, tmp_path: Path) -> None:
+    found = runs.find([both_heads])
+    assert runs.differences(found) == {"head.name": {"replace_last", "replace_two"}}
+    other = Path(shutil.copytree(both_heads / BOTH_HEADS[0], tmp_path / "other"))
+    config = (other / run_folder.CONFIG).read_text().replace("lr: 0.01", "lr: 0.1").replace("seed: 0\n", "seed: 3\n", 1)
+    (other / run_folder.CONFIG).write_text(config)
+    both = [found[0], *runs.find([other])]
+    assert runs.differences(both) == {"optimizer.lr": {"0.01", "0.1"}}
+
+
+def test_unfinished_runs_are_not_taken(both_heads: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(both_heads / BOTH_HEADS[0], tmp_path / "other"))
+    result = json.loads((other / run_folder.RESULT).read_text())
+    (other / run_folder.RESULT).write_text(json.dumps(result | {"status": "failed"}))
+    with pytest.raises(UserError, match=rf"no finished run in {tmp_path} \({other} is failed\)"):
+        runs.find([tmp_path])
+    with pytest.raises(UserError, match="there is no folder"):
+        runs.find([tmp_path / "gone"])
+
+
+def test_curves_are_the_runs_and_their_mean(both_heads: Path) -> None:
+    """Figures 5 to 7, from made-up numbers: an epoch without validation, and a run that is an epoch shorter."""
+    (one, two) = runs.find([both_heads])
+    columns = ("epoch", "val/accuracy", "train/loss")
+    three_epochs = dict(zip(columns, ([1, 2, 3], [0.1, math.nan, 0.4], [3, 2, 1]), strict=True))
+    two_epochs = dict(zip(columns, ([1, 2], [0.3, 0.5], [5, 4]), strict=True))
+    made = [
+        runs.Run(one.folder, one.result, one.config, three_epochs),
+        runs.Run(one.folder, one.result, one.config, two_epochs),
+        runs.Run(two.folder, two.result, two.config, two_epochs),
+    ]
+    accuracy, loss = figures.curves(made, ["val/accuracy", "train/loss"]).axes
+    lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in loss.lines}
+    assert lines["replace_last (mean of 2 runs)"] == ([1, 2], [4, 3])
+    assert lines["replace_two (1 run)"] == ([1, 2], [5, 4])
+    assert len(loss.lines) == 3 + 2
+    labels = [line.get_label() for line in accuracy.lines]
+    assert {"without a pixel: majority", "without a pixel: artist lookup"} <= set(labels)
+    colors = {line.get_label(): line.get_color() for line in loss.lines}
+    assert colors["replace_last (mean of 2 runs)"] == "tab:blue"  # as in the report
+    assert colors["replace_two (1 run)"] == "tab:red"

@@ -1,0 +1,175 @@
+"""The scripts, as a user starts them."""
+
+import importlib.util
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from brushwork import run_folder
+from brushwork.paintings import demo
+from tests.conftest import BOTH_HEADS, REPOSITORY
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Iterator[Run]:
+    """Run a script in this process, in an empty folder: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(name: str, *arguments: object) -> tuple[int, str, str]:
+        specification = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
+        script = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(script)
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            script.exit_with(script.main)
+        out, error = capsys.readouterr()
+        log.handlers[:] = handlers
+        return ended.value.code, out, error
+
+    log = logging.getLogger("brushwork")
+    handlers, level = log.handlers[:], log.level
+    yield start
+    log.handlers[:] = handlers
+    log.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from torchvision import models
+
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
+    torch.manual_seed(0)
+    torch.save(models.squeezenet1_1().state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    demo.paint("Dots", 0, 250).save(folder / "one.jpg")
+    demo.paint("Waves", 0, 250).save(folder / "one.png")
+    demo.paint("Facets", 0, 250).save(folder / "zwei größer.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["saliency", "figures"])
+def test_help_imports_nothing_heavy(name: str) -> None:
+    command = [sys.executable, "-X", "importtime", str(REPOSITORY / "scripts" / f"{name}.py"), "--help"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0
+    assert "examples:" in process.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in process.stderr.splitlines()}
+    assert imported.isdisjoint({"torch", "torchvision", "lightning", "scipy", "matplotlib"})
+
+
+def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
+    options = ["--model", "squeezenet1_1", "--weights", weights, "--target", "tabby", "--top", 2]
+    code, out, error = run("saliency", photos, *options, "--out", "maps", "--batch-size", 2)
+    assert (code, error) == (0, "")
+    names = ["one", "one_2", "zwei größer"]
+    rows = run_folder.read_csv(tmp_path / "maps/maps.csv")
+    assert [Path(row["picture"]).stem for row in rows] == names
+    for name, row in zip(names, rows, strict=True):
+        saliency = np.load(tmp_path / "maps" / f"{name}.npy")
+        assert (saliency.shape, saliency.dtype) == ((224, 224), np.float32)
+        assert saliency.min() >= 0
+        picture = Image.open(tmp_path / "maps" / f"{name}.png")
+        assert picture.width == 3 * 348
+        assert row["target"] == "tabby"
+        assert row["top"].count(";") == 1
+        assert row["predicted"] in out
+    for photo in ("one.jpg", "one.png", "zwei größer.jpg"):
+        assert photo in out
+    assert "3 maps of squeezenet1_1 on " in out
+    assert out.splitlines()[-1].startswith("results: maps (")
+    events = EventAccumulator(str(tmp_path / "maps")).Reload()
+    assert events.Tags()["images"] == [f"saliency/{name}" for name in names]
+    assert "photos/text_summary" in events.Tags()["tensors"]
+
+    code, _, error = run("saliency", photos / "one.jpg", *options, "--out", "maps")
+    assert code == 1
+    assert error == f"error: {tmp_path}/maps holds one.png already: choose another --out, or --overwrite\n"
+    before = np.load(tmp_path / "maps/one_2.npy")
+    assert run("saliency", photos / "one.png", *options, "--out", "maps", "--overwrite")[0] == 0
+    assert np.load(tmp_path / "maps/one.npy") == pytest.approx(before, abs=1e-5 * float(before.max()))
+
+
+def test_bad_photos_are_named_the_others_are_done(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").write_bytes((photos / "one.jpg").read_bytes()[:500])
+    code, out, error = run("saliency", photos, "--model", "squeezenet1_1", "--weights", weights)
+    assert code == 1
+    assert error.startswith("error: ")
+    assert "broken.jpg: cannot be decoded" in error
+    assert "1 of 4 photos have no map" in out
+    (folder,) = (tmp_path / "logs/saliency").iterdir()
+    assert len(list(folder.glob("*.png"))) == len(list(folder.glob("*.npy"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone.jpg"], "error: there is no file or folder {folder}/gone.jpg"),
+        (["photos", "--model", "vgg_16"], "error: unknown --model 'vgg_16': did you mean 'vgg16'? valid: alexnet, "),
+        (["photos", "--model", "gone.ckpt"], "error: there is no checkpoint {folder}/gone.ckpt"),
+        (["photos", "--weights", "gone.pth"], "error: unknown weights 'gone.pth'"),
+        (
+            ["photos", "--model", "squeezenet1_1", "--weights", "null", "--target", "flamigno"],
+            "did you mean 'flamingo'",
+        ),
+        (["photos", "--model", "squeezenet1_1", "--weights", "null", "--target", "1000"], "class 1000 is out of range"),
+        (
+            ["photos", "--model", "squeezenet1_1", "--weights", "null", "--device", "tpu"],
+            "--device tpu is not to be had",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(run: Run, photos: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    code, _, error = run("saliency", *arguments)
+    assert code == 1
+    assert message.format(folder=tmp_path) in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "logs").exists()
+
+
+def test_what_in_this_painting_says_dots(run: Run, both_heads: Path, paintings: Path, tmp_path: Path) -> None:
+    """Maps of a checkpoint of ours, preprocessed as it was in training."""
+    best = both_heads / BOTH_HEADS[1] / run_folder.BEST
+    code, out, error = run("saliency", paintings / "Dots", "--model", best, "--target", "dots", "--out", "maps")
+    assert (code, error) == (0, "")
+    assert np.load(next((tmp_path / "maps").glob("*.npy"))).shape == (64, 64)
+    assert {row["target"] for row in run_folder.read_csv(tmp_path / "maps/maps.csv")} == {"Dots"}
+    assert "10 maps of best.ckpt" in out
+
+
+def test_the_reports_figures(run: Run, both_heads: Path, photos: Path, weights: Path, tmp_path: Path) -> None:
+    options = ["--photos", photos, "--model", "squeezenet1_1", "--weights", weights, "--out", "figures"]
+    code, out, error = run("figures", both_heads, *options)
+    assert (code, error) == (0, "")
+    assert "2 runs of replace_last and replace_two" in out
+    assert "differ" not in out
+    drawn = {path.name: Image.open(path).size for path in (tmp_path / "figures").iterdir()}
+    assert set(drawn) == {
+        "figure-1-paintings.png",
+        "figure-2-architecture.png",
+        "figure-3-4-classifiers.png",
+        "figure-5-validation-accuracy.png",
+        "figure-6-training-loss.png",
+        "figure-7-both.png",
+        "part-b-saliency.png",
+    }
+    assert drawn["figure-7-both.png"][0] > 1.5 * drawn["figure-5-validation-accuracy.png"][0]
+    assert drawn["part-b-saliency.png"][1] > 3 * 336  # three photos
+    code, _, error = run("figures", photos)
+    assert code == 1
+    assert f"error: no finished run in {photos}: train first" in error
