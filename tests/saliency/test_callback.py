@@ -84,7 +84,7 @@ def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeyp
         expected = maps.class_saliency(trained.network, batch, classes).numpy()
         assert saliency == pytest.approx(expected, abs=1e-5 * float(expected.max()))
         for caption, row, label in zip(captions, logits.softmax(1), classes.tolist(), strict=True):
-            assert caption.endswith(f"{trained.class_names[label]} {row[label]:.2f}")
+            assert caption.endswith(f"{trained.class_names[label]}\n{row[label]:.2f}")
 
 
 def test_weights_that_cannot_be_had_are_one_warning(

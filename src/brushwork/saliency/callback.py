@@ -109,7 +109,7 @@ class SaliencyLogger(L.Callback):
         predicted = probabilities.argmax(1)
 
         def captions(word: str, classes: torch.Tensor) -> list[str]:
-            return [f"{word} {names[c]} {row[c]:.2f}" for c, row in zip(classes.tolist(), probabilities, strict=True)]
+            return [f"{word} {names[c]}\n{row[c]:.2f}" for c, row in zip(classes.tolist(), probabilities, strict=True)]
 
         when = "before training" if step == 0 else f"after epoch {step}"
         columns = [
@@ -146,7 +146,7 @@ class SaliencyLogger(L.Callback):
             logits, saliency = maps.logits_and_saliency(network, batch)
             probability, predicted = logits.softmax(1).max(1)
             found.append(saliency[0].cpu().numpy())
-            captions.append(f"{reference.class_names[predicted]} {probability.item():.2f}")
+            captions.append(f"{reference.class_names[predicted]}\n{probability.item():.2f}")
         self._reference_column = _column(np.stack(found), captions)
         scale = _scale(np.stack(found))
         self._reference_title = f"{reference.name} of photographs:\npredicted class, {scale}"

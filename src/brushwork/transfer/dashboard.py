@@ -176,7 +176,7 @@ def add_batch(writer: SummaryWriter, batch: Batch, data: PaintingsModule) -> Non
         Cell(to_pil_image(picture), data.catalogue.class_names[label])
         for picture, label in zip(pictures, batch.labels.tolist(), strict=False)
     ]
-    events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=128))
+    events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
 
 def add_gradients(writer: SummaryWriter, groups: dict, new_layer: torch.nn.Module, step: int) -> None:
