@@ -186,8 +186,16 @@ def _report(job: Job, record: RunRecord) -> None:
             best["epoch"],
             "not validated" if last is None else f"{last:.3f}",
         )
-        without = {name.replace("_", " "): value for name, value in result["baselines"].items() if value is not None}
-        log.info("without a pixel: %s", ", ".join(f"{name} {value:.3f}" for name, value in without.items()))
+        log.info("on the same paintings: %s", _describe_baselines(result))
+    if test := result["test"]:
+        scored = [
+            f"{which} epoch {test[which]['accuracy']:.3f} (95% interval {low:.3f} to {high:.3f})"
+            for which in ("best", "last")
+            if test[which]
+            for low, high in [test[which]["interval_95"]]
+        ]
+        log.info("test, %d paintings on which nothing was chosen: %s", test["paintings"], ", ".join(scored))
+        log.info("on the same paintings: %s", _describe_baselines(test))
     if not record.write:
         log.info("fast_dev_run: nothing is written")
         return
@@ -196,3 +204,12 @@ def _report(job: Job, record: RunRecord) -> None:
     folder = Path(os.path.relpath(job.folder))
     log.info("results: %s (result.json, metrics.csv, predictions.csv)", folder)
     log.info("look at it: make dashboard, or tensorboard --logdir %s", folder.parent)
+
+
+def _describe_baselines(scored: dict[str, Any]) -> str:
+    intervals = scored["baseline_intervals_95"]
+    return ", ".join(
+        f"{run_folder.BASELINES[name]} {value:.3f} ({intervals[name][0]:.3f} to {intervals[name][1]:.3f})"
+        for name, value in scored["baselines"].items()
+        if value is not None
+    )

@@ -1,5 +1,6 @@
 """One training from plain settings: where paintings, classifier, callbacks and Trainer meet."""
 
+import functools
 import logging
 import os
 import platform
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import warnings
+from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +26,7 @@ from torch import nn
 from brushwork import backbones, files, run_folder
 from brushwork.config import Config, Job
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.paintings import baselines, catalogue, demo, splits
+from brushwork.paintings import baselines, catalogue, color_texture, demo, splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
 from brushwork.transfer import checkpoint, devices, heads, tuning
@@ -65,9 +67,8 @@ class Training:
         self.catalogue, self.skipped = catalogue.check_images(
             found, settings.data.max_megapixels, skip=settings.data.on_bad_image == "skip"
         )
-        self.parts = splits.SPLITS[settings.split.name](
-            self.catalogue.paintings, settings.split.val_fraction, settings.split.seed
-        )
+        fractions = splits.Fractions(settings.split.val_fraction, settings.split.test_fraction)
+        self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed)
         splits.check(self.catalogue, self.parts)
         self.split_hash = splits.split_hash(self.catalogue, self.parts)
         self.description = {
@@ -84,6 +85,7 @@ class Training:
             "scheduler": job.resolved["scheduler"],
             "batch_size": settings.data.batch_size,
             "flip": settings.data.flip,
+            "class_weights": settings.data.class_weights,
             "precision": self.trainer_options["precision"],
         }
         if ckpt_path is not None:
@@ -97,16 +99,18 @@ class Training:
 
     def _new_result(self) -> dict[str, Any]:
         settings = self.settings
-        train, val = self.part("train"), self.part("val")
+        found, intervals = self._baselines("val")
+        test = None
+        if "test" in self.parts:
+            test = dict(zip(("baselines", "baseline_intervals_95"), self._baselines("test"), strict=True))
+            test |= {"paintings": self.parts.count("test"), "best": None, "last": None}
         return run_folder.new_result() | {
             "name": settings.name,
             "data": self.description["data"],
             "weights": self.description["initial_weights"],
-            "baselines": {
-                "majority": baselines.majority(train, val),
-                "artist_lookup": baselines.artist_lookup(train, val),
-                "color_texture": None,
-            },
+            "baselines": found,
+            "baseline_intervals_95": intervals,
+            "test": test,
             "parameters": {
                 "total": tuning.count(list(self.network.parameters())),
                 "trainable": tuning.count(self.trained),
@@ -121,6 +125,33 @@ class Training:
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in ("brushwork", "torch", "torchvision", "lightning", "hydra-core")},
         }
+
+    def _baselines(self, part: str) -> tuple[dict[str, float | None], dict[str, list[float] | None]]:
+        """What one scores on a part without a network, and its 95% intervals."""
+        train, held_out = self.part("train"), self.part(part)
+        found = {
+            "majority": baselines.majority(train, held_out),
+            "artist_lookup": baselines.artist_lookup(train, held_out),
+            "color_texture": self._color_texture.get(part),
+        }
+        intervals = {
+            name: None if value is None else baselines.interval_95(value, len(held_out))
+            for name, value in found.items()
+        }
+        return found, intervals
+
+    @functools.cached_property
+    def _color_texture(self) -> dict[str, float]:
+        return color_texture.accuracies(self.catalogue, self.parts, self.settings.data.max_megapixels)
+
+    def _class_weights(self) -> torch.Tensor | None:
+        """Such that in training every style weighs the same, and a painting 1 on average; None: every painting does."""
+        if self.settings.data.class_weights is None:
+            return None
+        train = self.part("train")
+        counts = Counter(painting.style for painting in train)
+        names = self.catalogue.class_names
+        return torch.tensor([len(train) / (len(names) * counts[name]) for name in names])
 
     def run(self) -> RunRecord:
         """Train to the end, from the start or from the epoch's end that `ckpt_path` holds."""
@@ -137,6 +168,7 @@ class Training:
             optimizer=job.optimizer,
             scheduler=job.scheduler,
             seed=settings.seed,
+            class_weights=self._class_weights(),
             description=self.description,
         )
         write = rank_zero_only.rank == 0 and not self.trainer_options.get("fast_dev_run")
@@ -148,7 +180,10 @@ class Training:
         if record.write:
             self._write_first_files()
         try:
-            trainer.fit(classifier, self._datamodule(), ckpt_path=ckpt_path, weights_only=True)
+            data = self._datamodule()
+            trainer.fit(classifier, data, ckpt_path=ckpt_path, weights_only=True)
+            if "test" in self.parts and record.rows:
+                self._test(trainer, classifier, data, record)
         except BaseException:
             if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
                 trainer.strategy.launcher.kill(signal.SIGKILL)
@@ -156,6 +191,17 @@ class Training:
         if not record.rows:
             raise UserError("nothing was trained: trainer.max_epochs and trainer.limit_train_batches must be above 0")
         return record
+
+    def _test(self, trainer: L.Trainer, classifier: StyleClassifier, data: PaintingsModule, record: RunRecord) -> None:
+        """Score the test part once, when all is decided: the last epoch's network, then the best one's."""
+        trainer.test(classifier, data, verbose=False)
+        record.note_test("last", classifier.scores)
+        best = self.job.folder / run_folder.BEST
+        if best.exists():
+            trainer.strategy.barrier()
+            backbones.load_strictly(self.network, checkpoint.network_state(checkpoint.read(best)), best)
+            trainer.test(classifier, data, verbose=False)
+            record.note_test("best", classifier.scores)
 
     def _check_resume(self, path: Path) -> None:
         """Refuse a checkpoint from which this run can't go on as it began."""
@@ -225,11 +271,12 @@ class Training:
         learning_rate = self.job.optimizer.keywords.get("lr", float("nan"))
         log.info("what is trained:\n%s", tuning.table(self.network, self.new_layer, learning_rate))
         log.info(
-            "%d paintings of %d styles: %d to train, %d to validate (split %s, seed %d)",
+            "%d paintings of %d styles: %d to train, %d to validate%s (split %s, seed %d)",
             len(self.catalogue.paintings),
             len(self.catalogue.class_names),
             len(self.part("train")),
             len(self.part("val")),
+            f", {self.parts.count('test')} to test" if "test" in self.parts else "",
             settings.split.name,
             settings.split.seed,
         )
