@@ -36,6 +36,7 @@ class DataConfig:
     batch_size: int = MISSING  # over all devices together
     workers: int | None = MISSING  # null: by the number of cores
     on_bad_image: str = MISSING  # raise | skip
+    strict: bool = MISSING  # refuse one picture under two styles or in two parts
     max_megapixels: float = MISSING
 
 

@@ -3,12 +3,10 @@
 import logging
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from brushwork import files, images
 from brushwork.errors import UserError, unknown
@@ -145,43 +143,3 @@ def _choose(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
             log.info("data.styles: %s is read from the folder %s", wanted, name)
         chosen[name] = folders[name]
     return chosen
-
-
-def check_images(catalogue: Catalogue, max_megapixels: float, skip: bool) -> tuple[Catalogue, list[tuple[str, str]]]:
-    """Decode every painting once, before training meets it.
-
-    Args:
-        skip: leave bad files out instead of stopping.
-
-    Returns:
-        The catalogue without the bad files (class names unchanged), and a (path, reason) for each.
-
-    Raises:
-        UserError: names the first bad file and counts the others, unless `skip`.
-    """
-
-    def examine(painting: Painting) -> tuple[tuple[int, int], str]:
-        try:
-            return images.check(catalogue.root / painting.path, max_megapixels), ""
-        except UserError as error:
-            return (0, 0), str(error)
-
-    good, bad, tiny = [], [], []
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(examine, catalogue.paintings)
-        bar = tqdm(catalogue.paintings, desc="checking paintings", unit=" paintings", leave=False, disable=None)
-        for painting, (size, reason) in zip(bar, results, strict=True):
-            if reason:
-                bad.append((painting.path, reason))
-                continue
-            good.append(painting)
-            if min(size) < images.MIN_SIDE:
-                tiny.append(painting.path)
-    if tiny:
-        log.warning("%d paintings have a side under %d pixels: %s", len(tiny), images.MIN_SIDE, ", ".join(tiny[:10]))
-    if bad and not skip:
-        more = f" ({len(bad) - 1} more bad files)" if len(bad) > 1 else ""
-        raise UserError(f"{bad[0][1]}{more}; or leave bad files out with data.on_bad_image=skip")
-    if bad:
-        log.warning("%d bad files are left out, the first: %s", len(bad), bad[0][1])
-    return Catalogue(catalogue.root, good, catalogue.class_names), bad

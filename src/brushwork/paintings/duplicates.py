@@ -93,6 +93,20 @@ def near_duplicates(facts: Sequence[Facts], distance: int = NEAR) -> list[list[i
     return connected(near_pairs(facts, distance), len(facts))
 
 
+def leaks(paintings: Sequence[Painting], parts: Sequence[str], groups: Iterable[Sequence[int]]) -> list[str]:
+    """What groups of the same picture would spoil: a line for each that is under two styles or in two parts."""
+    lines = []
+    for group in groups:
+        styles = sorted({paintings[i].style for i in group})
+        sides = sorted({parts[i] for i in group} - {"unused"})
+        names = ", ".join(paintings[i].path for i in group)
+        if len(styles) > 1:
+            lines.append(f"one picture under {' and '.join(styles)}: {names}")
+        if len(sides) > 1:
+            lines.append(f"one picture in {' and '.join(sides)}: {names}")
+    return lines
+
+
 def connected(pairs: Sequence[Pair], count: int) -> list[list[int]]:
     """The groups of 0 ... count - 1 that pairs connect; what no pair holds is in none."""
     first, second = ([getattr(pair, name) for pair in pairs] for name in ("first", "second"))

@@ -11,14 +11,13 @@ import imagehash
 from PIL import ExifTags, Image, ImageOps
 from tqdm import tqdm
 
-from brushwork import images, run_folder
+from brushwork import files, images, run_folder
 from brushwork.errors import UserError
-from brushwork.paintings.catalogue import Painting
+from brushwork.paintings.catalogue import Catalogue, Painting
 
 log = logging.getLogger(__name__)
 
-# Under the data root, in a folder that the catalogue ignores. Another number for another meaning of its columns.
-CACHE = ".brushwork/facts-1.csv"
+_VERSION = 1  # of what the cache's columns mean: a new one reads every painting again
 HASH_SIDE = 16  # a perceptual hash has the square of this in bits
 _THUMBNAIL = 128  # pixels: the hash is computed of 64 x 64
 _BLANK = 8  # grey levels: a picture with less between its darkest and its lightest point shows nothing
@@ -69,10 +68,11 @@ def examine(path: Path, max_megapixels: float = 89) -> Facts:
 def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) -> list[Facts]:
     """The facts of each painting, in their order; only files that are new or changed are opened.
 
-    What is known is kept in root/CACHE, also when the reading is interrupted. Files that can't be read are
+    What is known is kept in files.cache_folder(), also when the reading is interrupted. Files that can't be read are
     never remembered: the next time they may be mended, or the limit another.
     """
-    remembered = _load(root / CACHE)
+    cache = files.cache_folder() / f"facts-{_VERSION}-{files.short_hash(str(root.resolve()))}.csv"
+    remembered = _load(cache)
     identities = [_identity(root / painting.path) for painting in paintings]
     facts: list[Facts | None] = []
     for painting, identity in zip(paintings, identities, strict=True):
@@ -92,8 +92,39 @@ def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) 
             for painting, identity, known in zip(paintings, identities, facts, strict=True):
                 if known and not known.reason:
                     remembered[painting.path] = identity, known
-            _save(root / CACHE, remembered)
+            _save(cache, remembered)
     return facts
+
+
+def read_good(
+    catalogue: Catalogue, max_megapixels: float, skip: bool
+) -> tuple[Catalogue, list[Facts], list[tuple[str, str]]]:
+    """Read every painting once, before training meets it.
+
+    Args:
+        skip: leave bad files out instead of stopping.
+
+    Returns:
+        The catalogue without the bad files (class names unchanged), the facts of its paintings, and a
+        (path, reason) for each bad file.
+
+    Raises:
+        UserError: names the first bad file and counts the others, unless `skip`.
+    """
+    facts = read(catalogue.root, catalogue.paintings, max_megapixels)
+    pairs = list(zip(catalogue.paintings, facts, strict=True))
+    bad = [(painting.path, known.reason) for painting, known in pairs if known.reason]
+    good = [(painting, known) for painting, known in pairs if not known.reason]
+    if bad and not skip:
+        more = f" ({len(bad) - 1} more bad files)" if len(bad) > 1 else ""
+        raise UserError(f"{bad[0][1]}{more}; or leave bad files out with data.on_bad_image=skip")
+    if bad:
+        log.warning("%d bad files are left out, the first: %s", len(bad), bad[0][1])
+    tiny = [painting.path for painting, known in good if min(known.width, known.height) < images.MIN_SIDE]
+    if tiny:
+        log.warning("%d paintings have a side under %d pixels: %s", len(tiny), images.MIN_SIDE, ", ".join(tiny[:10]))
+    kept = Catalogue(catalogue.root, [painting for painting, _ in good], catalogue.class_names)
+    return kept, [known for _, known in good], bad
 
 
 def _identity(path: Path) -> _Identity:
@@ -132,7 +163,7 @@ def _save(cache: Path, remembered: dict[str, tuple[_Identity, Facts]]) -> None:
         for path, ((size, mtime_ns), known) in remembered.items()
     )
     try:
-        cache.parent.mkdir(exist_ok=True)
+        cache.parent.mkdir(parents=True, exist_ok=True)
         run_folder.write_csv(cache, _COLUMNS, rows)
     except OSError as error:
         log.warning("%s can't be written (%s): the next check reads every painting again", cache, error.strerror)

@@ -29,7 +29,9 @@ class Fractions:
     test: float = 0.0
 
 
-def draw(name: str, catalogue: Catalogue, fractions: Fractions, seed: int, together: Sequence[set[int]] = ()) -> Parts:
+def draw(
+    name: str, catalogue: Catalogue, fractions: Fractions, seed: int, together: Sequence[Sequence[int]] = ()
+) -> Parts:
     """Split by the strategy's name.
 
     Args:
@@ -80,7 +82,7 @@ def random(paintings: list[Painting], fractions: Fractions, seed: int) -> Parts:
 
 
 def artist_disjoint(
-    paintings: list[Painting], fractions: Fractions, seed: int, together: Sequence[set[int]] = ()
+    paintings: list[Painting], fractions: Fractions, seed: int, together: Sequence[Sequence[int]] = ()
 ) -> Parts:
     """A split with no artist on two sides; paintings of unknown artists are left unused.
 
@@ -149,7 +151,7 @@ def _check_artists(paintings: list[Painting], needed: int) -> None:
             )
 
 
-def _units(paintings: list[Painting], together: Iterable[set[int]]) -> dict[str, str]:
+def _units(paintings: list[Painting], together: Iterable[Sequence[int]]) -> dict[str, str]:
     """Each artist's unit, named by its first artist: artists who share a near duplicate are one unit."""
     unit_of = {painting.artist: painting.artist for painting in paintings if painting.artist is not None}
     for group in together:

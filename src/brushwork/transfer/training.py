@@ -26,7 +26,7 @@ from torch import nn
 from brushwork import backbones, files, run_folder
 from brushwork.config import Config, Job
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.paintings import baselines, catalogue, color_texture, demo, splits
+from brushwork.paintings import baselines, catalogue, color_texture, demo, duplicates, facts, splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
 from brushwork.transfer import checkpoint, devices, heads, tuning
@@ -64,11 +64,13 @@ class Training:
         )
         found = scan(settings)
         self.data_hash = found.data_hash
-        self.catalogue, self.skipped = catalogue.check_images(
+        self.catalogue, known, self.skipped = facts.read_good(
             found, settings.data.max_megapixels, skip=settings.data.on_bad_image == "skip"
         )
+        same_picture = duplicates.near_duplicates(known)
         fractions = splits.Fractions(settings.split.val_fraction, settings.split.test_fraction)
-        self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed)
+        self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed, same_picture)
+        report_leaks(duplicates.leaks(self.catalogue.paintings, self.parts, same_picture), settings.data.strict)
         splits.check(self.catalogue, self.parts)
         self.split_hash = splits.split_hash(self.catalogue, self.parts)
         self.description = {
@@ -350,6 +352,17 @@ def check_factories(job: Job) -> None:
         raise UserError(
             "scheduler: ReduceLROnPlateau is not resumed exactly: choose a schedule by epochs (cosine, ...)"
         )
+
+
+def report_leaks(lines: list[str], strict: bool) -> None:
+    """Say what duplicates would spoil; refuse it when `strict`."""
+    if lines and strict:
+        more = f" ({len(lines) - 1} more)" if len(lines) > 1 else ""
+        raise UserError(f"{lines[0]}{more}: remove all but one, or train all the same with data.strict=false")
+    for line in lines[:3]:
+        log.warning("%s", line)
+    if len(lines) > 3:
+        log.warning("and %d more: python scripts/check_data.py shows them all", len(lines) - 3)
 
 
 def scan(settings: Config) -> Catalogue:
