@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from brushwork.errors import UserError
-from brushwork.paintings import catalogue, facts
+from brushwork.paintings import catalogue, facts, listing
 from brushwork.paintings.catalogue import Painting
 
 
@@ -171,3 +171,25 @@ def test_names_that_are_not_text(paintings: Path, tmp_path: Path) -> None:
     assert len(found.paintings) == 30
     assert bad == []
     assert len(found.data_hash) == 16
+
+
+def test_compared_with_its_catalogue(paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Rows without a file, files without a row (FAULTS 11)."""
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    rows = [
+        dict.fromkeys(listing.COLUMNS, "") | {"path": p.path, "style": p.style} for p in catalogue.scan(root).paintings
+    ]
+    listing.write(root, rows)
+    catalogue.scan(root)
+    assert caplog.text == ""
+    (root / "Dots/artist-dots-0_00.jpg").rename(root / "Dots/artist_new.jpg")
+    assert len(catalogue.scan(root).paintings) == 30
+    assert "1 listed paintings have no file: Dots/artist-dots-0_00.jpg" in caplog.text
+    assert "1 files are not listed: Dots/artist_new.jpg" in caplog.text
+    caplog.clear()
+    catalogue.scan(root, styles=["Waves"])
+    assert caplog.text == ""
+    for path in list((root / "Waves").iterdir())[:3]:
+        path.unlink()
+    with pytest.raises(UserError, match=r"catalogue.csv lists 30 paintings of these styles, but 4 have no file"):
+        catalogue.scan(root)

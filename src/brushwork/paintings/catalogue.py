@@ -10,11 +10,14 @@ import numpy as np
 
 from brushwork import files, images
 from brushwork.errors import UserError, unknown
+from brushwork.paintings import listing
 
 log = logging.getLogger(__name__)
 
 # Names of one style under which downloads know it, by the key of `style_key`.
 ALIASES = {"art_nouveau": "art_nouveau_modern"}
+
+MOST_GONE = 0.1  # share of catalogue.csv's paintings that may have no file
 
 WAYS_ON = (
     "put style folders there (Style/artist_title.jpg), name another folder with data.root=PATH, "
@@ -100,7 +103,29 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
     if ignored:
         counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
         log.warning("%s: ignored what is no image: %s", root, counts)
+    if limit_per_style is None:
+        _compare_with_listing(root, paintings, set(folders))
     return Catalogue(root, paintings, sorted(folders))
+
+
+def _compare_with_listing(root: Path, paintings: list[Painting], styles: set[str]) -> None:
+    """Warn of what is in catalogue.csv or in the folders alone; refuse when too much of the catalogue is gone."""
+    rows = listing.read(root)
+    if rows is None:
+        return
+    listed = [path for path, row in rows.items() if row["style"] in styles]
+    gone, unlisted = listing.differences(listed, [painting.path for painting in paintings])
+    for count, what, paths in [
+        (len(gone), "listed paintings have no file", gone),
+        (len(unlisted), "files are not listed", unlisted),
+    ]:
+        if count:
+            log.warning("%s: %d %s: %s", root / listing.CATALOGUE, count, what, ", ".join(paths[:10]))
+    if len(gone) > MOST_GONE * len(listed):
+        raise UserError(
+            f"{(root / listing.CATALOGUE).resolve()} lists {len(listed)} paintings of these styles, but {len(gone)} "
+            f"have no file (first {gone[0]}): fetch them again with scripts/prepare_wikiart.py"
+        )
 
 
 def style_rng(seed: int, style: str) -> np.random.Generator:
