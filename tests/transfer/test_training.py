@@ -321,6 +321,7 @@ def test_what_would_not_go_on_as_it_began_is_not_resumed(
         ("trainer.max_epochs=abc", "expected trainer.max_epochs to be a whole number, but got abc"),
         ("+trainer.limit_val_batches=1", "limit_val_batches=1 would score the first styles only"),
         ("+trainer.val_check_interval=1", "val_check_interval"),
+        ("+trainer.limit_test_batches=1", "limit_test_batches would score the first styles only"),
         ("callbacks.best.monitor=val/loss", "callbacks.best keeps the epoch of the highest val/accuracy"),
         (
             "data.paint_demo=5",

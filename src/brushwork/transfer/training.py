@@ -327,12 +327,16 @@ def check_trainer(options: dict[str, Any], callbacks: list[Any]) -> None:
     if not isinstance(options.get("max_epochs"), int | None):
         raise UserError(f"expected trainer.max_epochs to be a whole number, but got {options['max_epochs']}")
     # Lightning takes the number 1 for one batch and 1.0 for all of them.
-    whole = {key: repr(options.get(key, 1.0)) for key in ("limit_val_batches", "val_check_interval")}
+    whole = {
+        key: repr(options.get(key, 1.0)) for key in ("limit_val_batches", "limit_test_batches", "val_check_interval")
+    }
     if whole["limit_val_batches"] not in ("1.0", "0", "0.0", "None"):
         raise UserError(
             f"trainer.limit_val_batches={options['limit_val_batches']} would score the first styles only: use 0, or "
             f"fewer paintings by data.limit_per_style"
         )
+    if whole["limit_test_batches"] not in ("1.0", "None"):
+        raise UserError("trainer.limit_test_batches would score the first styles only: leave it out")
     if whole["val_check_interval"] not in ("1.0", "None"):
         raise UserError("trainer.val_check_interval: a run validates at the end of its epochs; leave it out")
     for callback in callbacks:
