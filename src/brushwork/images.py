@@ -101,6 +101,23 @@ def check(path: Path, max_megapixels: float = 89) -> tuple[int, int]:
         raise _named(path, error) from None
 
 
+def thumbnail(path: Path, side: int, max_megapixels: float = 89) -> Image.Image:
+    """An upright RGB picture of at most `side` pixels a side. Like `check`, it reads a file to its end and is cheap.
+
+    Raises:
+        UserError: as `load_rgb`.
+    """
+    try:
+        with _open(path, max_megapixels) as image:
+            image.draft(None, (side, side))
+            image.load()
+            small = _to_rgb(ImageOps.exif_transpose(image))
+            small.thumbnail((side, side))
+            return small
+    except (UserError, *_DECODER_ERRORS) as error:
+        raise _named(path, error) from None
+
+
 def default_workers(devices: int = 1) -> int:
     """Processes that decode: one fewer than this process's cores, shared by the devices; from 1 to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

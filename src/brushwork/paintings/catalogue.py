@@ -15,7 +15,7 @@ from brushwork.errors import UserError, unknown
 
 log = logging.getLogger(__name__)
 
-# Names of one style under which downloads know it, by the key of `_style_key`.
+# Names of one style under which downloads know it, by the key of `style_key`.
 ALIASES = {"art_nouveau": "art_nouveau_modern"}
 
 WAYS_ON = (
@@ -56,7 +56,12 @@ class Catalogue:
         return files.short_hash([[painting.path, painting.bytes] for painting in self.paintings])
 
 
-def _style_key(name: str) -> str:
+def style_key(name: str) -> str:
+    """What the spellings of one style have in common: folders with the same key are one style.
+
+    >>> style_key("Art Nouveau") == style_key("Art_Nouveau_Modern")
+    True
+    """
     key = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
     return ALIASES.get(key, key)
 
@@ -74,7 +79,7 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
     Raises:
         UserError: there is no such folder, no painting in it, or no such style.
     """
-    folders = _style_folders(root)
+    folders = style_folders(root)
     if styles is not None:
         folders = _choose(folders, styles)
     paintings, ignored = [], Counter()
@@ -105,7 +110,12 @@ def style_rng(seed: int, style: str) -> np.random.Generator:
     return np.random.default_rng([seed, *style.encode("utf-8", "surrogateescape")])
 
 
-def _style_folders(root: Path) -> dict[str, Path]:
+def style_folders(root: Path) -> dict[str, Path]:
+    """The folders under `root` that hold something, by name.
+
+    Raises:
+        UserError: there is no such folder, or nothing in it.
+    """
     where = root.resolve()
     try:
         folders = {
@@ -125,10 +135,10 @@ def _style_folders(root: Path) -> dict[str, Path]:
 
 
 def _choose(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
-    by_key = {_style_key(name): name for name in folders}
+    by_key = {style_key(name): name for name in folders}
     chosen = {}
     for wanted in styles:
-        name = wanted if wanted in folders else by_key.get(_style_key(wanted))
+        name = wanted if wanted in folders else by_key.get(style_key(wanted))
         if name is None:
             raise unknown("style in data.styles", wanted, sorted(folders))
         if name != wanted:
