@@ -1,7 +1,6 @@
 """What is wrong with a folder of paintings? python scripts/check_data.py ROOT"""
 
 import argparse
-import logging
 import sys
 import time
 from pathlib import Path
@@ -52,7 +51,6 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     arguments = parser().parse_args()
     show_log()
-    logging.getLogger("brushwork.paintings.catalogue").setLevel(logging.ERROR)  # the report says it
 
     # A second to import, which --help and a mistyped option don't need.
     from brushwork.paintings import doctor, doctor_page

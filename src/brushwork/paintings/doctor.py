@@ -75,7 +75,7 @@ def examine(root: Path, split_csv: Path | None = None, max_megapixels: float = 8
         *findings.copies(root, known, parts),
         *findings.aliases(styles),
         *findings.unsplittable(styles, list(known), parts),
-        *findings.strangers(paintings, parts),
+        *([] if given is None else findings.strangers(everything, known, parts)),
         *findings.imbalance(list(known)),
         *findings.artists_known(majority, artist_lookup),
         *surroundings,

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 CACHE = ".brushwork/facts-1.csv"
 HASH_SIDE = 16  # a perceptual hash has the square of this in bits
 _THUMBNAIL = 128  # pixels: the hash is computed of 64 x 64
-_BLANK = 8  # grey levels: a picture with less between its darkest and its lightest point shows nothing
+_BLANK = 8  # levels of 256: a picture whose channels vary by less shows nothing
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def examine(path: Path, max_megapixels: float = 89) -> Facts:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         width, height = image.size[::-1] if orientation in range(5, 9) else image.size
         mode, kind = image.mode, image.format
-    darkest, lightest = small.convert("L").getextrema()
-    if min(width, height) < images.MIN_SIDE or lightest - darkest < _BLANK:
+    is_blank = all(high - low < _BLANK for low, high in small.getextrema())
+    if is_blank or min(width, height) < images.MIN_SIDE:
         hashes = "", ""
     else:
         hashes = (str(imagehash.phash(picture, HASH_SIDE)) for picture in (small, ImageOps.mirror(small)))

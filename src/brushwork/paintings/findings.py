@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,14 +122,14 @@ def unsplittable(styles: Sequence[str], paintings: Sequence[Painting], parts: Pa
         yield Finding("unsplittable", "spoils", message, groups)
 
 
-def strangers(paintings: Sequence[Painting], parts: Parts) -> Iterator[Finding]:
-    """Rows of the split without a file, files without a row."""
-    paths = {painting.path for painting in paintings}
-    rows = [[Item(path, part)] for path, part in parts.items() if path not in paths]
+def strangers(everything: Iterable[Painting], readable: Iterable[Painting], parts: Parts) -> Iterator[Finding]:
+    """Rows of a given split without a file, and good files without a row."""
+    there = {painting.path for painting in everything}
+    rows = [[Item(path, part)] for path, part in parts.items() if path not in there]
     if rows:
         severity = "spoils" if len(rows) > FOREIGN_ROWS * len(parts) else "warning"
         yield Finding("row_without_file", severity, "in the split, but no such file: is the split of these data?", rows)
-    files = [[Item(path)] for path in sorted(paths - parts.keys())]
+    files = [[Item(painting.path)] for painting in readable if painting.path not in parts]
     if files:
         yield Finding("file_without_row", "info", "in no part of the split: not used", files)
 
