@@ -114,11 +114,20 @@ def test_crop_cuts_and_pad_adds() -> None:
         images.resize(wide, 30, "stretch")
 
 
+def test_damaged_avif(tmp_path: Path) -> None:
+    demo.paint("Strokes", 1, 64).save(tmp_path / "a.avif")
+    content = (tmp_path / "a.avif").read_bytes()
+    (tmp_path / "a.avif").write_bytes(content[: len(content) // 2] + bytes(len(content) // 2))  # the pixels, zeroed
+    for read in (images.load_rgb, images.check):
+        with pytest.raises(UserError, match=r"a\.avif: cannot be decoded"):
+            read(tmp_path / "a.avif")
+
+
 def test_nothing_but_user_errors(tmp_path: Path) -> None:
     """Random damage to each format: a picture or a UserError that names the file, never another error."""
     rng = np.random.default_rng(0)
     path = tmp_path / "damaged.img"
-    for kind in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"):
+    for kind in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "AVIF"):
         file = io.BytesIO()
         demo.paint("Strokes", 1, 32).save(file, kind)
         for _ in range(40):
@@ -126,7 +135,7 @@ def test_nothing_but_user_errors(tmp_path: Path) -> None:
             for position in rng.integers(0, len(content), 12):
                 content[position] = rng.integers(256)
             path.write_bytes(content[: rng.integers(1, len(content))])
-            for read in (images.load_rgb, images.check):
+            for read in (images.load_rgb, images.check, lambda path: images.thumbnail(path, 16)):
                 try:
                     read(path)
                 except UserError as error:

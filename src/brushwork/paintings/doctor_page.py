@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,17 +12,16 @@ from tqdm import tqdm
 from brushwork import images
 from brushwork.errors import UserError
 from brushwork.paintings.doctor import PARTS, PERCENTS, Report
+from brushwork.paintings.findings import Item
 
 SIDE = 144  # pixels of a thumbnail
-INFO_SHOWN = 48  # groups of a finding that is no fault; the others are in the JSON
+# Files of a finding, so that a browser can open the page; all are in the JSON.
+SHOWN = {"spoils": 2000, "warning": 2000, "info": 48}
 
 
 def page(report: Report, max_megapixels: float = 89) -> str:
     """The page. Files that can't be shown stand there with their names."""
-    groups = {
-        finding.kind: finding.groups[:INFO_SHOWN] if finding.severity == "info" else finding.groups
-        for finding in report.findings
-    }
+    groups = {finding.kind: _first(finding.groups, SHOWN[finding.severity]) for finding in report.findings}
     paths = sorted({item.path for shown in groups.values() for group in shown for item in group})
     pool = ThreadPoolExecutor()
     try:
@@ -34,6 +34,12 @@ def page(report: Report, max_megapixels: float = 89) -> str:
     return environment.from_string(_TEMPLATE).render(
         report=report, groups=groups, thumbnails=thumbnails, parts=PARTS, percents=PERCENTS, side=SIDE
     )
+
+
+def _first(groups: list[list[Item]], count: int) -> list[list[Item]]:
+    """The first groups, with `count` items in all at most, but one group at least."""
+    totals = itertools.accumulate(map(len, groups))
+    return [group for group, total in zip(groups, totals, strict=True) if total <= count] or groups[:1]
 
 
 def _data_uri(path: Path, max_megapixels: float) -> str | None:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 # Under the data root, in a folder that the catalogue ignores. Another number for another meaning of its columns.
 CACHE = ".brushwork/facts-1.csv"
 HASH_SIDE = 16  # a perceptual hash has the square of this in bits
-_THUMBNAIL = 128  # pixels: the hash is computed of 64 x 64
+_THUMBNAIL = 96  # pixels: hashes are computed of 64 x 64; a JPEG of 800 and more is decoded at an eighth
 _BLANK = 8  # levels of 256: a picture whose channels vary by less shows nothing
 
 
