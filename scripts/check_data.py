@@ -72,6 +72,9 @@ def main() -> int:
     show(report)
     count = sum(row["paintings"] for row in report.styles)
     print(f"checked {count:,} paintings in {seconds:.1f} s, {count / seconds:,.0f} a second")
+    if report.spoilt:
+        kinds = [finding.kind for finding in report.findings if finding.severity == "spoils"]
+        print(f"a result on these paintings would be spoilt: {', '.join(kinds)}")
     print(f"results: {arguments.out} (report.html, report.json)")
     return 1 if report.spoilt else 0
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from brushwork import run_folder
 from brushwork.errors import UserError, unknown
-from brushwork.paintings import baselines, catalogue, facts, findings, splits
+from brushwork.paintings import baselines, catalogue, duplicates, facts, findings, splits
 from brushwork.paintings.catalogue import Painting
 from brushwork.paintings.facts import Facts
 from brushwork.paintings.findings import Finding
@@ -70,9 +70,11 @@ def examine(root: Path, split_csv: Path | None = None, max_megapixels: float = 8
     parts = _default_split(list(known)) if given is None else given
     train, val = ([painting for painting in known if parts.get(painting.path) == part] for part in ("train", "val"))
     majority, artist_lookup = baselines.majority(train, val), baselines.artist_lookup(train, val)
+    same = duplicates.same_bytes(root, known)
     found = [
         *findings.unreadable(root, everything),
-        *findings.copies(root, known, parts),
+        *findings.same_copies(same, parts),
+        *findings.near_copies(known, same, parts),
         *findings.aliases(styles),
         *findings.unsplittable(styles, list(known), parts),
         *([] if given is None else findings.strangers(everything, known, parts)),

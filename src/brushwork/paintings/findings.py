@@ -54,8 +54,7 @@ def unreadable(root: Path, known: Mapping[Painting, Facts]) -> Iterator[Finding]
         yield Finding("unreadable", "spoils", message, bad)
 
 
-_SAME, _NEAR = "byte for byte", "in other bytes (re-encoded, resized, mirrored, ...)"
-# By what the copies of a picture span, the gravest first.
+# By what the copies of a picture span.
 _COPIES = {
     "label_conflict": ("spoils", "one picture under two styles, {how}: keep it under the right one"),
     "across_parts": ("spoils", "one picture in two parts of the split, {how}: keep one of them"),
@@ -63,32 +62,43 @@ _COPIES = {
 }
 
 
-def copies(root: Path, known: Mapping[Painting, Facts], parts: Parts) -> Iterator[Finding]:
-    """Equal files, and pictures that a perceptual hash takes for the same; `known`: of readable files."""
+def same_copies(groups: Iterable[Sequence[Painting]], parts: Parts) -> Iterator[Finding]:
+    """Pictures that are there more than once; `groups` by duplicates.same_bytes."""
+    copies = [[(painting, _part(painting, parts)) for painting in group] for group in groups]
+    yield from _copies("same", "byte for byte", copies, parts)
+
+
+def near_copies(known: Mapping[Painting, Facts], same: Iterable[Sequence[Painting]], parts: Parts) -> Iterator[Finding]:
+    """Pictures that a perceptual hash takes for one, without the groups that are the `same` bytes."""
     paintings = list(known)
-    same = duplicates.same_bytes(root, paintings)
     pairs = duplicates.near_pairs(list(known.values()))
-    near = [[paintings[i] for i in group] for group in duplicates.connected(pairs, len(paintings))]
-    told = {frozenset(group) for group in same}
-    near = [group for group in near if frozenset(group) not in told]
     closest: dict[Painting, duplicates.Pair] = {}
     for pair in sorted(pairs, key=lambda pair: -pair.distance):
         closest[paintings[pair.first]] = closest[paintings[pair.second]] = pair
 
-    def part(painting: Painting) -> str:
-        return parts.get(painting.path, "in no part")
-
-    def likeness(painting: Painting) -> str:
+    def note(painting: Painting) -> str:
         pair = closest[painting]
-        return f"{part(painting)}, {pair.distance} of 256 bits differ{', mirrored' if pair.mirrored else ''}"
+        mirrored = ", mirrored" if pair.mirrored else ""
+        return f"{_part(painting, parts)}, {pair.distance} of 256 bits differ{mirrored}"
 
-    for prefix, how, groups, note in (("same", _SAME, same, part), ("near", _NEAR, near, likeness)):
-        by_span = defaultdict(list)
-        for group in groups:
-            by_span[_span(group, parts)].append([Item(painting.path, note(painting)) for painting in group])
-        for span, (severity, message) in _COPIES.items():
-            if by_span[span]:
-                yield Finding(f"{prefix}_{span}", severity, message.format(how=how), by_span[span])
+    told = {frozenset(group) for group in same}
+    groups = [[paintings[i] for i in group] for group in duplicates.connected(pairs, len(paintings))]
+    copies = [[(painting, note(painting)) for painting in group] for group in groups if frozenset(group) not in told]
+    yield from _copies("near", "re-encoded, resized or mirrored, as a perceptual hash judges", copies, parts)
+
+
+def _copies(prefix: str, how: str, groups: Iterable[list[tuple[Painting, str]]], parts: Parts) -> Iterator[Finding]:
+    by_span = defaultdict(list)
+    for group in groups:
+        items = [Item(painting.path, note) for painting, note in group]
+        by_span[_span([painting for painting, _ in group], parts)].append(items)
+    for span, (severity, message) in _COPIES.items():
+        if by_span[span]:
+            yield Finding(f"{prefix}_{span}", severity, message.format(how=how), by_span[span])
+
+
+def _part(painting: Painting, parts: Parts) -> str:
+    return parts.get(painting.path, "in no part")
 
 
 def _span(group: Sequence[Painting], parts: Parts) -> str:
@@ -114,7 +124,7 @@ def unsplittable(styles: Sequence[str], paintings: Sequence[Painting], parts: Pa
     groups = []
     for style in styles:
         if total[style] < 2:
-            groups.append([Item(style, f"{total[style]} to be read, too few to split")])
+            groups.append([Item(style, f"paintings: {total[style]}, too few to split")])
         elif missing := [part for part in ("train", "val") if not counts[style, part]]:
             groups.append([Item(style, f"none in {' and '.join(missing)}")])
     if groups:
@@ -137,7 +147,7 @@ def strangers(everything: Iterable[Painting], readable: Iterable[Painting], part
 def imbalance(paintings: Sequence[Painting]) -> Iterator[Finding]:
     counts = Counter(painting.style for painting in paintings).most_common()
     if counts and counts[0][1] >= IMBALANCE * counts[-1][1]:
-        ends = [[Item(style, f"{count} paintings")] for style, count in (counts[0], counts[-1])]
+        ends = [[Item(style, f"paintings: {count}")] for style, count in (counts[0], counts[-1])]
         message = f"the largest style has {counts[0][1] / counts[-1][1]:.0f} times the smallest: read recall by style"
         yield Finding("imbalance", "warning", message, ends)
 
