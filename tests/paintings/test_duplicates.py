@@ -1,5 +1,6 @@
 """Equal files and near pairs against counting by hand."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,27 @@ def test_a_chain_is_one_group() -> None:
     assert duplicates.connected([], 8) == []
 
 
+def test_equal_prints_are_paired_with_their_first() -> None:
+    prints = [1, 0, 1, 1, 3]
+    facts = [Facts(print=f"{p:064x}", mirrored=f"{2**256 - 1 - p:064x}") for p in prints]
+    pairs = [(pair.first, pair.second, pair.distance) for pair in duplicates.near_pairs(facts, distance=1)]
+    assert pairs == [(0, 1, 1), (0, 2, 0), (0, 3, 0), (0, 4, 1)]
+    assert duplicates.near_duplicates(facts, distance=0) == [[0, 2, 3]]
+
+
 def test_few_pictures() -> None:
     assert duplicates.near_duplicates([]) == []
     assert duplicates.near_duplicates([Facts(reason="bad"), Facts(print="0" * 64, mirrored="0" * 64)]) == []
+
+
+@pytest.mark.slow
+def test_as_many_paintings_as_wikiart_has() -> None:
+    """81,444 prints: minutes would be too long for a check, and all distances at once are 26 GB."""
+    rng = np.random.default_rng(0)
+    facts = [Facts(print=rng.bytes(32).hex(), mirrored=rng.bytes(32).hex()) for _ in range(81_444)]
+    for first, second in [(0, 81_443), (5_000, 40_000)]:
+        near = flipped(rng, int(facts[second].print, 16), 48)
+        facts[first] = Facts(print=f"{near:064x}", mirrored=facts[first].mirrored)
+    start = time.perf_counter()
+    assert duplicates.near_duplicates(facts) == [[0, 81_443], [5_000, 40_000]]
+    assert time.perf_counter() - start < 180

@@ -74,15 +74,15 @@ body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1rem 4rem; background: 
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
-h3 { font-size: 1rem; font-weight: 500; margin: 0; }
-h3 span { font-weight: 700; }
+summary { cursor: pointer; }
+summary span { font-weight: 700; }
 p { margin: .25rem 0; }
 .dim, figcaption span, dt { color: var(--dim); }
 .spoils { color: var(--spoils); } .warning { color: var(--warning); } .info { color: var(--info); }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
-dl div, section { background: var(--card); border-radius: 8px; padding: .75rem 1rem; }
+dl div, details { background: var(--card); border-radius: 8px; padding: .75rem 1rem; }
 dt { font-size: .85rem; } dd { margin: 0; font-size: 1.3rem; font-weight: 600; }
-section { margin: .75rem 0; }
+details { margin: .75rem 0; }
 .groups, .group { display: flex; flex-wrap: wrap; gap: .75rem; }
 .groups { margin-top: .75rem; }
 .group { border: 1px solid var(--line); border-radius: 6px; padding: .5rem; }
@@ -116,9 +116,9 @@ th { font-weight: 600; font-size: .85rem; color: var(--dim); }
 
 <h2>What was found</h2>
 {% for finding in report.findings %}
-<section id="{{ finding.kind }}">
-  <h3><span class="{{ finding.severity }}">{{ finding.severity }}
-    {%- if finding.groups %} · {{ whole(finding.groups | length) }}{% endif %}</span> · {{ finding.message }}</h3>
+<details id="{{ finding.kind }}"{{ " open" if finding.severity != "info" }}>
+  <summary><span class="{{ finding.severity }}">{{ finding.severity }}
+    {%- if finding.groups %} · {{ whole(finding.groups | length) }}{% endif %}</span> · {{ finding.message }}</summary>
   {% if finding.groups %}
   <div class="groups">
   {% for group in groups[finding.kind] %}
@@ -135,7 +135,7 @@ th { font-weight: 600; font-size: .85rem; color: var(--dim); }
   {% endif %}
   {% set more = finding.groups | length - groups[finding.kind] | length %}
   {% if more %}<p class="dim">and {{ whole(more) }} more, all in report.json</p>{% endif %}
-</section>
+</details>
 {% else %}
 <p>Nothing.</p>
 {% endfor %}

@@ -61,13 +61,19 @@ class Pair(NamedTuple):
 
 
 def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
-    """All pairs of pictures whose prints differ in at most `distance` bits, also when one is mirrored.
+    """The pairs of pictures whose prints differ in at most `distance` bits, also when one is mirrored.
 
     Exact, and bounded in memory: the bits as -1 and 1 are multiplied in blocks, whose product is
-    bits - 2 x distance.
+    bits - 2 x distance. Pictures with equal prints are each paired with the first of them, which stands for
+    them in all other pairs: a thousand copies of one placeholder are a thousand pairs and no million.
     """
-    positions = [i for i, known in enumerate(facts) if known.print]
-    if len(positions) < 2:
+    first_with: dict[str, int] = {}
+    equals = []
+    for i, known in enumerate(facts):
+        if known.print and first_with.setdefault(known.print, i) != i:
+            equals.append(Pair(first_with[known.print], i, 0, False))
+    positions = list(first_with.values())
+    if not positions:
         return []
     prints = _signs([facts[i].print for i in positions])  # (pictures, bits)
     mirrors = _signs([facts[i].mirrored for i in positions])
@@ -83,7 +89,7 @@ def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
                     if first < second:
                         pair = Pair(first, second, int(bits - product[row, column]) // 2, others is mirrors)
                         nearest[first, second] = min(pair, nearest.get((first, second), pair))
-    return sorted(nearest.values())
+    return sorted([*equals, *nearest.values()])
 
 
 def near_duplicates(facts: Sequence[Facts], distance: int = NEAR) -> list[list[int]]:

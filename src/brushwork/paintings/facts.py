@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # Under the data root, in a folder that the catalogue ignores. Another number for another meaning of its columns.
 CACHE = ".brushwork/facts-1.csv"
-HASH_SIDE = 16  # a perceptual hash has the square of this in bits
+_HASH_SIDE = 16  # a perceptual hash has the square of this in bits
 _THUMBNAIL = 96  # pixels: hashes are computed of 64 x 64; a JPEG of 800 and more is decoded at an eighth
 _BLANK = 8  # levels of 256: a picture whose channels vary by less shows nothing
 
@@ -62,7 +62,7 @@ def examine(path: Path, max_megapixels: float = 89) -> Facts:
     if is_blank or min(width, height) < images.MIN_SIDE:
         hashes = "", ""
     else:
-        hashes = (str(imagehash.phash(picture, HASH_SIDE)) for picture in (small, ImageOps.mirror(small)))
+        hashes = (str(imagehash.phash(picture, _HASH_SIDE)) for picture in (small, ImageOps.mirror(small)))
     return Facts("", width, height, mode, kind, orientation in range(2, 9), *hashes)
 
 

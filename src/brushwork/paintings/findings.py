@@ -236,7 +236,12 @@ _ODDITIES: list[tuple[str, str, str, Callable[[Painting, Facts], str | None]]] =
         "not 8-bit RGB: converted when read",
         lambda painting, fact: fact.mode if fact.mode != "RGB" else None,
     ),
-    ("turned", "info", "lying by EXIF: turned upright when read", lambda painting, fact: "" if fact.turned else None),
+    (
+        "turned",
+        "info",
+        "not upright but for EXIF: turned when read",
+        lambda painting, fact: "" if fact.turned else None,
+    ),
     (
         "non_ascii",
         "info",
