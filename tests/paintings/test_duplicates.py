@@ -103,4 +103,4 @@ def test_as_many_paintings_as_wikiart_has() -> None:
         facts[first] = Facts(print=f"{near:064x}", mirrored=facts[first].mirrored)
     start = time.perf_counter()
     assert duplicates.near_duplicates(facts) == [[0, 81_443], [5_000, 40_000]]
-    assert time.perf_counter() - start < 180
+    assert time.perf_counter() - start < 300
