@@ -118,11 +118,21 @@ def test_crop_cuts_and_pad_adds() -> None:
         images.resize(wide, 30, "stretch")
 
 
+def test_damaged_avif(tmp_path: Path) -> None:
+    demo.paint("Strokes", 1, 64).save(tmp_path / "a.avif")
+    content = (tmp_path / "a.avif").read_bytes()
+    pixels = content.index(b"mdat") + 4
+    (tmp_path / "a.avif").write_bytes(content[:pixels] + bytes(len(content) - pixels))
+    for read in (images.load_rgb, small):
+        with pytest.raises(UserError, match=r"a\.avif: cannot be decoded"):
+            read(tmp_path / "a.avif")
+
+
 def test_nothing_but_user_errors(tmp_path: Path) -> None:
     """Random damage to each format: a picture or a UserError that names the file, never another error."""
     rng = np.random.default_rng(0)
     path = tmp_path / "damaged.img"
-    for kind in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"):
+    for kind in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "AVIF"):
         file = io.BytesIO()
         demo.paint("Strokes", 1, 32).save(file, kind)
         for _ in range(40):

@@ -44,8 +44,17 @@ def _named(path: Path, error: Exception) -> UserError:
     return UserError(f"{path}: cannot be decoded ({error}); fetch it again or remove it")
 
 
-# What Pillow's decoders raise on broken input.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+# What Pillow's decoders raise on broken input; RuntimeError is AVIF's.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    IndexError,
+    RuntimeError,
+    Image.DecompressionBombError,
+)
 
 
 def load_rgb(path: Path, max_megapixels: float = 89) -> Image.Image:

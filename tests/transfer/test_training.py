@@ -559,3 +559,23 @@ def test_artist_disjoint_run(make_job: MakeJob, tmp_path: Path) -> None:
     baselines = json.loads((tmp_path / "run" / run_folder.RESULT).read_text())["baselines"]
     assert baselines["artist_lookup"] == baselines["majority"]
     assert baselines["color_texture"] is not None
+
+
+def test_one_picture_under_two_styles(
+    make_job: MakeJob, paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FAULTS 15: said, and refused by data.strict=true. A copy in its own style stays on one side of any split."""
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    shutil.copy(root / "Dots/artist-dots-0_00.jpg", root / "Dots/artist_copy.jpg")
+    for seed in range(4):
+        parts = training.Training(make_job(f"data.root={root}", "data.strict=true", f"split.seed={seed}")).parts
+        catalogue = training.scan(make_job(f"data.root={root}").settings)
+        part_of = {p.path: part for p, part in zip(catalogue.paintings, parts, strict=True)}
+        assert part_of["Dots/artist-dots-0_00.jpg"] == part_of["Dots/artist_copy.jpg"]
+    assert "one picture" not in caplog.text
+    shutil.copy(root / "Dots/artist-dots-0_00.jpg", root / "Waves/artist_same.jpg")
+    training.Training(make_job(f"data.root={root}"))
+    assert "one picture under two styles, byte for byte" in caplog.text
+    assert "Waves/artist_same.jpg" in caplog.text
+    with pytest.raises(UserError, match=r"one picture under two styles.*data\.strict=false trains all the same"):
+        training.Training(make_job(f"data.root={root}", "data.strict=true"))

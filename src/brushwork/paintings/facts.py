@@ -18,9 +18,9 @@ from brushwork.paintings.catalogue import Catalogue, Painting
 log = logging.getLogger(__name__)
 
 _VERSION = 1  # of what the cache's columns mean: a new one reads every painting again
-HASH_SIDE = 16  # a perceptual hash has the square of this in bits
-_THUMBNAIL = 128  # pixels: the hash is computed of 64 x 64
-_BLANK = 8  # grey levels: a picture with less between its darkest and its lightest point shows nothing
+_HASH_SIDE = 16  # a perceptual hash has the square of this in bits
+_THUMBNAIL = 96  # pixels: hashes are computed of 64 x 64; a JPEG of 800 and more is decoded at an eighth
+_BLANK = 8  # levels of 256: a picture whose channels vary by less shows nothing
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,26 @@ def examine(path: Path, max_megapixels: float = 89) -> Facts:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         width, height = image.size[::-1] if orientation in range(5, 9) else image.size
         mode, kind = image.mode, image.format
-    darkest, lightest = small.convert("L").getextrema()
-    if min(width, height) < images.MIN_SIDE or lightest - darkest < _BLANK:
+    is_blank = all(high - low < _BLANK for low, high in small.getextrema())
+    if is_blank or min(width, height) < images.MIN_SIDE:
         hashes = "", ""
     else:
-        hashes = (str(imagehash.phash(picture, HASH_SIDE)) for picture in (small, ImageOps.mirror(small)))
+        hashes = (str(imagehash.phash(picture, _HASH_SIDE)) for picture in (small, ImageOps.mirror(small)))
     return Facts("", width, height, mode, kind, orientation in range(2, 9), *hashes)
+
+
+def cache_path(root: Path) -> Path:
+    """Where the facts of the files under `root` are remembered."""
+    return files.cache_folder() / f"facts-{_VERSION}-{files.short_hash(str(root.resolve()))}.csv"
 
 
 def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) -> list[Facts]:
     """The facts of each painting, in their order; only files that are new or changed are opened.
 
-    What is known is kept in files.cache_folder(), also when the reading is interrupted. Files that can't be read are
+    What is known is kept in `cache_path`, also when the reading is interrupted. Files that can't be read are
     never remembered: the next time they may be mended, or the limit another.
     """
-    cache = files.cache_folder() / f"facts-{_VERSION}-{files.short_hash(str(root.resolve()))}.csv"
+    cache = cache_path(root)
     remembered = _load(cache)
     identities = [_identity(root / painting.path) for painting in paintings]
     facts: list[Facts | None] = []

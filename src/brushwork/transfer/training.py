@@ -26,7 +26,7 @@ from torch import nn
 from brushwork import backbones, files, run_folder
 from brushwork.config import Config, Job
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.paintings import baselines, catalogue, color_texture, demo, duplicates, facts, splits
+from brushwork.paintings import baselines, catalogue, color_texture, demo, duplicates, facts, findings, splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
 from brushwork.transfer import checkpoint, devices, heads, tuning
@@ -67,10 +67,11 @@ class Training:
         self.catalogue, known, self.skipped = facts.read_good(
             found, settings.data.max_megapixels, skip=settings.data.on_bad_image == "skip"
         )
-        same_picture = duplicates.near_duplicates(known)
+        pairs = duplicates.near_pairs(known)
         fractions = splits.Fractions(settings.split.val_fraction, settings.split.test_fraction)
-        self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed, same_picture)
-        report_leaks(duplicates.leaks(self.catalogue.paintings, self.parts, same_picture), settings.data.strict)
+        together = duplicates.connected(pairs, len(known))
+        self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed, together)
+        report_copies(self.catalogue, self.parts, pairs, settings.data.strict)
         splits.check(self.catalogue, self.parts)
         self.split_hash = splits.split_hash(self.catalogue, self.parts)
         self.description = {
@@ -358,15 +359,22 @@ def check_factories(job: Job) -> None:
         )
 
 
-def report_leaks(lines: list[str], strict: bool) -> None:
-    """Say what duplicates would spoil; refuse it when `strict`."""
-    if lines and strict:
-        more = f" ({len(lines) - 1} more)" if len(lines) > 1 else ""
-        raise UserError(f"{lines[0]}{more}: remove all but one, or train all the same with data.strict=false")
-    for line in lines[:3]:
-        log.warning("%s", line)
-    if len(lines) > 3:
-        log.warning("and %d more: python scripts/check_data.py shows them all", len(lines) - 3)
+def report_copies(catalogue: Catalogue, parts: splits.Parts, pairs: list[duplicates.Pair], strict: bool) -> None:
+    """Say which pictures are under two styles or in two parts; refuse them when `strict`.
+
+    Raises:
+        UserError: names the first such picture.
+    """
+    part_of = {p.path: part for p, part in zip(catalogue.paintings, parts, strict=True) if part != "unused"}
+    same = duplicates.same_bytes(catalogue.root, catalogue.paintings)
+    near = findings.near_copies(catalogue.paintings, pairs, same, part_of)
+    for finding in (*findings.same_copies(same, part_of), *near):
+        if finding.severity == "spoils":
+            first = ", ".join(item.path for item in finding.groups[0])
+            line = f"{finding.message} (groups: {len(finding.groups)}, the first: {first})"
+            if strict:
+                raise UserError(f"{line}; data.strict=false trains all the same, scripts/check_data.py shows them")
+            log.warning("%s", line)
 
 
 def scan(settings: Config) -> Catalogue:

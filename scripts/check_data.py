@@ -1,0 +1,117 @@
+"""What is wrong with a folder of paintings? python scripts/check_data.py ROOT"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brushwork import files
+from brushwork.errors import UserError
+from brushwork.terminal import exit_with, show_log
+
+if TYPE_CHECKING:
+    from brushwork.paintings.doctor import Report
+    from brushwork.paintings.findings import Finding
+
+SHOWN = 10  # offenders of a finding on the terminal; the page shows all
+COLORS = {"spoils": "\033[31m", "warning": "\033[33m", "info": "\033[34m"}
+
+EPILOG = """\
+examples:
+  python scripts/check_data.py data/wikiart
+  python scripts/check_data.py data/wikiart --split-csv logs/wikiart/RUN/split.csv    the split of a run
+  python scripts/check_data.py data/wikiart --out logs/wikiart_check && python train.py
+
+The exit status is 1 when something was found that would spoil a result: files that can't be read, a picture in two
+parts of the split or under two styles (also re-encoded, resized or mirrored), a style in two folders, a style that
+can't be split. What is known of the files is remembered: a second check opens only what has changed.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parse = argparse.ArgumentParser(
+        prog="check_data.py",
+        description="Report what is wrong with a folder of paintings: terminal, DIR/report.json, DIR/report.html.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parse.add_argument("root", type=Path, metavar="ROOT", help="style folders: ROOT/Style/artist_title.jpg")
+    parse.add_argument(
+        "--split-csv",
+        type=Path,
+        metavar="FILE",
+        help="columns path and part (default: as training draws it)",
+    )
+    parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="as data.max_megapixels (89)")
+    parse.add_argument("--out", type=Path, default=Path("logs/check_data"), metavar="DIR", help="(%(default)s)")
+    return parse
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    show_log()
+
+    # A second to import, which --help and a mistyped option don't need.
+    from brushwork.paintings import doctor, doctor_page
+
+    start = time.perf_counter()
+    try:
+        report = doctor.examine(arguments.root, arguments.split_csv, arguments.max_megapixels)
+        seconds = time.perf_counter() - start
+        page = doctor_page.page(report, arguments.max_megapixels)
+    except KeyboardInterrupt:
+        print("interrupted: what was read is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        files.write_json(arguments.out / "report.json", report.as_json())
+        files.write_text(arguments.out / "report.html", page)
+    except OSError as error:
+        raise UserError(f"{arguments.out.resolve()}: {error.strerror}; name another --out") from None
+    show(report)
+    count = sum(row["paintings"] for row in report.styles)
+    print(f"checked {count:,} paintings in {seconds:.1f} s, {count / seconds:,.0f} a second")
+    if report.spoilt:
+        kinds = [finding.kind for finding in report.findings if finding.severity == "spoils"]
+        print(f"a result on these paintings would be spoilt: {', '.join(kinds)}")
+    print(f"results: {arguments.out} (report.html, report.json)")
+    return 1 if report.spoilt else 0
+
+
+def show(report: "Report") -> None:
+    """The report on the terminal: the figures, then what was found, the gravest last, where one looks."""
+    used = [part for part, count in report.parts.items() if count]
+    width = max(len(row["style"]) for row in report.styles)
+    columns = ["paintings", *used, "artists"]
+    print(f"{'style':<{width}}  {'  '.join(f'{name:>9}' for name in columns)}  median size")
+    for row in report.styles:
+        size = f"{row['median']['width']:.0f} x {row['median']['height']:.0f}" if row["median"] else "n/a"
+        print(f"{text(row['style']):<{width}}  {'  '.join(f'{row[name]:>9,}' for name in columns)}  {size:>11}")
+    print(f"split: {report.split}")
+    majority, lookup, known = (
+        "n/a" if value is None else f"{value:.3f}"
+        for value in (*report.baselines.values(), report.artists["share_of_val_by_artists_of_train"])
+    )
+    print(f"without a pixel: majority {majority}, artist look-up {lookup}; of val by artists of train: {known}")
+    for finding in reversed(report.findings):
+        show_finding(finding)
+
+
+def show_finding(finding: "Finding") -> None:
+    color, end = (COLORS[finding.severity], "\033[0m") if sys.stdout.isatty() else ("", "")
+    count = f" {len(finding.groups):,}" if finding.groups else ""
+    print(f"{color}{finding.severity}{count}{end}: {finding.message}")
+    for group in finding.groups[:SHOWN]:
+        print("   ", " = ".join(text(f"{item.path} ({item.note})" if item.note else item.path) for item in group))
+    if len(finding.groups) > SHOWN:
+        print(f"    and {len(finding.groups) - SHOWN:,} more")
+
+
+def text(name: str) -> str:
+    """A file's name as a terminal can show it, also one that is not valid UTF-8."""
+    return name.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
+
+
+if __name__ == "__main__":
+    exit_with(main)

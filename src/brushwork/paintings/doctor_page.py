@@ -1,0 +1,178 @@
+"""A report on a folder of paintings as one HTML page that needs nothing else, a thumbnail with every offender."""
+
+import base64
+import io
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jinja2
+from tqdm import tqdm
+
+from brushwork import images
+from brushwork.errors import UserError
+from brushwork.paintings.doctor import PARTS, PERCENTS, Report
+from brushwork.paintings.findings import Item
+
+SIDE = 144  # pixels of a thumbnail
+# Files of a finding, so that a browser can open the page; all are in the JSON.
+SHOWN = {"spoils": 2000, "warning": 2000, "info": 48}
+
+
+def page(report: Report, max_megapixels: float = 89) -> str:
+    """The page. Files that can't be shown stand there with their names."""
+    groups = {finding.kind: _first(finding.groups, SHOWN[finding.severity]) for finding in report.findings}
+    paths = sorted({item.path for shown in groups.values() for group in shown for item in group})
+    pool = ThreadPoolExecutor()
+    try:
+        results = pool.map(lambda path: _data_uri(Path(report.root, path), max_megapixels), paths)
+        bar = tqdm(paths, desc="drawing thumbnails", unit=" thumbnails", leave=False, disable=None)
+        thumbnails = dict(zip(bar, results, strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_TEMPLATE).render(
+        report=report, groups=groups, thumbnails=thumbnails, parts=PARTS, percents=PERCENTS, side=SIDE
+    )
+
+
+def _first(groups: list[list[Item]], count: int) -> list[list[Item]]:
+    """The first groups, with `count` items in all at most, but one group at least."""
+    totals = itertools.accumulate(map(len, groups))
+    return [group for group, total in zip(groups, totals, strict=True) if total <= count] or groups[:1]
+
+
+def _data_uri(path: Path, max_megapixels: float) -> str | None:
+    """A small picture as text; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        small = images.thumbnail(path, SIDE, max_megapixels)
+    except UserError:
+        return None
+    encoded = io.BytesIO()
+    small.save(encoded, "WEBP", quality=70)
+    return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
+
+
+_TEMPLATE = """\
+{% macro figure(value, digits=3) %}{{ "n/a" if value is none else "%.*f" % (digits, value) }}{% endmacro %}
+{% macro whole(value) %}{{ "{:,.0f}".format(value) }}{% endmacro %}
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Paintings in {{ report.root }}</title>
+<style>
+:root { color-scheme: light dark; --paper: #fff; --card: #f4f3f0; --ink: #1d1c1a; --dim: #67645d; --line: #d9d6cf;
+  --spoils: #b3261e; --warning: #8a5a00; --info: #2d5f8b; --bar: #c9d8e6; }
+@media (prefers-color-scheme: dark) { :root { --paper: #171614; --card: #22211e; --ink: #eceae4; --dim: #a5a199;
+  --line: #3a3833; --spoils: #ff8a80; --warning: #f0b95a; --info: #8ec1ee; --bar: #2f4a61; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
+summary { cursor: pointer; }
+summary span { font-weight: 700; }
+p { margin: .25rem 0; }
+.dim, figcaption span, dt { color: var(--dim); }
+.spoils { color: var(--spoils); } .warning { color: var(--warning); } .info { color: var(--info); }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
+dl div, details { background: var(--card); border-radius: 8px; padding: .75rem 1rem; }
+dt { font-size: .85rem; } dd { margin: 0; font-size: 1.3rem; font-weight: 600; }
+details { margin: .75rem 0; }
+.groups, .group { display: flex; flex-wrap: wrap; gap: .75rem; }
+.groups { margin-top: .75rem; }
+.group { border: 1px solid var(--line); border-radius: 6px; padding: .5rem; }
+figure { margin: 0; width: {{ side }}px; font-size: .8rem; line-height: 1.3; }
+figure img { display: block; max-width: {{ side }}px; max-height: {{ side }}px; margin-bottom: .35rem; }
+figcaption span { display: block; }
+.table { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { padding: .3rem .75rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th { font-weight: 600; font-size: .85rem; color: var(--dim); }
+.bar { background: linear-gradient(to left, var(--bar) var(--share), transparent var(--share)); }
+</style>
+</head>
+<body>
+<h1>{% if report.spoilt %}<span class="spoils">These paintings would spoil a result</span>
+  {%- else %}Nothing here would spoil a result{% endif %}</h1>
+<p>{{ report.root }}</p>
+<p class="dim">Split: {{ report.split }}</p>
+<dl>
+  <div><dt>paintings that can be read</dt><dd>{{ whole(report.styles | sum(attribute="paintings")) }}</dd></div>
+  <div><dt>styles</dt><dd>{{ report.styles | length }}</dd></div>
+  <div><dt>artists</dt><dd>{{ whole(report.artists.artists) }}</dd></div>
+  {% for part in parts if report.parts[part] %}
+  <div><dt>{{ part }}</dt><dd>{{ whole(report.parts[part]) }}</dd></div>
+  {% endfor %}
+  <div><dt>no pixel: majority</dt><dd>{{ figure(report.baselines.majority) }}</dd></div>
+  <div><dt>no pixel: artist look-up</dt><dd>{{ figure(report.baselines.artist_lookup) }}</dd></div>
+  <div><dt>of val by artists of train</dt><dd>{{ figure(report.artists.share_of_val_by_artists_of_train) }}</dd></div>
+</dl>
+
+<h2>What was found</h2>
+{% for finding in report.findings %}
+<details id="{{ finding.kind }}"{{ " open" if finding.severity != "info" }}>
+  <summary><span class="{{ finding.severity }}">{{ finding.severity }}
+    {%- if finding.groups %} · {{ whole(finding.groups | length) }}{% endif %}</span> · {{ finding.message }}</summary>
+  {% if finding.groups %}
+  <div class="groups">
+  {% for group in groups[finding.kind] %}
+    <div class="group">
+    {% for item in group %}
+      <figure>
+        {% if thumbnails[item.path] %}<img src="{{ thumbnails[item.path] }}" alt="">{% endif %}
+        <figcaption>{{ item.path }}{% if item.note %}<span>{{ item.note }}</span>{% endif %}</figcaption>
+      </figure>
+    {% endfor %}
+    </div>
+  {% endfor %}
+  </div>
+  {% endif %}
+  {% set more = finding.groups | length - groups[finding.kind] | length %}
+  {% if more %}<p class="dim">and {{ whole(more) }} more, all in report.json</p>{% endif %}
+</details>
+{% else %}
+<p>Nothing.</p>
+{% endfor %}
+
+<h2>Styles</h2>
+{% set largest = report.styles | map(attribute="paintings") | max %}
+<div class="table"><table>
+<tr><th>style</th><th>paintings</th>{% for part in parts if report.parts[part] %}<th>{{ part }}</th>{% endfor %}
+  <th>artists</th><th>largest artist</th><th>median size</th><th>median aspect</th></tr>
+{% for row in report.styles %}
+<tr><td>{{ row.style }}</td>
+  <td class="bar" style="--share: {{ (100 * row.paintings / [largest, 1] | max) | round(1) }}%">
+    {{- whole(row.paintings) }}</td>
+  {% for part in parts if report.parts[part] %}<td>{{ whole(row[part]) }}</td>{% endfor %}
+  <td>{{ whole(row.artists) }}</td>
+  <td>{% if row.largest_artist_share is none %}n/a{% else %}{{ figure(100 * row.largest_artist_share, 0) }} %{% endif %}
+  </td>
+  {% if row.median %}
+  <td>{{ whole(row.median.width) }} &times; {{ whole(row.median.height) }}</td>
+  <td>{{ figure(row.median.aspect, 2) }}</td>
+  {% else %}<td>n/a</td><td>n/a</td>{% endif %}</tr>
+{% endfor %}
+</table></div>
+
+{% if report.sizes %}
+<h2>Sizes</h2>
+<div class="table"><table>
+<tr><th></th>{% for percent in percents %}<th>{{ percent }} %</th>{% endfor %}</tr>
+{% for name, quantiles in report.sizes.items() %}
+<tr><td>{{ name }}</td>
+  {% for percent in percents %}
+  <td>{{ figure(quantiles[percent | string], 2) if name in ("aspect", "megapixels")
+    else whole(quantiles[percent | string]) }}</td>
+  {% endfor %}</tr>
+{% endfor %}
+</table></div>
+{% endif %}
+</body>
+</html>
+"""
