@@ -12,11 +12,9 @@ from tqdm import tqdm
 
 from brushwork import files, images
 from brushwork.errors import UserError, unknown
+from brushwork.paintings.styles import style_key
 
 log = logging.getLogger(__name__)
-
-# Names of one style under which downloads know it, by the key of `_style_key`.
-ALIASES = {"art_nouveau": "art_nouveau_modern"}
 
 WAYS_ON = (
     "put style folders there (Style/artist_title.jpg), name another folder with data.root=PATH, "
@@ -54,11 +52,6 @@ class Catalogue:
     def data_hash(self) -> str:
         """Names the data: relative paths and sizes, whatever the folder is called."""
         return files.short_hash([[painting.path, painting.bytes] for painting in self.paintings])
-
-
-def _style_key(name: str) -> str:
-    key = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
-    return ALIASES.get(key, key)
 
 
 def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | None = None, seed: int = 0) -> Catalogue:
@@ -125,10 +118,10 @@ def _style_folders(root: Path) -> dict[str, Path]:
 
 
 def _choose(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
-    by_key = {_style_key(name): name for name in folders}
+    by_key = {style_key(name): name for name in folders}
     chosen = {}
     for wanted in styles:
-        name = wanted if wanted in folders else by_key.get(_style_key(wanted))
+        name = wanted if wanted in folders else by_key.get(style_key(wanted))
         if name is None:
             raise unknown("style in data.styles", wanted, sorted(folders))
         if name != wanted:

@@ -1,0 +1,53 @@
+"""catalogue.csv: what a prepared data set holds and where each painting came from. The one definition of it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from brushwork import run_folder
+from brushwork.errors import UserError
+
+CATALOGUE = "catalogue.csv"
+
+# `path` is relative to the root, with "/"; `source` says where the painting came from; `sha256`, `width` and
+# `height` are the stored file's, upright; `part` is train, val or test, or empty where the source has none.
+COLUMNS = ("path", "style", "artist", "title", "source", "sha256", "width", "height", "part")
+
+PARTS = ("train", "val", "test", "")
+
+
+def read(root: Path) -> dict[str, dict[str, str]] | None:
+    """The rows of root/catalogue.csv by their path, or None where there is no such file.
+
+    Raises:
+        UserError: it lacks a column, lists a path twice, or has an unknown part.
+    """
+    path = root / CATALOGUE
+    if not path.is_file():
+        return None
+    rows = {}
+    for line, row in enumerate(run_folder.read_csv(path), start=2):
+        wrong = ""
+        if missing := [column for column in COLUMNS if row.get(column) is None]:
+            wrong = f"has no {missing[0]}"
+        elif row["path"] in rows:
+            wrong = f"lists {row['path']} a second time"
+        elif row["part"] not in PARTS:
+            wrong = f"has the part '{row['part']}', which is none of train, val, test"
+        if wrong:
+            raise UserError(f"{path.resolve()}: line {line} {wrong}; mend it, or remove the file")
+        rows[row["path"]] = row
+    return rows
+
+
+def write(root: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write root/catalogue.csv atomically, sorted by path."""
+    run_folder.write_csv(root / CATALOGUE, COLUMNS, sorted(rows, key=lambda row: row["path"]))
+
+
+def differences(listed: Collection[str], found: Collection[str]) -> tuple[list[str], list[str]]:
+    """The listed paths that have no file, and the files that are not listed, each sorted.
+
+    >>> differences(["Baroque/a_b.jpg", "Baroque/c_d.jpg"], ["Baroque/a_b.jpg", "Realism/e_f.jpg"])
+    (['Baroque/c_d.jpg'], ['Realism/e_f.jpg'])
+    """
+    return sorted(set(listed) - set(found)), sorted(set(found) - set(listed))
