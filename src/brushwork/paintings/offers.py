@@ -46,6 +46,7 @@ class Source:
     """Offers in the order in which they are taken, and how to read their contents.
 
     per_style: whether one chooses how many of each style; the report's catalogue fixes that itself.
+    styles: the names of all styles that it has, where that is known before one has seen its offers.
     threads: how many batches are read at a time; None goes by the number of cores.
     """
 
@@ -53,6 +54,7 @@ class Source:
     offers: Iterable[Offer]
     read: Read
     per_style: bool = True
+    styles: Sequence[str] | None = None
     threads: int | None = None
 
 
@@ -74,30 +76,33 @@ def choose(
     """
     asked = None if styles is None else {style_key(style): folder_name(style) for style in styles}
     stand_ins = {style_key(lacking): style_key(other) for lacking, other in substitutes.items()}
-    for lacking in substitutes:
+    for lacking, other in substitutes.items():
         if asked is None or style_key(lacking) not in asked:
-            raise UserError(f"--substitute {lacking}={substitutes[lacking]}: {lacking} is not asked for by --styles")
+            raise UserError(f"--substitute {lacking}={other}: {lacking} is not among --styles; add it there")
+        if style_key(other) in asked:
+            raise UserError(f"--substitute {lacking}={other}: {other} is among --styles already; name another")
     collected = None if asked is None else {*asked, *stand_ins.values()}
+    if collected and source.styles is not None:
+        collected &= {style_key(style) for style in source.styles}
 
-    chosen: dict[str, list[Offer]] = {}
-    offered, taken = Counter(), set()
+    chosen: list[Offer] = []
+    offered, members, taken = Counter(), Counter(), set()
     for offer in tqdm(source.offers, desc=f"choosing from {source.name}", unit=" paintings", leave=False, disable=None):
         key = style_key(offer.style)
         offered[key] += 1
-        if collected is not None and key not in collected:
-            continue
-        members = chosen.setdefault(key, [])
-        if per_style is None or len(members) < per_style:
-            members.append(_with_free_path(offer, taken))
-        if collected and per_style and all(len(chosen.get(key, ())) == per_style for key in collected):
+        if (collected is None or key in collected) and (per_style is None or members[key] < per_style):
+            chosen.append(_with_free_path(offer, taken))
+            members[key] += 1
+        if collected and per_style and all(members[key] == per_style for key in collected):
             break
-    wanted = set(chosen) if asked is None else _present(source.name, asked, stand_ins, offered)
+    has = source.styles or [folder_name(key) for key, _ in offered.most_common()]
+    wanted = set(members) if asked is None else _present(source.name, has, asked, stand_ins, offered)
     for key in sorted(wanted):
-        if per_style is not None and len(chosen[key]) < per_style:
-            log.warning("%s has %d of %d paintings of %s", source.name, len(chosen[key]), per_style, folder_name(key))
+        if per_style is not None and members[key] < per_style:
+            log.warning("%s has %d of %d paintings of %s", source.name, members[key], per_style, folder_name(key))
     if not wanted:
         raise UserError(f"{source.name} has no painting of the styles asked for: name others with --styles")
-    return [offer for key in sorted(wanted) for offer in chosen[key]]
+    return [offer for offer in chosen if style_key(offer.style) in wanted]
 
 
 def _with_free_path(offer: Offer, taken: set[str]) -> Offer:
@@ -109,9 +114,10 @@ def _with_free_path(offer: Offer, taken: set[str]) -> Offer:
     return replace(offer, path=str(path))
 
 
-def _present(source: str, asked: Mapping[str, str], stand_ins: Mapping[str, str], offered: Counter[str]) -> set[str]:
+def _present(
+    source: str, has: Sequence[str], asked: Mapping[str, str], stand_ins: Mapping[str, str], offered: Counter[str]
+) -> set[str]:
     """The asked styles that the source has, and the named substitutes of those that it lacks."""
-    has = ", ".join(folder_name(key) for key, _ in offered.most_common())
     wanted, lacking = set(), []
     for key, name in asked.items():
         other = stand_ins.get(key)
@@ -123,13 +129,15 @@ def _present(source: str, asked: Mapping[str, str], stand_ins: Mapping[str, str]
             log.warning("%s has no %s: %s takes its place, under its own name", source, name, folder_name(other))
             wanted.add(other)
         else:
-            raise UserError(f"{source} has neither {name} nor its substitute {folder_name(other)}; it has {has}")
+            raise UserError(
+                f"{source} has neither {name} nor its substitute {folder_name(other)}; it has {', '.join(has)}"
+            )
     if lacking:
         log.warning(
             "%s has no %s; --substitute %s=STYLE takes another in its place; it has %s",
             source,
             ", no ".join(lacking),
             lacking[0],
-            has,
+            ", ".join(has),
         )
     return wanted

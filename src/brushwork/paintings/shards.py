@@ -2,16 +2,16 @@
 
 import functools
 import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import datasets
 import huggingface_hub
 import numpy as np
-import pyarrow
 from datasets import ClassLabel, IterableDataset
 
-from brushwork.errors import UserError, one_line, unknown
+from brushwork.errors import UserError, one_line
 from brushwork.paintings.names import artist_and_title, file_stem
 from brushwork.paintings.offers import Offer, Source
 from brushwork.paintings.styles import ARTGAN, folder_name
@@ -20,9 +20,6 @@ REPOSITORIES = {"artificio": "Artificio/WikiArt", "huggan": "huggan/wikiart"}
 LABELS = ("artist", "title", "style")
 ANSWER_TIMEOUT = 10.0  # seconds: `datasets` itself would try for half a minute
 _UNKNOWN_ARTISTS = {"", "unknown", "unknown artist"}
-
-# What a damaged shard, or a connection that is lost for good, makes `datasets` raise.
-_SHARD_ERRORS = (OSError, ValueError, RuntimeError, pyarrow.ArrowException)
 
 
 def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
@@ -37,8 +34,9 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
     Raises:
         UserError: there is no such data set, or it can't be reached, or has other columns.
     """
-    if name not in REPOSITORIES:
-        raise unknown("--source", name, REPOSITORIES)
+    # Arrow, the hub's client and the HTTP library under it, which changes with the version, each raise their own
+    # errors: hence `except Exception` throughout.
+    datasets.logging.set_verbosity(logging.CRITICAL)  # what goes wrong is told once, by us
     for path in parquet:
         if not path.is_file():
             raise UserError(f"there is no file {path.resolve()}: --parquet names the shards of {REPOSITORIES[name]}")
@@ -60,14 +58,18 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
 
     def offers() -> Iterator[Offer]:
         for shard in np.random.default_rng(seed).permutation(everything.num_shards).tolist():
-            groups = row_groups("labels", shard)
-            row_number = itertools.count()
-            for group in range(groups.num_shards):
-                for number, row in enumerate(groups.shard(groups.num_shards, group)):
-                    where = f"{shard:02}-{next(row_number):05}"
-                    artist, title, style = (_text(row, groups.features, column) for column in LABELS)
-                    if style:
-                        yield _offer(name, artist, title, style, where, (shard, group, number))
+            try:
+                groups = row_groups("labels", shard)
+                row_number = itertools.count()
+                for group in range(groups.num_shards):
+                    for number, row in enumerate(groups.shard(groups.num_shards, group)):
+                        where = f"{shard:02}-{next(row_number):05}"
+                        artist, title, style = (_text(row, groups.features, column) for column in LABELS)
+                        if style:
+                            yield _offer(name, artist, title, style, where, (shard, group, number))
+            except Exception as error:
+                where = parquet[shard] if parquet else f"{REPOSITORIES[name]} (shard {shard})"
+                raise _unreadable(where, error) from None
 
     def read(batch: Sequence[Offer]) -> Iterator[tuple[Offer, bytes | UserError]]:
         shard, group, _ = batch[0].place
@@ -80,11 +82,13 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
                     yield wanted.pop(number), content or UserError("the row holds no picture")
                 if not wanted:
                     return
-        except _SHARD_ERRORS as error:
+        except Exception as error:
             for offer in wanted.values():
                 yield offer, UserError(f"the shard cannot be read ({one_line(error)})")
 
-    return Source(REPOSITORIES[name], _named_errors(offers(), name), read)
+    style = everything.features["style"]
+    styles = [folder_name(label) for label in style.names] if isinstance(style, ClassLabel) else None
+    return Source(REPOSITORIES[name], offers(), read, styles=styles)
 
 
 def _stream(name: str, parquet: Sequence[Path], columns: Sequence[str] | None = None) -> IterableDataset:
@@ -94,29 +98,22 @@ def _stream(name: str, parquet: Sequence[Path], columns: Sequence[str] | None = 
             files = [str(path) for path in parquet]
             return datasets.load_dataset("parquet", data_files=files, columns=columns, split="train", streaming=True)
         return datasets.load_dataset(REPOSITORIES[name], columns=columns, split="train", streaming=True)
-    except _SHARD_ERRORS as error:
-        raise _unreadable(name, error) from None
+    except Exception as error:
+        raise _unreadable(parquet[0] if parquet else REPOSITORIES[name], error) from None
 
 
 def _check_reachable(repository: str) -> None:
     try:
         huggingface_hub.HfApi().dataset_info(repository, timeout=ANSWER_TIMEOUT)
-    except Exception as error:  # of the library under the hub's client, which changes with its version
+    except Exception as error:
         raise UserError(
             f"{repository} on {huggingface_hub.constants.ENDPOINT} cannot be reached ({one_line(error)}): name its "
             f"shards on disk with --parquet, or another --source"
         ) from None
 
 
-def _named_errors(offers: Iterator[Offer], name: str) -> Iterator[Offer]:
-    try:
-        yield from offers
-    except _SHARD_ERRORS as error:
-        raise _unreadable(name, error) from None
-
-
-def _unreadable(name: str, error: Exception) -> UserError:
-    return UserError(f"the shards of {REPOSITORIES[name]} cannot be read ({one_line(error)}): run this again later")
+def _unreadable(what: object, error: Exception) -> UserError:
+    return UserError(f"{what} cannot be read ({one_line(error)}): fetch it again, or run this again later")
 
 
 def _text(row: Mapping[str, object], features: datasets.Features, column: str) -> str:

@@ -1,5 +1,6 @@
 """The names of styles: one folder name each, whatever a download calls them."""
 
+import functools
 import unicodedata
 
 # The report's ten, in the order of its catalogue's labels 0 to 9.
@@ -51,6 +52,7 @@ ARTGAN = (
 ALIASES = {"art_nouveau": "art_nouveau_modern"}
 
 
+@functools.cache
 def style_key(name: str) -> str:
     """What all spellings of a style's name share.
 
