@@ -34,13 +34,13 @@ def shared() -> Path:
     return folder
 
 
-def write_paintings(root: Path, per_style: int = 10, styles: list[str] = STYLES) -> Path:
-    """Style folders of 40-pixel JPEGs by three artists a style."""
+def write_paintings(root: Path, per_style: int = 10, styles: list[str] = STYLES, painted: str | None = None) -> Path:
+    """Style folders of 40-pixel JPEGs by three artists a style; `painted` paints all in one of the demo's styles."""
     for style in styles:
         (root / style).mkdir(parents=True, exist_ok=True)
         for number in range(per_style):
             path = root / style / f"artist-{style.lower()}-{number % 3}_{number:02}.jpg"
-            demo.paint(style, number, 40).save(path)
+            demo.paint(painted or style, number, 40).save(path)
     return root
 
 

@@ -162,9 +162,9 @@ def _stored(
     """Each offer with its row or the reason why it has none, as they get done.
 
     Raises:
-        Exception: what a thread raised, such as a full disk.
+        BaseException: what a thread raised, such as the UserError of a full disk.
     """
-    done: queue.SimpleQueue[tuple[Offer, dict | UserError] | Exception] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[Offer, dict | UserError] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
     batches: dict[object, list[Offer]] = {}
     for offer in offers:
@@ -177,7 +177,7 @@ def _stored(
                 done.put((offer, outcome))
                 if stop.is_set():
                     return
-        except Exception as error:
+        except BaseException as error:  # without it the main thread would wait for ever
             done.put(error)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -186,7 +186,7 @@ def _stored(
                 pool.submit(work, batch)
             for _ in offers:
                 item = done.get()
-                if isinstance(item, Exception):
+                if isinstance(item, BaseException):
                     raise item
                 yield item
         finally:
