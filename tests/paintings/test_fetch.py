@@ -22,7 +22,7 @@ from brushwork.paintings.offers import Offer, Source
 
 def jpeg(width: int = 60, height: int = 40, **options: object) -> bytes:
     content = io.BytesIO()
-    demo.paint("Dots", 0, max(width, height)).resize((width, height)).save(content, "JPEG", **options)
+    demo.paint("Dots", 0).resize((width, height)).save(content, "JPEG", **options)
     return content.getvalue()
 
 

@@ -247,6 +247,7 @@ HUGGAN = Features(
 
 def write_shards(folder: Path, features: Features, rows: list[dict], count: int, group: int) -> list[Path]:
     """Parquet files of `group` rows a row group, as the hub has them: pictures inside, features in the schema."""
+    datasets.disable_progress_bars()
     files = []
     for shard in range(count):
         files.append(folder / f"train-{shard:05}-of-{count:05}.parquet")
