@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brushwork.errors import UserError
+from brushwork.errors import UserError, one_line
 from brushwork.terminal import exit_with, show_log
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--seed", type=int, default=0, metavar="N", help="draws which paintings (%(default)s)")
     parse.add_argument("--size", type=_count, default=512, metavar="PIXELS", help="longer side at most (%(default)s)")
     parse.add_argument("--original", action="store_true", help="keep the files' bytes: no size, no JPEG anew")
-    parse.add_argument("--workers", type=_count, metavar="N", help="at a time (4 connections, else by cores)")
+    parse.add_argument("--workers", type=_count, metavar="N", help="paintings at a time (4, or by the number of cores)")
     return parse
 
 
@@ -92,6 +92,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here")
         return 130
+    except OSError as error:
+        raise UserError(
+            f"{arguments.out.resolve()}: {one_line(error)}; mend that, then run the same command again"
+        ) from None
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -141,7 +145,12 @@ def prepare(arguments: argparse.Namespace) -> int:
     )
     count = len({offer.style for offer in chosen})
     longest_side = None if arguments.original else arguments.size
-    settings = {"source": source.name, "seed": arguments.seed, "longest_side": longest_side}
+    settings = {
+        "source": source.name,
+        "split": arguments.split is not None,
+        "seed": arguments.seed,
+        "longest_side": longest_side,
+    }
     with fetch.prepared_folder(arguments.out, settings, chosen) as there:
         missing = [offer for offer in chosen if offer.source not in there]
         needed, free = fetch.bytes_needed(missing, longest_side), shutil.disk_usage(arguments.out).free
@@ -152,7 +161,7 @@ def prepare(arguments: argparse.Namespace) -> int:
                 f"{arguments.out.resolve()} has {free / 1e9:.2f} GB free, about {needed / 1e9:.2f} GB are needed: "
                 f"make room, name another --out, or take fewer (--per-style) or smaller (--size) paintings"
             )
-        threads = arguments.workers or source.threads or images.default_workers()
+        threads = arguments.workers or source.threads or max(4, images.default_workers())
         counts = fetch.fetch(source, chosen, arguments.out, there, longest_side, threads)
     print(counts)
     if counts.failed:

@@ -149,7 +149,16 @@ def test_too_little_room(run: Run, paintings: Path, monkeypatch: pytest.MonkeyPa
     assert not list(Path("data/wikiart").glob("*/*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_folder_that_cannot_be_written(run: Run, paintings: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    options = ["--source", "folder", "--root", paintings, "--styles", "all"]
+    code, _, error = run(NAME, *options, "--out", "file")
+    assert code == 1
+    assert error.startswith(f"error: {tmp_path}/file: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_killed_in_the_middle(site: Server, tmp_path: Path, number: signal.Signals) -> None:
     """Whatever ends it, the same command goes on, and the result is that of an unbroken run."""
     urls = write_urls(tmp_path / "urls.csv", site, ["fine"] * 150)

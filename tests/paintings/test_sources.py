@@ -220,6 +220,7 @@ def test_the_reports_protocol(shared: Path) -> None:
         ("image_id,image_url,label\na_b,http://x,0\n", "no column '_split'"),
         ("image_id,image_url,label,_split\na_b,http://x,10,train\n", "not a catalogue of URLs with labels 0 to 9"),
         ("image_id,image_url,label,_split\na_b,http://x,-1,train\n", "not a catalogue of URLs with labels 0 to 9"),
+        ("image_id,image_url,label,_split\na_b,http://x,1,valid\n", "not a catalogue of URLs.* _split valid"),
         ("image_id,image_url,label,_split\na_b,http://x,one,train\n", "not a catalogue of URLs with labels 0 to 9"),
         (None, "there is no catalogue"),
     ],

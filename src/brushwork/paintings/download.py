@@ -15,13 +15,15 @@ from urllib3.exceptions import (
 
 from brushwork import __version__
 from brushwork.errors import UserError, one_line
-from brushwork.paintings.offers import Offer, Read
+from brushwork.paintings.offers import Offer, Read, Unavailable
 
 CONNECTIONS = 4  # at a time, over all of a site's servers
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 20.0  # seconds between two pieces of data
 BACKOFF = 1.0  # seconds before the second retry; each further one waits twice as long
 LONGEST_WAIT = 60  # seconds, whatever Retry-After asks for
+BUSY = (429, 500, 502, 503, 504)  # what can pass
+TURNED_AWAY = (401, 403, *BUSY)
 USER_AGENT = f"Brushwork/{__version__} (non-commercial research on painting styles)"
 
 
@@ -33,7 +35,7 @@ def reader() -> Read:
         read=2,  # silence, and bodies that break off
         redirect=5,
         status=4,
-        status_forcelist=(429, 500, 502, 503, 504),
+        status_forcelist=BUSY,
         backoff_factor=BACKOFF,
         backoff_max=LONGEST_WAIT,
         retry_after_max=LONGEST_WAIT,
@@ -53,16 +55,21 @@ def _get(pool: urllib3.PoolManager, url: str) -> bytes | UserError:
     try:
         response = pool.request("GET", url)
     except (HTTPError, LocationValueError) as error:
-        return UserError(_reason(error.reason if isinstance(error, MaxRetryError) else error))
-    return response.data if response.status == 200 else UserError(f"HTTP {response.status} ({response.reason})")
+        return _failure(error.reason if isinstance(error, MaxRetryError) else error)
+    if response.status == 200:
+        return response.data
+    kind = Unavailable if response.status in TURNED_AWAY else UserError
+    return kind(f"HTTP {response.status} ({response.reason})")
 
 
-def _reason(error: Exception) -> str:
+def _failure(error: Exception) -> UserError:
+    why = one_line(error).rpartition("): ")[2]  # without the pool's name
+    if isinstance(error, ResponseError):
+        return UserError(f"too many redirects ({why})")
     kinds = {
-        ResponseError: "too many redirects",
         ProtocolError: "the connection broke off",
         NewConnectionError: "cannot be reached",
         TimeoutError: "no answer in time",
     }
-    kind = next((words for kind, words in kinds.items() if isinstance(error, kind)), "cannot be fetched")
-    return f"{kind} ({one_line(error).rpartition('): ')[2]})"  # without the pool's name
+    words = next((words for kind, words in kinds.items() if isinstance(error, kind)), "cannot be fetched")
+    return Unavailable(f"{words} ({why})")

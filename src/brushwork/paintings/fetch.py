@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import queue
 import threading
 import time
@@ -17,11 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from brushwork import files, images, run_folder
-from brushwork.errors import UserError, one_line
+from brushwork.errors import UserError
 from brushwork.paintings import listing
-from brushwork.paintings.offers import Offer, Source
-
-log = logging.getLogger(__name__)
+from brushwork.paintings.offers import Offer, Source, Unavailable
 
 FAILED = "failed.csv"
 FAILED_COLUMNS = ("path", "source", "reason")
@@ -116,24 +113,27 @@ def fetch(
         longest_side: pixels; larger pictures become smaller, all become upright RGB JPEGs. None keeps the bytes.
 
     Raises:
-        UserError: the source fails again and again, or the disk is full; what was got stays and is listed.
+        UserError: the source turns us away again and again.
+        OSError: the disk is full. In either case what was got stays and is listed.
     """
     rows = {offer.source: there[offer.source] for offer in offers if offer.source in there}
     missing = [offer for offer in offers if offer.source not in there]
     failed: dict[Offer, str] = {}
-    failing: set[object] = set()  # batches since the last painting that was got
+    failing: set[object] = set()  # batches since the source last answered
     saved = time.monotonic()
     bar = tqdm(total=len(offers), initial=len(rows), desc="paintings", unit=" paintings", disable=None)
     try:
         with bar, closing(_stored(source, missing, out, longest_side, threads)) as stored:
             for offer, outcome in stored:
                 bar.update()
-                if isinstance(outcome, UserError):
-                    failed[offer] = str(outcome)
+                if isinstance(outcome, Unavailable):
                     failing.add(offer.batch)
                 else:
-                    rows[offer.source] = outcome
                     failing.clear()
+                if isinstance(outcome, UserError):
+                    failed[offer] = str(outcome)
+                else:
+                    rows[offer.source] = outcome
                 if len(failing) == FAILURES_IN_A_ROW:
                     raise UserError(
                         f"{FAILURES_IN_A_ROW} failures in a row, the last {offer.source}: {outcome}; what was got is "
@@ -144,16 +144,24 @@ def fetch(
                     saved = time.monotonic()
     finally:
         listing.write(out, rows.values())
-        _write_failed(out, failed)
+        _write_failed(out, [offer for offer in missing if offer.source not in rows], failed)
     return Counts(len(missing) - len(failed), len(there), Counter(reason.split(" (")[0] for reason in failed.values()))
 
 
-def _write_failed(out: Path, failed: Mapping[Offer, str]) -> None:
-    if not failed:
-        (out / FAILED).unlink(missing_ok=True)
-        return
-    rows = [{"path": offer.path, "source": offer.source, "reason": reason} for offer, reason in failed.items()]
-    run_folder.write_csv(out / FAILED, FAILED_COLUMNS, sorted(rows, key=lambda row: row["path"]))
+def _write_failed(out: Path, missing: Iterable[Offer], failed: Mapping[Offer, str]) -> None:
+    """List what failed; what this job did not come to keeps the reason of an earlier one."""
+    path = out / FAILED
+    reasons = {row["source"]: row["reason"] for row in run_folder.read_csv(path)} if path.exists() else {}
+    reasons |= {offer.source: reason for offer, reason in failed.items()}
+    rows = [
+        {"path": offer.path, "source": offer.source, "reason": reasons[offer.source]}
+        for offer in missing
+        if offer.source in reasons
+    ]
+    if rows:
+        run_folder.write_csv(path, FAILED_COLUMNS, sorted(rows, key=lambda row: row["path"]))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _stored(
@@ -162,7 +170,7 @@ def _stored(
     """Each offer with its row or the reason why it has none, as they get done.
 
     Raises:
-        BaseException: what a thread raised, such as the UserError of a full disk.
+        BaseException: what a thread raised, such as the OSError of a full disk.
     """
     done: queue.SimpleQueue[tuple[Offer, dict | UserError] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
@@ -172,11 +180,15 @@ def _stored(
 
     def work(batch: list[Offer]) -> None:
         try:
+            unread = dict.fromkeys(batch)
             for offer, content in () if stop.is_set() else source.read(batch):
+                del unread[offer]
                 outcome = content if isinstance(content, UserError) else _store(out, offer, content, longest_side)
                 done.put((offer, outcome))
                 if stop.is_set():
                     return
+            for offer in unread:
+                done.put((offer, UserError("the source did not give it")))
         except BaseException as error:  # without it the main thread would wait for ever
             done.put(error)
 
@@ -199,25 +211,20 @@ def _store(out: Path, offer: Offer, content: bytes, longest_side: int | None) ->
         picture = images.load_rgb(offer.source, MAX_MEGAPIXELS, content, at_least=longest_side)
     except UserError as error:
         # "SOURCE: not an image; fetch it again": failed.csv has the source apart, and fetches it again
-        return UserError(str(error).removeprefix(f"{offer.source}: ").rpartition(";")[0])
+        return UserError(str(error).removeprefix(f"{offer.source}: ").rsplit(";", 1)[0])
     path = PurePosixPath(offer.path)
     if longest_side is None:
         with Image.open(io.BytesIO(content)) as image:
             path = path if image.format in ("JPEG", "MPO") else path.with_suffix(f".{image.format.lower()}")
     else:
         picture.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
-    try:
-        (out / path).parent.mkdir(exist_ok=True)
-        with files.atomic_path(out / path) as temporary:
-            if longest_side is None:
-                temporary.write_bytes(content)
-            else:
-                picture.save(temporary, "JPEG", quality=QUALITY)
-            digest = files.sha256(temporary)
-    except OSError as error:
-        raise UserError(
-            f"{out / path} cannot be written ({one_line(error)}): make room, then run the same command again"
-        ) from None
+    (out / path).parent.mkdir(exist_ok=True)
+    with files.atomic_path(out / path) as temporary:
+        if longest_side is None:
+            temporary.write_bytes(content)
+        else:
+            picture.save(temporary, "JPEG", quality=QUALITY)
+        digest = files.sha256(temporary)
     return {
         "path": str(path),
         "style": offer.style,

@@ -37,6 +37,10 @@ class Offer:
         return self.path.partition("/")[0]
 
 
+class Unavailable(UserError):
+    """The source does not answer or turns us away: its other paintings would fare no better just now."""
+
+
 # The content of each offer of a batch, or the UserError that says why there is none.
 Read = Callable[[Sequence[Offer]], Iterator[tuple[Offer, bytes | UserError]]]
 

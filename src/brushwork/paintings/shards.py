@@ -13,7 +13,7 @@ from datasets import ClassLabel, IterableDataset
 
 from brushwork.errors import UserError, one_line
 from brushwork.paintings.names import artist_and_title, file_stem
-from brushwork.paintings.offers import Offer, Source
+from brushwork.paintings.offers import Offer, Source, Unavailable
 from brushwork.paintings.styles import ARTGAN, folder_name
 
 REPOSITORIES = {"artificio": "Artificio/WikiArt", "huggan": "huggan/wikiart"}
@@ -84,7 +84,7 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
                     return
         except Exception as error:
             for offer in wanted.values():
-                yield offer, UserError(f"the shard cannot be read ({one_line(error)})")
+                yield offer, Unavailable(f"the shard cannot be read ({one_line(error)})")
 
     style = everything.features["style"]
     styles = [folder_name(label) for label in style.names] if isinstance(style, ClassLabel) else None

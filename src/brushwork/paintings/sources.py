@@ -108,13 +108,14 @@ def url_catalogue(path: Path, seed: int) -> Source:
     except KeyError as error:
         raise UserError(f"{path} has no column {error}; it needs {', '.join(CATALOGUE_COLUMNS)}") from None
     except (OSError, EOFError, ValueError, IndexError) as error:
-        raise UserError(f"{path} is not a catalogue of URLs with labels 0 to {len(REPORT) - 1} ({error})") from None
+        raise UserError(f"{path} is not a catalogue of URLs with labels 0 to {len(REPORT) - 1}: {error}") from None
     return Source(path.name.split(".")[0], offers, download.reader(), per_style=False, threads=download.CONNECTIONS)
 
 
 def _catalogue_offer(row: Mapping[str, str]) -> Offer:
     stem, url = repaired(row["image_id"].replace("/", "-")), row["image_url"]
-    label, part = int(row["label"]), {"train": "train", "test": "val"}[row["_split"]]
-    if label < 0:
-        raise ValueError(f"label {label}")
+    label, split = int(row["label"]), row["_split"]
+    if label < 0 or split not in ("train", "test"):
+        raise ValueError(f"label {label}, _split {split}")
+    part = "train" if split == "train" else "val"
     return Offer(f"{REPORT[label]}/{stem}.jpg", *artist_and_title(stem), url, url, url, part)
