@@ -4,10 +4,17 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
-from brushwork.terminal import exit_with, show_log
+from brushwork.terminal import exit_on_signals, exit_with, show_log
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from brushwork.saliency.photos import Explained
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
 TABLE = "maps.csv"
@@ -58,14 +65,12 @@ def main() -> int:
     show_log()
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
-    import numpy as np
     from torch.utils.tensorboard import SummaryWriter
     from tqdm import tqdm
 
     from brushwork import events
     from brushwork.saliency import photos, render
     from brushwork.transfer import checkpoint, devices
-    from brushwork.transfer.job import exit_on_signals
 
     paths = photos.find(arguments.photos)
     predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
@@ -73,8 +78,7 @@ def main() -> int:
     device = devices.choose(arguments.device)
     stems = photos.stems(paths)
     out = arguments.out or Path(run_folder.fresh("logs/saliency", Path(arguments.model).stem))
-    if not arguments.overwrite:
-        refuse_existing(out, stems)
+    refuse_to_replace(out, stems, paths, arguments.overwrite)
     out.mkdir(parents=True, exist_ok=True)
 
     names, rows, problems = predictor.class_names, [], 0
@@ -84,39 +88,26 @@ def main() -> int:
     bar = tqdm(total=len(paths), desc="saliency", unit=" maps", disable=None)
     tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
     with exit_on_signals(), SummaryWriter(out) as writer, bar:
-        answers = photos.explain(predictor, paths, target, batch_size=arguments.batch_size, device=device)
-        for answer in answers:
-            bar.update()
-            if isinstance(answer, UserError):
-                tqdm.write(f"error: {answer}", file=sys.stderr)
-                problems += 1
-                continue
-            path, stem = paths[answer.number], stems[answer.number]
-            picture = photos.page([photos.cells(path.name, answer, names, arguments.top)])
-            with files.atomic_path(out / f"{stem}.png") as temporary:
-                picture.save(temporary, "PNG", compress_level=2)  # half of the time went into level 6
-            with files.atomic_path(out / f"{stem}.npy") as temporary, open(temporary, "wb") as file:
-                np.save(file, answer.saliency)
-            if len(rows) < IN_TENSORBOARD:
-                events.add_picture(writer, f"saliency/{stem}", picture)
-            top = [f"{names[i]} {answer.probabilities[i]:.3f}" for i in answer.top(arguments.top)]
-            own = "" if target is None else f"  {answer.probabilities[target]:>{len(target_title) - 2}.3f}"
-            note = f"  ({defect})" if (defect := render.defect(answer.saliency)) else ""
-            tqdm.write(f"{path.name[:width]:<{width}}{own}  {', '.join(top)}{note}")
-            predicted = answer.top(1)[0]
-            row = (
-                str(path),
-                f"{stem}.png",
-                f"{stem}.npy",
-                names[answer.target],
-                f"{answer.probabilities[answer.target]:.6f}",
-                names[predicted],
-                f"{answer.probabilities[predicted]:.6f}",
-                "; ".join(top),
-            )
-            rows.append(dict(zip(COLUMNS, row, strict=True)))
-        run_folder.write_csv(out / TABLE, COLUMNS, rows)
-        writer.add_text("photos", markdown(rows[:IN_TENSORBOARD]))
+        try:
+            answers = photos.explain(predictor, paths, target, batch_size=arguments.batch_size, device=device)
+            for answer in answers:
+                bar.update()
+                if isinstance(answer, UserError):
+                    tqdm.write(f"error: {answer}", file=sys.stderr)
+                    problems += 1
+                    continue
+                path, stem = paths[answer.number], stems[answer.number]
+                picture = photos.page([photos.cells(path.name, answer, names, arguments.top)])
+                save(out, stem, picture, answer.saliency)
+                if len(rows) < IN_TENSORBOARD:
+                    events.add_picture(writer, f"saliency/{stem}", picture)
+                rows.append(row_of(answer, path, stem, names, arguments.top))
+                own = "" if target is None else f"  {answer.probabilities[target]:>{len(target_title) - 2}.3f}"
+                note = f"  ({defect})" if (defect := render.defect(answer.saliency)) else ""
+                tqdm.write(f"{path.name[:width]:<{width}}{own}  {rows[-1]['top']}{note}")
+        finally:  # also of what an interrupt cuts short
+            run_folder.write_csv(out / TABLE, COLUMNS, rows)
+            writer.add_text("photos", markdown(rows[:IN_TENSORBOARD]))
     if len(rows) > IN_TENSORBOARD:
         print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
     if problems:
@@ -126,12 +117,43 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def refuse_existing(out: Path, stems: list[str]) -> None:
-    """Nothing is overwritten in silence."""
+def refuse_to_replace(out: Path, stems: list[str], paths: list[Path], overwrite: bool) -> None:
+    """Nothing is overwritten in silence, and no photo ever."""
+    photos = {path.resolve() for path in paths}
+    for stem in stems:
+        if (out / f"{stem}.png").resolve() in photos:
+            raise UserError(f"{out / stem}.png is one of the photos: choose another --out")
+    if overwrite:
+        return
     existing = [stem for stem in stems if (out / f"{stem}.png").exists() or (out / f"{stem}.npy").exists()]
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise UserError(f"{out.resolve()} holds {existing[0]}.png{more} already: choose another --out, or --overwrite")
+
+
+def save(folder: Path, stem: str, picture: "Image.Image", saliency: "np.ndarray") -> None:
+    """Write NAME.png and NAME.npy, each whole or not at all."""
+    import numpy as np
+
+    with files.atomic_path(folder / f"{stem}.png") as temporary:
+        picture.save(temporary, "PNG", compress_level=2)  # half of all time went into level 6
+    with files.atomic_path(folder / f"{stem}.npy") as temporary, open(temporary, "wb") as file:
+        np.save(file, saliency)
+
+
+def row_of(answer: "Explained", path: Path, stem: str, names: list[str], top: int) -> dict[str, str]:
+    """A line of the table."""
+    predicted = answer.top(1)[0]
+    return {
+        "photo": str(path),
+        "picture": f"{stem}.png",
+        "map": f"{stem}.npy",
+        "target": names[answer.target],
+        "target_probability": f"{answer.probabilities[answer.target]:.6f}",
+        "predicted": names[predicted],
+        "probability": f"{answer.probabilities[predicted]:.6f}",
+        "top": ", ".join(f"{names[i]} {answer.probabilities[i]:.3f}" for i in answer.top(top)),
+    }
 
 
 def markdown(rows: list[dict[str, str]]) -> str:

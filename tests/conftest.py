@@ -25,6 +25,12 @@ config.register()
 torch.set_num_threads(1)  # the networks of the tests are small: more threads only wait for one another
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Never the user's own."""
+    os.environ["BRUSHWORK_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real paintings, photos and weights, where they are at hand."""

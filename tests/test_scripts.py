@@ -59,7 +59,7 @@ def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weigh
         picture = Image.open(tmp_path / "maps" / f"{name}.png")
         assert picture.width == 3 * 348
         assert row["target"] == "tabby"
-        assert row["top"].count(";") == 1
+        assert row["top"].count(", ") >= 1
         assert row["predicted"] in out
     for photo in ("one.jpg", "one.png", "zwei größer.jpg"):
         assert photo in out
@@ -72,6 +72,8 @@ def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weigh
     code, _, error = run("saliency", photos / "one.jpg", *options, "--out", "maps")
     assert code == 1
     assert error == f"error: {tmp_path}/maps holds one.png already: choose another --out, or --overwrite\n"
+    code, _, error = run("saliency", photos, *options, "--out", photos, "--overwrite")
+    assert (code, error) == (1, "error: " + str(photos / "one") + ".png is one of the photos: choose another --out\n")
     before = np.load(tmp_path / "maps/one_2.npy")
     assert run("saliency", photos / "one.png", *options, "--out", "maps", "--overwrite")[0] == 0
     assert np.load(tmp_path / "maps/one.npy") == pytest.approx(before, abs=1e-5 * float(before.max()))

@@ -144,7 +144,7 @@ def load_named_weights(
     load_strictly(network, read_checkpoint(path), path)
 
 
-def _cached(url: str, verify: bool, ways_on: str) -> Path:
+def _cached(url: str, verify: bool, ways_on: str = WAYS_ON) -> Path:
     name = Path(urlparse(url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     prefix = re.search(r"-([0-9a-f]{8,})\.", name)

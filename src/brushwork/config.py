@@ -31,10 +31,12 @@ class DataConfig:
     limit_per_style: int | None = MISSING
     image_size: int | None = MISSING  # null: the network's own
     resize: str = MISSING  # squash | crop | pad
+    class_weights: str | None = MISSING  # null | balanced
     flip: bool = MISSING  # mirror training pictures at random
     batch_size: int = MISSING  # over all devices together
     workers: int | None = MISSING  # null: by the number of cores
     on_bad_image: str = MISSING  # raise | skip
+    strict: bool = MISSING  # refuse one picture under two styles or in two parts
     max_megapixels: float = MISSING
 
 
@@ -45,6 +47,7 @@ class SplitConfig:
     name: str = MISSING
     seed: int = MISSING
     val_fraction: float = MISSING
+    test_fraction: float = MISSING
 
 
 @dataclass
@@ -186,6 +189,8 @@ def _check(settings: Config) -> None:
     ]:
         if value not in valid:
             raise unknown(key, value, valid)
+    if data.class_weights not in (None, "balanced"):
+        raise unknown("data.class_weights", data.class_weights, ("null", "balanced"))
     for key, value, least in [
         ("seed", settings.seed, 0),
         ("split.seed", split.seed, 0),
@@ -202,6 +207,11 @@ def _check(settings: Config) -> None:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
     if not 0 < split.val_fraction < 1:
         raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {split.val_fraction:g}")
+    if not 0 <= split.test_fraction < 1 - split.val_fraction:
+        raise UserError(
+            f"expected split.test_fraction to be from 0 to below {1 - split.val_fraction:g} (1 - split.val_fraction), "
+            f"but got {split.test_fraction:g}"
+        )
     if settings.model.init_gain is not None and not settings.model.init_gain > 0:
         raise UserError(f"expected model.init_gain to be above 0, but got {settings.model.init_gain:g}")
     if not 0 < data.max_megapixels <= 178:

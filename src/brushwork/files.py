@@ -16,6 +16,11 @@ from brushwork.errors import UserError
 LOCK_PATIENCE = 8.0
 
 
+def cache_folder() -> Path:
+    """Where what is costly to compute again is kept: BRUSHWORK_CACHE, else ~/.cache/brushwork."""
+    return Path(os.environ.get("BRUSHWORK_CACHE") or Path.home() / ".cache" / "brushwork")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well.

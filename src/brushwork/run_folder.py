@@ -3,7 +3,7 @@
 config.yaml        the resolved configuration        .hydra/   Hydra's own copy
 result.json        status, best and last epoch, baselines, hashes, versions (see `new_result`)
 metrics.csv        one row an epoch
-predictions.csv    each validation painting at the best and at the last epoch
+predictions.csv    each held-out painting at the best and at the last epoch
 split.csv          which painting is in which part
 skipped.csv        files left out by data.on_bad_image=skip, with the reason
 checkpoints/       best.ckpt (weights), last.ckpt (with the optimizer, while the run is unfinished)
@@ -38,23 +38,42 @@ METRICS_COLUMNS = (
     "train/accuracy",
     "val/loss",
     "val/accuracy",
+    "val/balanced_accuracy",
+    "val/macro_f1",
     "learning_rate",
     "train_images",
     "train_seconds",
     "seconds",
 )
 PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
+# What one scores without a network, as people read it.
+BASELINES = {
+    "majority": "majority (no pixel)",
+    "artist_lookup": "artist look-up (no pixel)",
+    "color_texture": "colour and texture (no network)",
+}
+
 SPLIT_COLUMNS = ("path", "style", "artist", "part")
 SKIPPED_COLUMNS = ("path", "reason")
 
-# What `best` and `last` tell of an epoch, counted from 1.
-EPOCH_KEYS = ("epoch", "val/accuracy", "val/loss", "train/loss", "train/accuracy")
+# What `best` and `last` tell of an epoch, counted from 1; and "val/recall", {style: recall or "n/a"}.
+EPOCH_KEYS = (
+    "epoch",
+    "val/accuracy",
+    "val/balanced_accuracy",
+    "val/macro_f1",
+    "val/loss",
+    "train/loss",
+    "train/accuracy",
+)
 
 
 def new_result() -> dict[str, Any]:
     """A result.json with all of its keys and nothing known yet.
 
-    `status` is one of running, finished, failed, diverged and interrupted.
+    `status` is one of running, finished, failed, diverged and interrupted. `test` is null without a test part,
+    else it has `paintings`, the `baselines` there, and for the `best` and the `last` epoch its accuracy, with
+    interval, balanced accuracy, macro F1, loss and recall.
     """
     return {
         "status": "running",
@@ -66,7 +85,8 @@ def new_result() -> dict[str, Any]:
         "last": None,
         "test": None,
         "val_interval_95": None,
-        "baselines": {"majority": None, "artist_lookup": None, "color_texture": None},
+        "baselines": dict.fromkeys(BASELINES),
+        "baseline_intervals_95": dict.fromkeys(BASELINES),
         "parameters": {"total": None, "trainable": None},
         "seconds": None,
         "images_per_second": None,
@@ -98,9 +118,9 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV atomically; a column that a row lacks stays empty."""
+    """Write a CSV atomically; a column that a row lacks stays empty, what is no column is left out."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     files.write_text(path, text.getvalue())

@@ -1,8 +1,13 @@
-"""The terminal: log lines above a running progress bar instead of through it, and how a script ends."""
+"""The terminal: log lines above a progress bar instead of through it; how a program ends, and on which signals."""
 
 import logging
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 from tqdm import tqdm
@@ -16,6 +21,32 @@ class TerminalHandler(logging.StreamHandler):
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=self.stream)
         self.flush()
+
+
+@contextmanager
+def exit_on_signals(silent: bool = False) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the process with status 130 and 143 (Lightning alone: 1 and 0).
+
+    Both usually reach the whole process group: data-loading workers, and DDP processes but the first
+    (`silent`), then end without a word, and torch's alarm about vanished workers is off.
+    """
+    owner = os.getpid()
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if silent or os.getpid() != owner:
+            os._exit(0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def show_log() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from brushwork.paintings import baselines, catalogue, splits
 from brushwork.paintings.catalogue import Painting
+from brushwork.paintings.splits import Fractions
 
 
 def of(*pairs: str) -> list[Painting]:
@@ -36,7 +37,15 @@ def test_unknown_where_no_artist_is_named() -> None:
 def test_real_paintings(shared: Path) -> None:
     """Measured before, for the design: 0.14 and 0.84 on a random split."""
     found = catalogue.scan(shared / "data/wikiart-7x400")
-    parts = splits.random(found.paintings, 0.2, seed=0)
+    parts = splits.random(found.paintings, Fractions(0.2), seed=0)
     train, val = ([p for p, q in zip(found.paintings, parts, strict=True) if q == part] for part in ("train", "val"))
     assert baselines.majority(train, val) == pytest.approx(1 / 7)
     assert 0.80 < baselines.artist_lookup(train, val) < 0.88
+    apart = splits.draw("artist_disjoint", found, Fractions(0.2), seed=0)
+    train, val = ([p for p, q in zip(found.paintings, apart, strict=True) if q == part] for part in ("train", "val"))
+    assert baselines.artist_lookup(train, val) == baselines.majority(train, val)  # no artist is known
+
+
+def test_intervals_are_wilsons() -> None:
+    """Newcombe 1998, table I: 81 of 263 is 0.2553 to 0.3662."""
+    assert baselines.interval_95(81 / 263, 263) == pytest.approx([0.2553, 0.3662], abs=1e-4)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from brushwork.errors import UserError
-from brushwork.paintings import catalogue
+from brushwork.paintings import catalogue, facts, listing
 from brushwork.paintings.catalogue import Painting
 
 
@@ -64,7 +64,7 @@ def test_other_image_formats_are_read(paintings: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(paintings, tmp_path / "root"))
     for kind in ("webp", "tif", "avif", "PNG"):
         Image.new("RGB", (40, 40)).save(root / f"Dots/new_{kind}.{kind}")
-    found, bad = catalogue.check_images(catalogue.scan(root), 89, skip=False)
+    found, _, bad = facts.read_good(catalogue.scan(root), 89, skip=False)
     assert len(found.paintings) == 34
     assert bad == []
 
@@ -135,7 +135,7 @@ def test_unreadable(tmp_path: Path, paintings: Path, request: pytest.FixtureRequ
     (root / closed).chmod(0)
     request.getfixturevalue("unprivileged")
     with pytest.raises(UserError, match=message):
-        catalogue.check_images(catalogue.scan(root), 89, skip=False)
+        facts.read_good(catalogue.scan(root), 89, skip=False)
 
 
 def test_bad_images_stop_or_are_left_out(paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -145,8 +145,8 @@ def test_bad_images_stop_or_are_left_out(paintings: Path, tmp_path: Path, caplog
     cut.write_bytes(cut.read_bytes()[:300])
     found = catalogue.scan(root)
     with pytest.raises(UserError, match=r"artist_page\.jpg: not an image.*1 more bad file.*on_bad_image=skip"):
-        catalogue.check_images(found, 89, skip=False)
-    good, bad = catalogue.check_images(found, 89, skip=True)
+        facts.read_good(found, 89, skip=False)
+    good, _, bad = facts.read_good(found, 89, skip=True)
     assert [path for path, _ in bad] == ["Dots/artist_page.jpg", "Waves/artist-waves-0_00.jpg"]
     assert "truncated" in bad[1][1].lower()
     assert len(good.paintings) == 29
@@ -157,7 +157,7 @@ def test_tiny_pictures_are_reported(paintings: Path, tmp_path: Path, caplog: pyt
     root = Path(shutil.copytree(paintings, tmp_path / "root"))
     Image.new("RGB", (1, 1)).save(root / "Dots/artist_dot.png")
     Image.new("RGB", (4000, 3)).save(root / "Dots/artist_line.png")
-    good, _ = catalogue.check_images(catalogue.scan(root), 89, skip=False)
+    good, _, _ = facts.read_good(catalogue.scan(root), 89, skip=False)
     assert len(good.paintings) == 32
     assert "2 paintings have a side under 32 pixels: Dots/artist_dot.png, Dots/artist_line.png" in caplog.text
 
@@ -167,7 +167,29 @@ def test_names_that_are_not_text(paintings: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(paintings, tmp_path / "root"))
     source = root / "Dots/artist-dots-0_00.jpg"
     source.rename(os.fsdecode(bytes(root) + b"/Dots/jos\xe9_x.jpg"))
-    found, bad = catalogue.check_images(catalogue.scan(root, limit_per_style=10), 89, skip=False)
+    found, _, bad = facts.read_good(catalogue.scan(root, limit_per_style=10), 89, skip=False)
     assert len(found.paintings) == 30
     assert bad == []
     assert len(found.data_hash) == 16
+
+
+def test_compared_with_its_catalogue(paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Rows without a file, files without a row (FAULTS 11)."""
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    rows = [
+        dict.fromkeys(listing.COLUMNS, "") | {"path": p.path, "style": p.style} for p in catalogue.scan(root).paintings
+    ]
+    listing.write(root, rows)
+    catalogue.scan(root)
+    assert caplog.text == ""
+    (root / "Dots/artist-dots-0_00.jpg").rename(root / "Dots/artist_new.jpg")
+    assert len(catalogue.scan(root).paintings) == 30
+    assert "1 listed paintings have no file: Dots/artist-dots-0_00.jpg" in caplog.text
+    assert "1 files are not listed: Dots/artist_new.jpg" in caplog.text
+    caplog.clear()
+    catalogue.scan(root, styles=["Waves"])
+    assert caplog.text == ""
+    for path in list((root / "Waves").iterdir())[:3]:
+        path.unlink()
+    with pytest.raises(UserError, match=r"catalogue.csv lists 30 paintings of these styles, but 4 have no file"):
+        catalogue.scan(root)

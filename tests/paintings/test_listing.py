@@ -1,6 +1,7 @@
 """catalogue.csv: written, read, compared with what is there (FAULTS 11)."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,14 @@ def test_a_broken_catalogue_is_named(tmp_path: Path, text: str, message: str) ->
     assert str(tmp_path / "catalogue.csv") in str(caught.value)
 
 
-def test_a_failed_writing_leaves_the_last_one(tmp_path: Path) -> None:
+def test_a_failed_writing_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listing.write(tmp_path, [ROW])
-    with pytest.raises(ValueError, match="nonsense"):
-        listing.write(tmp_path, [ROW, ROW | {"path": "x", "nonsense": 1}])
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        listing.write(tmp_path, [ROW, ROW | {"path": "x"}])
     assert list(listing.read(tmp_path)) == [ROW["path"]]
     assert [path.name for path in tmp_path.iterdir()] == ["catalogue.csv"]

@@ -60,7 +60,7 @@ def test_curves_are_the_runs_and_their_mean(both_heads: Path) -> None:
     assert lines["replace_two (1 run)"] == ([1, 2], [5, 4])
     assert len(loss.lines) == 3 + 2
     labels = [line.get_label() for line in accuracy.lines]
-    assert {"without a pixel: majority", "without a pixel: artist lookup"} <= set(labels)
+    assert set(run_folder.BASELINES.values()) <= set(labels)
     colors = {line.get_label(): line.get_color() for line in loss.lines}
     assert colors["replace_last (mean of 2 runs)"] == "tab:blue"  # as in the report
     assert colors["replace_two (1 run)"] == "tab:red"

@@ -61,7 +61,7 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
         scalars = ask("scalars/tags")[run]
         served = [point[1:] for point in ask("scalars/scalars", run=run, tag="val/accuracy")]
         assert served == [[i + 1, pytest.approx(float(row["val/accuracy"]))] for i, row in enumerate(rows)]
-        for name in ("majority", "artist_lookup"):
+        for name in ("majority", "artist_lookup", "color_texture"):
             values = [value for _, _, value in ask("scalars/scalars", run=run, tag=f"baseline/{name}")]
             assert values == [pytest.approx(result["baselines"][name])] * 2
         for part in ("features", "classifier", "new layer"):
@@ -99,10 +99,10 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
         assert ("6_Linear" in changed) == run.startswith("replace_last")
         assert changed.count("node {") == (7 if run.startswith("replace_last") else 5)
 
-        what = ask("text/text", run=run, tag="run/1 what it is/text_summary")[0]["text"]
+        what = ask("text/text", run=run, tag="run/2 what it is/text_summary")[0]["text"]
         for part in (f"head={result['command'].split('head=')[1]}", "classifier", "Facets", "random seed 0"):
             assert part in what
-        answer = ask("text/text", run=run, tag="run/2 result/text_summary")[0]["text"]
+        answer = ask("text/text", run=run, tag="run/1 result/text_summary")[0]["text"]
         for value in (result["best"]["val/accuracy"], result["baselines"]["artist_lookup"]):
             assert f"{value:.3f}" in answer
         config = ask("text/text", run=run, tag="run/3 configuration/text_summary")[0]["text"]
@@ -113,7 +113,7 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
     assert set(charts) == {"validation accuracy, both heads", "training loss, both heads"}
     pattern = charts["validation accuracy, both heads"][1]
     matches = ask("custom_scalars/scalars", tag=pattern, run=RUNS[0])["tag_to_events"]
-    assert set(matches) == {"baseline/majority", "baseline/artist_lookup"}
+    assert set(matches) == {"baseline/majority", "baseline/artist_lookup", "baseline/color_texture"}
     assert set(
         ask("custom_scalars/scalars", tag=charts["training loss, both heads"][0], run=RUNS[0])["tag_to_events"]
     ) == {"train/loss"}
@@ -164,9 +164,9 @@ def test_a_resumed_run_has_each_page_once(make_job: MakeJob, tmp_path: Path) -> 
         jobs.run_job(interrupted(job, 1))
     jobs.run_job(dataclasses.replace(make_job(), sweep_number=0))
     found = tags(tmp_path / "run")
-    for tag in ("paintings/by style", "paintings/training batch", "run/1 what it is/text_summary"):
+    for tag in ("paintings/by style", "paintings/training batch", "run/2 what it is/text_summary"):
         assert found[tag] == [0], tag
-    assert found["run/2 result/text_summary"] == [3]
+    assert found["run/1 result/text_summary"] == [3]
     assert found["answers/confusion matrix"] == [3]
 
 

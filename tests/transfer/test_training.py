@@ -16,6 +16,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision import models
 
@@ -25,6 +26,7 @@ from brushwork.errors import UserError
 from brushwork.transfer import checkpoint, dashboard, training
 from brushwork.transfer import job as jobs
 from brushwork.transfer.classifier import StyleClassifier
+from tests.conftest import write_paintings
 
 MakeJob = Callable[..., Job]
 
@@ -109,7 +111,7 @@ def test_run_folder(reference: Path, paintings: Path) -> None:
 
 def test_tensorboard_has_loss_and_accuracy_by_epoch(reference: Path) -> None:
     events = EventAccumulator(str(reference)).Reload()
-    for tag in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
+    for tag in ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/balanced_accuracy", "val/macro_f1"):
         points = events.Scalars(tag)
         assert [point.step for point in points] == [1, 2, 3]
         assert [point.value for point in points] == pytest.approx([float(row[tag]) for row in metrics(reference)])
@@ -319,6 +321,7 @@ def test_what_would_not_go_on_as_it_began_is_not_resumed(
         ("trainer.max_epochs=abc", "expected trainer.max_epochs to be a whole number, but got abc"),
         ("+trainer.limit_val_batches=1", "limit_val_batches=1 would score the first styles only"),
         ("+trainer.val_check_interval=1", "val_check_interval"),
+        ("+trainer.limit_test_batches=1", "limit_test_batches would score the first styles only"),
         ("callbacks.best.monitor=val/loss", "callbacks.best keeps the epoch of the highest val/accuracy"),
         (
             "data.paint_demo=5",
@@ -479,3 +482,80 @@ def test_the_defaults_are_the_reports(make_job: MakeJob) -> None:
     assert (cfg.trainer.max_epochs, cfg.data.batch_size, cfg.data.resize, cfg.data.flip) == (5, 64, "squash", True)
     assert (cfg.model.architecture, cfg.model.weights, cfg.tuning.name) == ("alexnet", "imagenet", "full")
     assert (cfg.split.name, cfg.split.val_fraction, cfg.data.image_size) == ("random", 0.2, None)
+
+
+def test_a_test_part_is_scored_once_by_the_best_and_the_last_network(make_job: MakeJob, tmp_path: Path) -> None:
+    jobs.run_job(make_job("split.test_fraction=0.3", "keep_last=true"))
+    folder = tmp_path / "run"
+    result = json.loads((folder / run_folder.RESULT).read_text())
+    split = run_folder.read_csv(folder / run_folder.SPLIT)
+    assert sum(row["part"] == "test" for row in split) == result["test"]["paintings"] == 9
+    assert result["test"]["baselines"]["majority"] == pytest.approx(1 / 3)
+    predictions = [row for row in run_folder.read_csv(folder / run_folder.PREDICTIONS) if row["part"] == "test"]
+    root = Path(yaml.safe_load((folder / run_folder.CONFIG).read_text())["data"]["root"])
+    for which, path in [("best", run_folder.BEST), ("last", run_folder.LAST)]:
+        predictor = checkpoint.load_predictor(folder / path)
+        rows = [row for row in predictions if row["epoch"] == which]
+        assert len(rows) == 9
+        right = 0
+        for row in rows:
+            logits = predictor.network(predictor.transform(images.load_rgb(root / row["path"]))[None])
+            assert predictor.class_names[logits.argmax()] == row["predicted"]
+            right += row["predicted"] == row["style"]
+        found = result["test"][which]
+        assert found["accuracy"] == pytest.approx(right / 9)
+        assert found["balanced_accuracy"] == pytest.approx(right / 9)  # three paintings of each style
+        assert found["interval_95"][0] <= found["accuracy"] <= found["interval_95"][1]
+
+
+def test_the_test_part_changes_nothing_in_training(make_job: MakeJob, tmp_path: Path) -> None:
+    """Paintings that are only left out of training would; so compare with a split that leaves the same ones unused."""
+    jobs.run_job(make_job("split.test_fraction=0.3", folder="tested"))
+    split = run_folder.read_csv(tmp_path / "tested" / run_folder.SPLIT)
+    prepared = training.Training(make_job("split.test_fraction=0.3", folder="unused"))
+    prepared.parts = ["unused" if row["part"] == "test" else row["part"] for row in split]
+    prepared.run()
+    assert metrics(tmp_path / "tested") == metrics(tmp_path / "unused")
+
+
+def test_balanced_figures_of_each_epoch(reference: Path) -> None:
+    from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
+
+    result = json.loads((reference / run_folder.RESULT).read_text())
+    rows = [r for r in run_folder.read_csv(reference / run_folder.PREDICTIONS) if r["epoch"] == "last"]
+    true, predicted = [row["style"] for row in rows], [row["predicted"] for row in rows]
+    assert result["last"]["val/balanced_accuracy"] == pytest.approx(balanced_accuracy_score(true, predicted))
+    assert result["last"]["val/macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"))
+    names = sorted(set(true))
+    by_hand = dict(zip(names, recall_score(true, predicted, labels=names, average=None), strict=True))
+    assert result["last"]["val/recall"] == pytest.approx(by_hand)
+    assert [float(row["val/balanced_accuracy"]) for row in metrics(reference)][-1] == pytest.approx(
+        result["last"]["val/balanced_accuracy"]
+    )
+
+
+def test_class_weights(make_job: MakeJob, tmp_path: Path) -> None:
+    """A style with a third of the others' paintings weighs three times as much, in the training loss alone."""
+    root = write_paintings(tmp_path / "paintings", per_style=30)
+    for path in sorted((root / "Waves").iterdir())[10:]:
+        path.unlink()
+    jobs.run_job(make_job(f"data.root={root}", "trainer.max_epochs=1", folder="plain"))
+    prepared = training.Training(make_job(f"data.root={root}", "trainer.max_epochs=1", "data.class_weights=balanced"))
+    weights = prepared._class_weights()  # 24, 24 and 8 paintings train
+    assert weights.tolist() == pytest.approx([56 / 72, 56 / 72, 56 / 24])
+    prepared.run()
+    plain, balanced = metrics(tmp_path / "plain")[0], metrics(tmp_path / "run")[0]
+    assert plain["train/loss"] != balanced["train/loss"]
+    with pytest.raises(UserError, match=r"unknown data\.class_weights 'balancd': did you mean 'balanced'"):
+        make_job("data.class_weights=balancd")
+
+
+def test_artist_disjoint_run(make_job: MakeJob, tmp_path: Path) -> None:
+    """Three artists a style: one validates. The look-up then knows no more than the majority."""
+    jobs.run_job(make_job("split=artist_disjoint", "trainer.max_epochs=1"))
+    rows = run_folder.read_csv(tmp_path / "run" / run_folder.SPLIT)
+    sides = [{row["artist"] for row in rows if row["part"] == part} for part in ("train", "val")]
+    assert not sides[0] & sides[1]
+    baselines = json.loads((tmp_path / "run" / run_folder.RESULT).read_text())["baselines"]
+    assert baselines["artist_lookup"] == baselines["majority"]
+    assert baselines["color_texture"] is not None

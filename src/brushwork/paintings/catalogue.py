@@ -3,18 +3,19 @@
 import logging
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from brushwork import files, images
 from brushwork.errors import UserError, unknown
+from brushwork.paintings import listing
 from brushwork.paintings.styles import style_key
 
 log = logging.getLogger(__name__)
+
+MOST_GONE = 0.1  # share of catalogue.csv's paintings that may have no file
 
 WAYS_ON = (
     "put style folders there (Style/artist_title.jpg), name another folder with data.root=PATH, "
@@ -67,7 +68,7 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
     Raises:
         UserError: there is no such folder, no painting in it, or no such style.
     """
-    folders = _style_folders(root)
+    folders = style_folders(root)
     if styles is not None:
         folders = _choose(folders, styles)
     paintings, ignored = [], Counter()
@@ -90,7 +91,29 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
     if ignored:
         counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
         log.warning("%s: ignored what is no image: %s", root, counts)
+    if limit_per_style is None:
+        _compare_with_listing(root, paintings, set(folders))
     return Catalogue(root, paintings, sorted(folders))
+
+
+def _compare_with_listing(root: Path, paintings: list[Painting], styles: set[str]) -> None:
+    """Warn of what is in catalogue.csv or in the folders alone; refuse when too much of the catalogue is gone."""
+    rows = listing.read(root)
+    if rows is None:
+        return
+    listed = [path for path, row in rows.items() if row["style"] in styles]
+    gone, unlisted = listing.differences(listed, [painting.path for painting in paintings])
+    for count, what, paths in [
+        (len(gone), "listed paintings have no file", gone),
+        (len(unlisted), "files are not listed", unlisted),
+    ]:
+        if count:
+            log.warning("%s: %d %s: %s", root / listing.CATALOGUE, count, what, ", ".join(paths[:10]))
+    if len(gone) > MOST_GONE * len(listed):
+        raise UserError(
+            f"{(root / listing.CATALOGUE).resolve()} lists {len(listed)} paintings of these styles, but {len(gone)} "
+            f"have no file (first {gone[0]}): fetch them again with scripts/prepare_wikiart.py"
+        )
 
 
 def style_rng(seed: int, style: str) -> np.random.Generator:
@@ -98,7 +121,12 @@ def style_rng(seed: int, style: str) -> np.random.Generator:
     return np.random.default_rng([seed, *style.encode("utf-8", "surrogateescape")])
 
 
-def _style_folders(root: Path) -> dict[str, Path]:
+def style_folders(root: Path) -> dict[str, Path]:
+    """The folders under `root` that hold something, by name.
+
+    Raises:
+        UserError: there is no such folder, or nothing in it.
+    """
     where = root.resolve()
     try:
         folders = {
@@ -128,43 +156,3 @@ def _choose(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
             log.info("data.styles: %s is read from the folder %s", wanted, name)
         chosen[name] = folders[name]
     return chosen
-
-
-def check_images(catalogue: Catalogue, max_megapixels: float, skip: bool) -> tuple[Catalogue, list[tuple[str, str]]]:
-    """Decode every painting once, before training meets it.
-
-    Args:
-        skip: leave bad files out instead of stopping.
-
-    Returns:
-        The catalogue without the bad files (class names unchanged), and a (path, reason) for each.
-
-    Raises:
-        UserError: names the first bad file and counts the others, unless `skip`.
-    """
-
-    def examine(painting: Painting) -> tuple[tuple[int, int], str]:
-        try:
-            return images.check(catalogue.root / painting.path, max_megapixels), ""
-        except UserError as error:
-            return (0, 0), str(error)
-
-    good, bad, tiny = [], [], []
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(examine, catalogue.paintings)
-        bar = tqdm(catalogue.paintings, desc="checking paintings", unit=" paintings", leave=False, disable=None)
-        for painting, (size, reason) in zip(bar, results, strict=True):
-            if reason:
-                bad.append((painting.path, reason))
-                continue
-            good.append(painting)
-            if min(size) < images.MIN_SIDE:
-                tiny.append(painting.path)
-    if tiny:
-        log.warning("%d paintings have a side under %d pixels: %s", len(tiny), images.MIN_SIDE, ", ".join(tiny[:10]))
-    if bad and not skip:
-        more = f" ({len(bad) - 1} more bad files)" if len(bad) > 1 else ""
-        raise UserError(f"{bad[0][1]}{more}; or leave bad files out with data.on_bad_image=skip")
-    if bad:
-        log.warning("%d bad files are left out, the first: %s", len(bad), bad[0][1])
-    return Catalogue(catalogue.root, good, catalogue.class_names), bad

@@ -77,7 +77,7 @@ class EpochOrder(Sampler[int]):
 
 
 class PaintingsModule(L.LightningDataModule):
-    """Training and validation batches of a split.
+    """Training, validation and test batches of a split.
 
     Args:
         batch_size: over all devices together.
@@ -123,6 +123,9 @@ class PaintingsModule(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return self._loader("val", None)
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test", None)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment and normalise on the device: uint8 (batch, height, width, 3) becomes a `Batch`."""

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from brushwork.run_folder import BASELINES
 from brushwork.study.runs import Run
 
 
@@ -45,7 +46,7 @@ _LABELS = {"val/accuracy": "validation accuracy", "train/loss": "training loss"}
 def curves(runs: Sequence[Run], columns: Sequence[str]) -> Figure:
     """A panel for each column of metrics.csv: each run a thin line, each head's mean over its runs a thick one.
 
-    Accuracies have what one scores without a pixel as dotted lines (report, figures 5 to 7).
+    Accuracies have what one scores without a pixel or a network as dotted lines (report, figures 5 to 7).
     """
     figure = Figure(figsize=(5.2 * len(columns) + 0.8, 4.2), dpi=130, layout="constrained")
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
@@ -59,10 +60,9 @@ def curves(runs: Sequence[Run], columns: Sequence[str]) -> Figure:
             seeds = "1 run" if len(lines) == 1 else f"mean of {len(lines)} runs"
             axes.plot(lines[0][0][:length], mean, "o-", color=color, linewidth=2.2, label=f"{head} ({seeds})")
         if column.endswith("accuracy"):
-            for name, style in [("majority", ":"), ("artist_lookup", "-.")]:
+            for (name, label), style in zip(BASELINES.items(), (":", "-.", "--"), strict=True):
                 known = [b for run in runs if (b := run.result["baselines"][name]) is not None]
                 if known:
-                    label = f"without a pixel: {name.replace('_', ' ')}"
                     axes.axhline(np.mean(known), color="0.35", linestyle=style, linewidth=1.2, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")

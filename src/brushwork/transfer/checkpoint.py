@@ -15,7 +15,8 @@ from brushwork.transfer import heads
 
 # Under which a checkpoint holds its description: plain values that tell all one needs to use the weights
 # (architecture, head, class_names, preprocessing) and where they come from (data, split_hash, initial_weights, seed,
-# tuning, optimizer, scheduler, batch_size, flip, precision).
+# tuning, optimizer, scheduler, batch_size, flip,
+# class_weights, precision).
 KEY = "brushwork"
 _PREFIX = "network."  # of the classifier's network in Lightning's state dict
 
@@ -113,7 +114,17 @@ def refuse_other_course(path: Path, found: dict[str, Any], wanted: dict[str, Any
     Raises:
         UserError: shows both values.
     """
-    for key in ("seed", "tuning", "optimizer", "scheduler", "batch_size", "flip", "precision", "preprocessing"):
+    for key in (
+        "seed",
+        "tuning",
+        "optimizer",
+        "scheduler",
+        "batch_size",
+        "flip",
+        "class_weights",
+        "precision",
+        "preprocessing",
+    ):
         if found[key] != wanted[key]:
             raise UserError(
                 f"{path} was trained with {key} {found[key]}, but this run has {wanted[key]}: resume with the same, "

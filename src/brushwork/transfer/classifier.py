@@ -1,7 +1,6 @@
 """The LightningModule: a network with a new head, trained by cross-entropy and scored per painting."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -14,39 +13,18 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from brushwork.paintings.datamodule import Batch
 from brushwork.transfer import checkpoint, tuning
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The validation paintings' answers, each painting once, sorted by index.
-
-    All arrays are (paintings,): `index` in the catalogue, `predicted` and `labels` class indices,
-    `probability` of the predicted class, cross-entropy `loss`.
-    """
-
-    index: np.ndarray
-    labels: np.ndarray
-    predicted: np.ndarray
-    probability: np.ndarray
-    loss: np.ndarray
-
-    @property
-    def correct(self) -> int:
-        return int((self.predicted == self.labels).sum())
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / len(self.index)
+from brushwork.transfer.scores import Scores
 
 
 class StyleClassifier(L.LightningModule):
-    """Trains `network` and keeps the last validation's `scores`.
+    """Trains `network` and keeps the `scores` of its last validation or test.
 
     Args:
         network: (batch, 3, height, width) to logits (batch, num_classes).
         new_layer: the layer of `network` that its head strategy made.
         trained_parameters: what the optimizer gets (see `tuning.choose_parameters`).
         optimizer: parameters to an optimizer. scheduler: an optimizer to a schedule by epochs, or None.
+        class_weights: (num_classes,) of the training loss, or None; other losses are never weighted.
         description: plain values that go into each checkpoint (see `checkpoint.KEY`).
     """
 
@@ -61,6 +39,7 @@ class StyleClassifier(L.LightningModule):
         optimizer: Callable,
         scheduler: Callable | None,
         seed: int,
+        class_weights: Tensor | None,
         description: dict[str, Any],
     ) -> None:
         super().__init__()
@@ -69,9 +48,11 @@ class StyleClassifier(L.LightningModule):
         self._new_layer = [new_layer]  # in a list: already part of `network`, to be stored once
         self._trained_parameters = trained_parameters
         self._optimizer, self._scheduler = optimizer, scheduler
+        self.register_buffer("class_weights", class_weights, persistent=False)
         self.train_loss = MeanMetric(nan_strategy="disable")  # a NaN must be seen
+        self.num_classes = num_classes
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        self._validated: list[tuple[Tensor, ...]] = []
+        self._answers: list[tuple[Tensor, ...]] = []
         self.scores: Scores | None = None
 
     @property
@@ -96,7 +77,7 @@ class StyleClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = self(batch.images)
-        loss = cross_entropy(logits, batch.labels)
+        loss = cross_entropy(logits, batch.labels, self.class_weights)
         self.train_loss.update(loss.detach(), len(batch.labels))
         self.train_accuracy.update(logits.detach(), batch.labels)
         for name, metric in [("train/loss", self.train_loss), ("train/accuracy", self.train_accuracy)]:
@@ -104,24 +85,36 @@ class StyleClassifier(L.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self._validated.clear()
+        self._answers.clear()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         logits = self(batch.images).float()
         probability, predicted = logits.softmax(1).max(1)
         loss = cross_entropy(logits, batch.labels, reduction="none")
-        self._validated.append((batch.index, batch.labels, predicted, probability, loss))  # each (batch,)
+        self._answers.append((batch.index, batch.labels, predicted, probability, loss))  # each (batch,)
 
     def on_validation_epoch_end(self) -> None:
-        columns = [torch.cat(column) for column in zip(*self._validated, strict=True)]
-        self._validated.clear()
+        self.scores = self._gather_scores()
+        for name, value in [("val/loss", self.scores.loss.mean()), ("val/accuracy", self.scores.accuracy)]:
+            self.log(name, float(value), logger=False)
+
+    def on_test_epoch_start(self) -> None:
+        self._answers.clear()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        self.scores = self._gather_scores()
+
+    def _gather_scores(self) -> Scores:
+        columns = [torch.cat(column) for column in zip(*self._answers, strict=True)]
+        self._answers.clear()
         if self.trainer.world_size > 1:
             columns = [column.flatten() for column in self.all_gather(columns)]
         columns = [column.cpu().numpy() for column in columns]
         _, first = np.unique(columns[0], return_index=True)  # drops the padding that DDP's equal shares need
-        self.scores = Scores(*(column[first] for column in columns))
-        for name, value in [("val/loss", self.scores.loss.mean()), ("val/accuracy", self.scores.accuracy)]:
-            self.log(name, float(value), logger=False)
+        return Scores(*(column[first] for column in columns), self.num_classes)
 
     def on_save_checkpoint(self, checkpoint_: dict[str, Any]) -> None:
         checkpoint_[checkpoint.KEY] = self.description

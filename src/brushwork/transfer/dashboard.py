@@ -149,7 +149,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
         "What is trained:",
         _code(tuning.table(pl_module.network, pl_module.new_layer, learning_rate)),
     ]
-    writer.add_text("run/1 what it is", "\n\n".join(what))
+    writer.add_text("run/2 what it is", "\n\n".join(what))
     writer.add_text("run/3 configuration", _code(config_text))
 
 
@@ -229,9 +229,10 @@ def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> Non
         ]
     for name, value in result["baselines"].items():
         if value is not None:
-            rows.append(f"| {name.replace('_', ' ')} | {value:.3f} | without a pixel |")
+            low, high = result["baseline_intervals_95"][name]
+            rows.append(f"| {run_folder.BASELINES[name]} | {value:.3f} | 95% interval {low:.3f} to {high:.3f} |")
     rate = f"{result['images_per_second']:.0f} images/s" if result["images_per_second"] else "one epoch"
-    writer.add_text("run/2 result", "\n".join([*rows, "", f"{result['seconds']:.0f} s, {rate} in training."]), epoch)
+    writer.add_text("run/1 result", "\n".join([*rows, "", f"{result['seconds']:.0f} s, {rate} in training."]), epoch)
     end = HParamsPluginData(session_end_info=SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=time.time()))
     value = Summary.Value(
         tag=hparams_metadata.SESSION_END_INFO_TAG,

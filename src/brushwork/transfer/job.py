@@ -3,13 +3,8 @@
 import gc
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -22,6 +17,7 @@ from omegaconf import DictConfig
 from brushwork import config, files, run_folder
 from brushwork.config import Job
 from brushwork.errors import UserError, one_line
+from brushwork.terminal import exit_on_signals
 from brushwork.transfer import sweep, training
 from brushwork.transfer.record import Diverged, RunRecord
 
@@ -37,7 +33,7 @@ def run(cfg: DictConfig) -> float | None:
     if rank_zero_only.rank > 0:  # a process that Lightning started for DDP: the first one speaks
         logging.getLogger("brushwork").setLevel(logging.ERROR)
     try:
-        with exit_on_signals():
+        with exit_on_signals(silent=rank_zero_only.rank > 0):
             return run_job(config.make_job(cfg))
     except UserError as error:
         # One that a data-loading worker raised carries that process's traceback: its last line is the error.
@@ -144,32 +140,6 @@ def _best_accuracy(result: dict[str, Any]) -> float | None:
     return result["best"]["val/accuracy"]
 
 
-@contextmanager
-def exit_on_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the process with status 130 and 143 (Lightning alone: 1 and 0).
-
-    Both usually reach the whole process group: the workers and DDP processes then end in silence, and
-    torch's alarm about vanished workers is off.
-    """
-    owner = os.getpid()
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner or rank_zero_only.rank > 0:
-            os._exit(0)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        sys.exit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _report(job: Job, record: RunRecord) -> None:
     """The last lines of a run: the result beside its baselines, and where to look."""
     result = record.result
@@ -186,8 +156,16 @@ def _report(job: Job, record: RunRecord) -> None:
             best["epoch"],
             "not validated" if last is None else f"{last:.3f}",
         )
-        without = {name.replace("_", " "): value for name, value in result["baselines"].items() if value is not None}
-        log.info("without a pixel: %s", ", ".join(f"{name} {value:.3f}" for name, value in without.items()))
+        log.info("on the same paintings: %s", _describe_baselines(result))
+    if test := result["test"]:
+        scored = [
+            f"{which} epoch {test[which]['accuracy']:.3f} (95% interval {low:.3f} to {high:.3f})"
+            for which in ("best", "last")
+            if test[which]
+            for low, high in [test[which]["interval_95"]]
+        ]
+        log.info("test, %d paintings on which nothing was chosen: %s", test["paintings"], ", ".join(scored))
+        log.info("on the same paintings: %s", _describe_baselines(test))
     if not record.write:
         log.info("fast_dev_run: nothing is written")
         return
@@ -196,3 +174,12 @@ def _report(job: Job, record: RunRecord) -> None:
     folder = Path(os.path.relpath(job.folder))
     log.info("results: %s (result.json, metrics.csv, predictions.csv)", folder)
     log.info("look at it: make dashboard, or tensorboard --logdir %s", folder.parent)
+
+
+def _describe_baselines(scored: dict[str, Any]) -> str:
+    intervals = scored["baseline_intervals_95"]
+    return ", ".join(
+        f"{run_folder.BASELINES[name]} {value:.3f} ({intervals[name][0]:.3f} to {intervals[name][1]:.3f})"
+        for name, value in scored["baselines"].items()
+        if value is not None
+    )

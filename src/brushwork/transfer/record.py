@@ -12,8 +12,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
+from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
-from brushwork.transfer.classifier import Scores, StyleClassifier
+from brushwork.transfer.classifier import StyleClassifier
+from brushwork.transfer.scores import Scores
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class RunRecord(L.Callback):
         self.folder, self.catalogue, self.result, self.write = folder, catalogue, result, write
         self.rows: list[dict[str, Any]] = []
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
+        self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "predictions": self.predictions}
@@ -93,53 +96,77 @@ class RunRecord(L.Callback):
             **{key: metrics[key] for key in ("train/loss", "train/accuracy")},
             "val/loss": None,
             "val/accuracy": None,
+            "val/balanced_accuracy": None,
+            "val/macro_f1": None,
+            "val/recall": None,
             "learning_rate": self._learning_rate,
             "train_images": self._images,
             "train_seconds": round(self._train_seconds, 3),
             "seconds": round(time.perf_counter() - self._start, 3),
         }
         if scores is not None:
-            row |= {"val/loss": losses["validation"], "val/accuracy": scores.accuracy}
+            row |= {"val/loss": losses["validation"]}
+            row |= {f"val/{key}": value for key, value in self._figures(scores).items()}
         self.rows.append(row)
         log.info("%s", describe_epoch(row, trainer.max_epochs))
         for logger in trainer.loggers:
-            logger.log_metrics({key: row[key] for key in row if "/" in key and row[key] is not None}, epoch)
+            logger.log_metrics(
+                {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}, epoch
+            )
         self._keep_answers(scores)
         if self.write:
             run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
-            run_folder.write_csv(
-                self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, self._prediction_rows()
-            )
+            self._write_predictions()
             self.write_result()
 
     def _keep_answers(self, scores: Scores | None) -> None:
         if scores is not None:
-            self.predictions["last"] = [
-                [int(scores.index[i]), int(scores.predicted[i]), float(scores.probability[i])]
-                for i in range(len(scores.index))
-            ]
+            self.predictions["last"] = _answers(scores)
             if best_row(self.rows) is self.rows[-1]:
                 self.predictions["best"] = self.predictions["last"]
 
+    def note_test(self, epoch: str, scores: Scores) -> None:
+        """Keep what the network of the "best" or the "last" epoch scored on the test part, and write it."""
+        self.tested[epoch] = _answers(scores)
+        self.result["test"][epoch] = {
+            **self._figures(scores),
+            "loss": float(scores.loss.mean()),
+            "interval_95": baselines.interval_95(scores.accuracy, len(scores.index)),
+        }
+        if self.write:
+            self._write_predictions()
+            self.write_result()
+
+    def _figures(self, scores: Scores) -> dict[str, Any]:
+        recall = {
+            name: "n/a" if value is None else value
+            for name, value in zip(self.catalogue.class_names, scores.recall, strict=True)
+        }
+        return {
+            "accuracy": scores.accuracy,
+            "balanced_accuracy": scores.balanced_accuracy,
+            "macro_f1": scores.macro_f1,
+            "recall": recall,
+        }
+
     def _interval(self) -> list[float] | None:
-        """The 95% interval of the best epoch's accuracy (Wilson 1927), in [0, 1]."""
-        best, total = best_row(self.rows), len(self.predictions["best"])
-        if best is None:
-            return None
-        from scipy.stats import binomtest  # a second to import: not before it is needed
+        """The 95% interval of the best epoch's accuracy, in [0, 1]."""
+        best = best_row(self.rows)
+        return best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"]))
 
-        interval = binomtest(round(best["val/accuracy"] * total), total).proportion_ci(method="wilson")
-        return [float(interval.low), float(interval.high)]
+    def _write_predictions(self) -> None:
+        rows = self._prediction_rows("val", self.predictions) + self._prediction_rows("test", self.tested)
+        run_folder.write_csv(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
 
-    def _prediction_rows(self) -> list[dict[str, Any]]:
+    def _prediction_rows(self, part: str, by_epoch: dict[str, list[list[Any]]]) -> list[dict[str, Any]]:
         names = self.catalogue.class_names
         rows = []
-        for epoch, answers in self.predictions.items():
+        for epoch, answers in by_epoch.items():
             for index, predicted, probability in answers:
                 painting = self.catalogue.paintings[index]
                 rows.append(
                     {
-                        "part": "val",
+                        "part": part,
                         "epoch": epoch,
                         "path": painting.path,
                         "artist": painting.artist or "",
@@ -191,7 +218,13 @@ def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _epoch(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    return row and {key: row[key] for key in run_folder.EPOCH_KEYS}
+    return row and {key: row[key] for key in (*run_folder.EPOCH_KEYS, "val/recall")}
+
+
+def _answers(scores: Scores) -> list[list[Any]]:
+    """[index, predicted, probability] of each painting, as plain values."""
+    columns = (scores.index, scores.predicted, scores.probability)
+    return [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _move(state: dict[str, Any], dirpath: str) -> None:

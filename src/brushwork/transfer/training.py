@@ -1,5 +1,6 @@
 """One training from plain settings: where paintings, classifier, callbacks and Trainer meet."""
 
+import functools
 import logging
 import os
 import platform
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import warnings
+from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +26,7 @@ from torch import nn
 from brushwork import backbones, files, run_folder
 from brushwork.config import Config, Job
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.paintings import baselines, catalogue, demo, splits
+from brushwork.paintings import baselines, catalogue, color_texture, demo, duplicates, facts, splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
 from brushwork.transfer import checkpoint, devices, heads, tuning
@@ -62,12 +64,13 @@ class Training:
         )
         found = scan(settings)
         self.data_hash = found.data_hash
-        self.catalogue, self.skipped = catalogue.check_images(
+        self.catalogue, known, self.skipped = facts.read_good(
             found, settings.data.max_megapixels, skip=settings.data.on_bad_image == "skip"
         )
-        self.parts = splits.SPLITS[settings.split.name](
-            self.catalogue.paintings, settings.split.val_fraction, settings.split.seed
-        )
+        same_picture = duplicates.near_duplicates(known)
+        fractions = splits.Fractions(settings.split.val_fraction, settings.split.test_fraction)
+        self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed, same_picture)
+        report_leaks(duplicates.leaks(self.catalogue.paintings, self.parts, same_picture), settings.data.strict)
         splits.check(self.catalogue, self.parts)
         self.split_hash = splits.split_hash(self.catalogue, self.parts)
         self.description = {
@@ -84,6 +87,7 @@ class Training:
             "scheduler": job.resolved["scheduler"],
             "batch_size": settings.data.batch_size,
             "flip": settings.data.flip,
+            "class_weights": settings.data.class_weights,
             "precision": self.trainer_options["precision"],
         }
         if ckpt_path is not None:
@@ -97,16 +101,18 @@ class Training:
 
     def _new_result(self) -> dict[str, Any]:
         settings = self.settings
-        train, val = self.part("train"), self.part("val")
+        found, intervals = self._baselines("val")
+        test = None
+        if "test" in self.parts:
+            test = dict(zip(("baselines", "baseline_intervals_95"), self._baselines("test"), strict=True))
+            test |= {"paintings": self.parts.count("test"), "best": None, "last": None}
         return run_folder.new_result() | {
             "name": settings.name,
             "data": self.description["data"],
             "weights": self.description["initial_weights"],
-            "baselines": {
-                "majority": baselines.majority(train, val),
-                "artist_lookup": baselines.artist_lookup(train, val),
-                "color_texture": None,
-            },
+            "baselines": found,
+            "baseline_intervals_95": intervals,
+            "test": test,
             "parameters": {
                 "total": tuning.count(list(self.network.parameters())),
                 "trainable": tuning.count(self.trained),
@@ -121,6 +127,33 @@ class Training:
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in ("brushwork", "torch", "torchvision", "lightning", "hydra-core")},
         }
+
+    def _baselines(self, part: str) -> tuple[dict[str, float | None], dict[str, list[float] | None]]:
+        """What one scores on a part without a network, and its 95% intervals."""
+        train, held_out = self.part("train"), self.part(part)
+        found = {
+            "majority": baselines.majority(train, held_out),
+            "artist_lookup": baselines.artist_lookup(train, held_out),
+            "color_texture": self._color_texture.get(part),
+        }
+        intervals = {
+            name: None if value is None else baselines.interval_95(value, len(held_out))
+            for name, value in found.items()
+        }
+        return found, intervals
+
+    @functools.cached_property
+    def _color_texture(self) -> dict[str, float]:
+        return color_texture.accuracies(self.catalogue, self.parts, self.settings.data.max_megapixels)
+
+    def _class_weights(self) -> torch.Tensor | None:
+        """Such that in training every style weighs the same, and a painting 1 on average; None: every painting does."""
+        if self.settings.data.class_weights is None:
+            return None
+        train = self.part("train")
+        counts = Counter(painting.style for painting in train)
+        names = self.catalogue.class_names
+        return torch.tensor([len(train) / (len(names) * counts[name]) for name in names])
 
     def run(self) -> RunRecord:
         """Train to the end, from the start or from the epoch's end that `ckpt_path` holds."""
@@ -137,6 +170,7 @@ class Training:
             optimizer=job.optimizer,
             scheduler=job.scheduler,
             seed=settings.seed,
+            class_weights=self._class_weights(),
             description=self.description,
         )
         write = rank_zero_only.rank == 0 and not self.trainer_options.get("fast_dev_run")
@@ -148,7 +182,10 @@ class Training:
         if record.write:
             self._write_first_files()
         try:
-            trainer.fit(classifier, self._datamodule(), ckpt_path=ckpt_path, weights_only=True)
+            data = self._datamodule()
+            trainer.fit(classifier, data, ckpt_path=ckpt_path, weights_only=True)
+            if "test" in self.parts and record.rows:
+                self._test(trainer, classifier, data, record)
         except BaseException:
             if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
                 trainer.strategy.launcher.kill(signal.SIGKILL)
@@ -156,6 +193,17 @@ class Training:
         if not record.rows:
             raise UserError("nothing was trained: trainer.max_epochs and trainer.limit_train_batches must be above 0")
         return record
+
+    def _test(self, trainer: L.Trainer, classifier: StyleClassifier, data: PaintingsModule, record: RunRecord) -> None:
+        """Score the test part once, when all is decided: the last epoch's network, then the best one's."""
+        trainer.test(classifier, data, verbose=False)
+        record.note_test("last", classifier.scores)
+        best = self.job.folder / run_folder.BEST
+        if best.exists():
+            trainer.strategy.barrier()
+            backbones.load_strictly(self.network, checkpoint.network_state(checkpoint.read(best)), best)
+            trainer.test(classifier, data, verbose=False)
+            record.note_test("best", classifier.scores)
 
     def _check_resume(self, path: Path) -> None:
         """Refuse a checkpoint from which this run can't go on as it began."""
@@ -225,11 +273,12 @@ class Training:
         learning_rate = self.job.optimizer.keywords.get("lr", float("nan"))
         log.info("what is trained:\n%s", tuning.table(self.network, self.new_layer, learning_rate))
         log.info(
-            "%d paintings of %d styles: %d to train, %d to validate (split %s, seed %d)",
+            "%d paintings of %d styles: %d to train, %d to validate%s (split %s, seed %d)",
             len(self.catalogue.paintings),
             len(self.catalogue.class_names),
             len(self.part("train")),
             len(self.part("val")),
+            f", {self.parts.count('test')} to test" if "test" in self.parts else "",
             settings.split.name,
             settings.split.seed,
         )
@@ -278,12 +327,16 @@ def check_trainer(options: dict[str, Any], callbacks: list[Any]) -> None:
     if not isinstance(options.get("max_epochs"), int | None):
         raise UserError(f"expected trainer.max_epochs to be a whole number, but got {options['max_epochs']}")
     # Lightning takes the number 1 for one batch and 1.0 for all of them.
-    whole = {key: repr(options.get(key, 1.0)) for key in ("limit_val_batches", "val_check_interval")}
+    whole = {
+        key: repr(options.get(key, 1.0)) for key in ("limit_val_batches", "limit_test_batches", "val_check_interval")
+    }
     if whole["limit_val_batches"] not in ("1.0", "0", "0.0", "None"):
         raise UserError(
             f"trainer.limit_val_batches={options['limit_val_batches']} would score the first styles only: use 0, or "
             f"fewer paintings by data.limit_per_style"
         )
+    if whole["limit_test_batches"] not in ("1.0", "None"):
+        raise UserError("trainer.limit_test_batches would score the first styles only: leave it out")
     if whole["val_check_interval"] not in ("1.0", "None"):
         raise UserError("trainer.val_check_interval: a run validates at the end of its epochs; leave it out")
     for callback in callbacks:
@@ -303,6 +356,17 @@ def check_factories(job: Job) -> None:
         raise UserError(
             "scheduler: ReduceLROnPlateau is not resumed exactly: choose a schedule by epochs (cosine, ...)"
         )
+
+
+def report_leaks(lines: list[str], strict: bool) -> None:
+    """Say what duplicates would spoil; refuse it when `strict`."""
+    if lines and strict:
+        more = f" ({len(lines) - 1} more)" if len(lines) > 1 else ""
+        raise UserError(f"{lines[0]}{more}: remove all but one, or train all the same with data.strict=false")
+    for line in lines[:3]:
+        log.warning("%s", line)
+    if len(lines) > 3:
+        log.warning("and %d more: python scripts/check_data.py shows them all", len(lines) - 3)
 
 
 def scan(settings: Config) -> Catalogue:

@@ -1,0 +1,169 @@
+"""What each painting's file holds, read in parallel and remembered by the file's identity."""
+
+import csv
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import imagehash
+from PIL import ExifTags, Image, ImageOps
+from tqdm import tqdm
+
+from brushwork import files, images, run_folder
+from brushwork.errors import UserError
+from brushwork.paintings.catalogue import Catalogue, Painting
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1  # of what the cache's columns mean: a new one reads every painting again
+HASH_SIDE = 16  # a perceptual hash has the square of this in bits
+_THUMBNAIL = 128  # pixels: the hash is computed of 64 x 64
+_BLANK = 8  # grey levels: a picture with less between its darkest and its lightest point shows nothing
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one file holds; a file that can't be read has a `reason` and nothing else.
+
+    `width` and `height` are those of the upright picture, `mode` and `format` Pillow's names. `print` and
+    `mirrored` are the perceptual hashes (DCT, 256 bits, in hexadecimal) of the picture and of its mirror image;
+    "" for a picture that is blank or has a side under images.MIN_SIDE, in which there is nothing to compare.
+    """
+
+    reason: str = ""
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    format: str = ""
+    turned: bool = False
+    print: str = ""
+    mirrored: str = ""
+
+
+_REMEMBERED = [field.name for field in fields(Facts) if field.name != "reason"]
+_COLUMNS = ["path", "bytes", "mtime_ns", *_REMEMBERED]
+_Identity = tuple[int, int]  # a file's bytes and its mtime in ns
+
+
+def examine(path: Path, max_megapixels: float = 89) -> Facts:
+    """Decode one file to its end and tell what it holds."""
+    try:
+        small = images.thumbnail(path, _THUMBNAIL, max_megapixels)
+    except UserError as error:
+        return Facts(reason=str(error))
+    with Image.open(path) as image:  # the header alone
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        width, height = image.size[::-1] if orientation in range(5, 9) else image.size
+        mode, kind = image.mode, image.format
+    darkest, lightest = small.convert("L").getextrema()
+    if min(width, height) < images.MIN_SIDE or lightest - darkest < _BLANK:
+        hashes = "", ""
+    else:
+        hashes = (str(imagehash.phash(picture, HASH_SIDE)) for picture in (small, ImageOps.mirror(small)))
+    return Facts("", width, height, mode, kind, orientation in range(2, 9), *hashes)
+
+
+def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) -> list[Facts]:
+    """The facts of each painting, in their order; only files that are new or changed are opened.
+
+    What is known is kept in files.cache_folder(), also when the reading is interrupted. Files that can't be read are
+    never remembered: the next time they may be mended, or the limit another.
+    """
+    cache = files.cache_folder() / f"facts-{_VERSION}-{files.short_hash(str(root.resolve()))}.csv"
+    remembered = _load(cache)
+    identities = [_identity(root / painting.path) for painting in paintings]
+    facts: list[Facts | None] = []
+    for painting, identity in zip(paintings, identities, strict=True):
+        then, known = remembered.get(painting.path, (None, None))
+        usable = then == identity and known.width * known.height / 1e6 <= max_megapixels
+        facts.append(known if usable else None)
+    unread = [i for i, known in enumerate(facts) if known is None]
+    pool = ThreadPoolExecutor()
+    try:
+        results = pool.map(lambda i: examine(root / paintings[i].path, max_megapixels), unread)
+        bar = tqdm(unread, desc="reading paintings", unit=" paintings", leave=False, disable=None)
+        for i, result in zip(bar, results, strict=True):
+            facts[i] = result
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if unread:
+            for painting, identity, known in zip(paintings, identities, facts, strict=True):
+                if known and not known.reason:
+                    remembered[painting.path] = identity, known
+            _save(cache, remembered)
+    return facts
+
+
+def read_good(
+    catalogue: Catalogue, max_megapixels: float, skip: bool
+) -> tuple[Catalogue, list[Facts], list[tuple[str, str]]]:
+    """Read every painting once, before training meets it.
+
+    Args:
+        skip: leave bad files out instead of stopping.
+
+    Returns:
+        The catalogue without the bad files (class names unchanged), the facts of its paintings, and a
+        (path, reason) for each bad file.
+
+    Raises:
+        UserError: names the first bad file and counts the others, unless `skip`.
+    """
+    facts = read(catalogue.root, catalogue.paintings, max_megapixels)
+    pairs = list(zip(catalogue.paintings, facts, strict=True))
+    bad = [(painting.path, known.reason) for painting, known in pairs if known.reason]
+    good = [(painting, known) for painting, known in pairs if not known.reason]
+    if bad and not skip:
+        more = f" ({len(bad) - 1} more bad files)" if len(bad) > 1 else ""
+        raise UserError(f"{bad[0][1]}{more}; or leave bad files out with data.on_bad_image=skip")
+    if bad:
+        log.warning("%d bad files are left out, the first: %s", len(bad), bad[0][1])
+    tiny = [painting.path for painting, known in good if min(known.width, known.height) < images.MIN_SIDE]
+    if tiny:
+        log.warning("%d paintings have a side under %d pixels: %s", len(tiny), images.MIN_SIDE, ", ".join(tiny[:10]))
+    kept = Catalogue(catalogue.root, [painting for painting, _ in good], catalogue.class_names)
+    return kept, [known for _, known in good], bad
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        status = path.stat()
+    except OSError:  # gone since the folder was listed: `examine` will say so
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _load(cache: Path) -> dict[str, tuple[_Identity, Facts]]:
+    try:
+        remembered = {}
+        for row in run_folder.read_csv(cache):
+            known = Facts(
+                width=int(row["width"]),
+                height=int(row["height"]),
+                mode=row["mode"],
+                format=row["format"],
+                turned=row["turned"] == "True",
+                print=row["print"],
+                mirrored=row["mirrored"],
+            )
+            remembered[row["path"]] = (int(row["bytes"]), int(row["mtime_ns"])), known
+        return remembered
+    except FileNotFoundError:
+        return {}
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        log.warning("%s can't be used (%s): every painting is read again", cache, error)
+        return {}
+
+
+def _save(cache: Path, remembered: dict[str, tuple[_Identity, Facts]]) -> None:
+    rows = (
+        {"path": path, "bytes": size, "mtime_ns": mtime_ns} | {name: getattr(known, name) for name in _REMEMBERED}
+        for path, ((size, mtime_ns), known) in remembered.items()
+    )
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        run_folder.write_csv(cache, _COLUMNS, rows)
+    except OSError as error:
+        log.warning("%s can't be written (%s): the next check reads every painting again", cache, error.strerror)

@@ -1,0 +1,52 @@
+"""How a network did on the paintings of a part: accuracy, and figures to which every class counts the same."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torchmetrics.functional.classification import multiclass_f1_score, multiclass_recall
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A part's answers, each painting once, sorted by index.
+
+    All arrays are (paintings,): `index` in the catalogue, `predicted` and `labels` class indices,
+    `probability` of the predicted class, cross-entropy `loss`.
+    """
+
+    index: np.ndarray
+    labels: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray
+    loss: np.ndarray
+    num_classes: int
+
+    @property
+    def correct(self) -> int:
+        return int((self.predicted == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / len(self.index)
+
+    @property
+    def recall(self) -> list[float | None]:
+        """Of each class the share that was found; None for a class without a painting in this part."""
+        return self._by_class(multiclass_recall)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that have paintings here."""
+        return float(np.mean([value for value in self.recall if value is not None]))
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that have paintings here."""
+        return float(np.mean([value for value in self._by_class(multiclass_f1_score) if value is not None]))
+
+    def _by_class(self, score) -> list[float | None]:  # noqa: ANN001 (one of torchmetrics' functions)
+        predicted, labels = torch.from_numpy(self.predicted), torch.from_numpy(self.labels)
+        values = score(predicted, labels, self.num_classes, average=None)
+        there = np.bincount(self.labels, minlength=self.num_classes) > 0
+        return [float(value) if present else None for value, present in zip(values, there, strict=True)]
