@@ -4,10 +4,11 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint dashboard figures clean
+.PHONY: help install data train test test-slow lint dashboard figures clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
+	@echo "make data       get WikiArt into data/wikiart: SOURCE=artificio|huggan|folder|catalogue OPTIONS='...'"
 	@echo "make test       run the tests            make test-slow  kills, launchers, long runs"
 	@echo "make dashboard  TensorBoard on logs/     make lint       ruff"
 	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
@@ -21,6 +22,11 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+# make data SOURCE=folder OPTIONS="--root ~/wikiart --split ~/artgan"
+SOURCE ?= artificio
+data: install
+	$(BIN)/python scripts/prepare_wikiart.py --source $(SOURCE) $(OPTIONS)
 
 train: install
 	$(BIN)/python train.py experiment=demo head=replace_two

@@ -1,8 +1,11 @@
 """Small paintings, and the real configuration composed into a temporary folder."""
 
 import dataclasses
+import importlib.util
+import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from brushwork.paintings import demo
 
 REPOSITORY = Path(__file__).parent.parent
 STYLES = ["Dots", "Facets", "Waves"]
+Run = Callable[..., tuple[int, str, str]]
 BOTH_HEADS = ["replace_last_full_seed-0", "replace_two_full_seed-0"]
 
 config.register()
@@ -36,13 +40,13 @@ def shared() -> Path:
     return folder
 
 
-def write_paintings(root: Path, per_style: int = 10, styles: list[str] = STYLES) -> Path:
-    """Style folders of 40-pixel JPEGs by three artists a style."""
+def write_paintings(root: Path, per_style: int = 10, styles: list[str] = STYLES, painted: str | None = None) -> Path:
+    """Style folders of 40-pixel JPEGs by three artists a style; `painted` paints all in one of the demo's styles."""
     for style in styles:
         (root / style).mkdir(parents=True, exist_ok=True)
         for number in range(per_style):
             path = root / style / f"artist-{style.lower()}-{number % 3}_{number:02}.jpg"
-            demo.paint(style, number, 40).save(path)
+            demo.paint(painted or style, number, 40).save(path)
     return root
 
 
@@ -93,3 +97,26 @@ def both_heads(_logs: Path, make_job: Callable[..., Job]) -> Path:
             job = make_job(*options, "callbacks.dashboard.every_n_steps=3", head=run.split("_full")[0])
             jobs.run_job(dataclasses.replace(job, command=[f"head={job.settings.head.name}"]))
     return _logs
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Iterator[Run]:
+    """Run a script in this process, in an empty folder: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(name: str, *arguments: object) -> tuple[int, str, str]:
+        specification = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
+        script = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(script)
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            script.exit_with(script.main)
+        out, error = capsys.readouterr()
+        log.handlers[:] = handlers
+        return ended.value.code, out, error
+
+    log = logging.getLogger("brushwork")
+    handlers, level = log.handlers[:], log.level
+    yield start
+    log.handlers[:] = handlers
+    log.setLevel(level)

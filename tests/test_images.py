@@ -145,3 +145,24 @@ def test_nothing_but_user_errors(tmp_path: Path) -> None:
                     read(path)
                 except UserError as error:
                     assert str(path) in str(error)
+
+
+def test_bytes_at_hand(tmp_path: Path) -> None:
+    path = tmp_path / "picture.jpg"
+    demo.paint("Waves", 0).save(path)
+    content = path.read_bytes()
+    assert images.load_rgb("anything", content=content).tobytes() == images.load_rgb(path).tobytes()
+    for bad, reason in ((content[:-800], "cannot be decoded"), (b"<html>", "not an image"), (b"", "not an image")):
+        with pytest.raises(UserError, match=f"http://x/y: {reason}"):
+            images.load_rgb("http://x/y", content=bad)
+
+
+@pytest.mark.parametrize(
+    ("at_least", "size"), [(None, (960, 640)), (320, (480, 320)), (321, (960, 640)), (1, (120, 80))]
+)
+def test_jpegs_may_be_decoded_smaller(tmp_path: Path, at_least: int | None, size: tuple[int, int]) -> None:
+    demo.paint("Facets", 0).resize((960, 640)).save(tmp_path / "large.jpg", quality=95)
+    assert images.load_rgb(tmp_path / "large.jpg", at_least=at_least).size == size
+    content = (tmp_path / "large.jpg").read_bytes()
+    with pytest.raises(UserError, match="truncated"):
+        images.load_rgb("cut", content=content[: len(content) // 2], at_least=at_least)

@@ -1,10 +1,7 @@
 """The scripts, as a user starts them."""
 
-import importlib.util
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,32 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from brushwork import run_folder
 from brushwork.paintings import demo
-from tests.conftest import BOTH_HEADS, REPOSITORY
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Iterator[Run]:
-    """Run a script in this process, in an empty folder: exit status, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def start(name: str, *arguments: object) -> tuple[int, str, str]:
-        specification = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
-        script = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(script)
-        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            script.exit_with(script.main)
-        out, error = capsys.readouterr()
-        log.handlers[:] = handlers
-        return ended.value.code, out, error
-
-    log = logging.getLogger("brushwork")
-    handlers, level = log.handlers[:], log.level
-    yield start
-    log.handlers[:] = handlers
-    log.setLevel(level)
+from tests.conftest import BOTH_HEADS, REPOSITORY, Run
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +35,14 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["saliency", "figures"])
+@pytest.mark.parametrize("name", ["saliency", "figures", "prepare_wikiart"])
 def test_help_imports_nothing_heavy(name: str) -> None:
     command = [sys.executable, "-X", "importtime", str(REPOSITORY / "scripts" / f"{name}.py"), "--help"]
     process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 0
     assert "examples:" in process.stdout
     imported = {line.rsplit("|", 1)[-1].strip() for line in process.stderr.splitlines()}
-    assert imported.isdisjoint({"torch", "torchvision", "lightning", "scipy", "matplotlib"})
+    assert imported.isdisjoint({"torch", "torchvision", "lightning", "scipy", "matplotlib", "numpy", "datasets"})
 
 
 def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:

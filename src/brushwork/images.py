@@ -1,5 +1,6 @@
 """Any image file to an upright 8-bit RGB picture, or a UserError that names the file."""
 
+import io
 import os
 import struct
 import warnings
@@ -19,10 +20,10 @@ MIN_SIDE = 32  # below this many pixels a picture is reported: it holds next to 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def _open(path: Path, max_megapixels: float) -> Image.Image:
-    if path.stat().st_size == 0:
+def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Image.Image:
+    if (Path(path).stat().st_size if content is None else len(content)) == 0:
         raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")
-    image = Image.open(path)
+    image = Image.open(path if content is None else io.BytesIO(content))
     megapixels = image.width * image.height / 1e6
     if megapixels > max_megapixels:
         raise UserError(
@@ -32,7 +33,7 @@ def _open(path: Path, max_megapixels: float) -> Image.Image:
     return image
 
 
-def _named(path: Path, error: Exception) -> UserError:
+def _named(path: Path | str, error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
     if isinstance(error, UnidentifiedImageError):
@@ -57,17 +58,26 @@ _DECODER_ERRORS = (
 )
 
 
-def load_rgb(path: Path, max_megapixels: float = 89) -> Image.Image:
+def load_rgb(
+    path: Path | str, max_megapixels: float = 89, content: bytes | None = None, at_least: int | None = None
+) -> Image.Image:
     """Read an image file as an upright RGB picture of 8 bits a channel.
 
     EXIF orientation is applied; CMYK, grey and palette pictures become RGB; transparent pixels show
     `BACKGROUND`; 16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white).
 
+    Args:
+        content: the file's bytes, where they are at hand; `path` then only names them.
+        at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, at a fraction of the cost, as long as
+            both of its sides keep so many pixels.
+
     Raises:
         UserError: the file is no image, is truncated, or has more than `max_megapixels`.
     """
     try:
-        with _open(path, max_megapixels) as image:
+        with _open(path, max_megapixels, content) as image:
+            if at_least is not None:
+                image.draft(None, (at_least, at_least))
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except (UserError, *_DECODER_ERRORS) as error:

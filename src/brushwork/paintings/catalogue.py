@@ -11,11 +11,9 @@ import numpy as np
 from brushwork import files, images
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import listing
+from brushwork.paintings.styles import style_key
 
 log = logging.getLogger(__name__)
-
-# Names of one style under which downloads know it, by the key of `style_key`.
-ALIASES = {"art_nouveau": "art_nouveau_modern"}
 
 MOST_GONE = 0.1  # share of catalogue.csv's paintings that may have no file
 
@@ -55,16 +53,6 @@ class Catalogue:
     def data_hash(self) -> str:
         """Names the data: relative paths and sizes, whatever the folder is called."""
         return files.short_hash([[painting.path, painting.bytes] for painting in self.paintings])
-
-
-def style_key(name: str) -> str:
-    """What the spellings of one style have in common: folders with the same key are one style.
-
-    >>> style_key("Art Nouveau") == style_key("Art_Nouveau_Modern")
-    True
-    """
-    key = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
-    return ALIASES.get(key, key)
 
 
 def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | None = None, seed: int = 0) -> Catalogue:

@@ -1,0 +1,174 @@
+"""WikiArt, got: paintings from one of four sources into data/wikiart: python scripts/prepare_wikiart.py"""
+
+import argparse
+import logging
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brushwork.errors import UserError, one_line
+from brushwork.terminal import exit_with, show_log
+
+if TYPE_CHECKING:
+    from brushwork.paintings.offers import Source
+
+log = logging.getLogger("brushwork.scripts.prepare_wikiart")
+
+EPILOG = """\
+sources:
+  artificio   Hugging Face's Artificio/WikiArt, streamed: the report's ten styles are among its 137
+  huggan      Hugging Face's huggan/wikiart, streamed: 27 styles, without Neoclassicism and Surrealism
+  folder      a download in style folders, ArtGAN's or Kaggle's: --root PATH, and ArtGAN's split: --split FOLDER
+  catalogue   a CSV of URLs (image_id, image_url, label, _split) by the report's protocol: --csv FILE
+
+examples:
+  python scripts/prepare_wikiart.py                                        400 paintings of each of ten styles
+  python scripts/prepare_wikiart.py --source huggan --substitute Neoclassicism=Rococo Surrealism=Cubism
+  python scripts/prepare_wikiart.py --source huggan --parquet shards/*.parquet
+  python scripts/prepare_wikiart.py --source folder --root ~/wikiart --split ~/artgan --styles all --per-style all
+  python scripts/prepare_wikiart.py --source catalogue --csv wikiart.csv.gz
+
+Interrupted or not, the same command goes on where it ended: what is whole is skipped, what failed (failed.csv) is
+tried again.
+"""
+
+# Which sources an option is for.
+OPTIONS = {"parquet": ("artificio", "huggan"), "root": ("folder",), "split": ("folder",), "csv": ("catalogue",)}
+PER_STYLE = 400
+
+
+def parser() -> argparse.ArgumentParser:
+    parse = argparse.ArgumentParser(
+        prog="prepare_wikiart.py",
+        description="Get WikiArt's paintings as DIR/Style/artist_title.jpg, listed in DIR/catalogue.csv.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sources = ("artificio", "huggan", "folder", "catalogue")
+    parse.add_argument("--source", default="artificio", choices=sources, help="(%(default)s)")
+    parse.add_argument(
+        "--parquet", nargs="+", type=Path, default=[], metavar="FILE", help="the source's shards on disk"
+    )
+    parse.add_argument("--root", type=Path, metavar="PATH", help="the folder of style folders")
+    parse.add_argument("--split", type=Path, metavar="FOLDER", help="has ArtGAN's style_train.csv and style_val.csv")
+    parse.add_argument("--csv", type=Path, metavar="FILE", help="the catalogue of URLs, .csv or .csv.gz")
+    parse.add_argument("--out", type=Path, default=Path("data/wikiart"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("--styles", nargs="+", metavar="STYLE", help="in any spelling, or all (the report's ten)")
+    parse.add_argument("--per-style", type=_count_or_all, metavar="N|all", help=f"paintings a style ({PER_STYLE})")
+    parse.add_argument(
+        "--substitute", nargs="+", type=_pair, default=[], metavar="A=B", help="take B where the source lacks A"
+    )
+    parse.add_argument("--seed", type=int, default=0, metavar="N", help="draws which paintings (%(default)s)")
+    parse.add_argument("--size", type=_count, default=512, metavar="PIXELS", help="longer side at most (%(default)s)")
+    parse.add_argument("--original", action="store_true", help="keep the files' bytes: no size, no JPEG anew")
+    parse.add_argument("--workers", type=_count, metavar="N", help="paintings at a time (4, or by the number of cores)")
+    return parse
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
+    return number
+
+
+def _count_or_all(text: str) -> int | str:
+    return text if text == "all" else _count(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    lacking, equals, other = text.partition("=")
+    if not (lacking and equals and other):
+        raise argparse.ArgumentTypeError(f"expected STYLE=STYLE, but got {text}")
+    return lacking, other
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    show_log()
+    check(arguments)
+    try:
+        return prepare(arguments)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here")
+        return 130
+    except OSError as error:
+        raise UserError(
+            f"{arguments.out.resolve()}: {one_line(error)}; mend that, then run the same command again"
+        ) from None
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse options that don't go together."""
+    for option, sources in OPTIONS.items():
+        if getattr(arguments, option) and arguments.source not in sources:
+            raise UserError(f"--{option} goes with --source {' or '.join(sources)}, not with {arguments.source}")
+    if arguments.source == "folder" and not arguments.root:
+        raise UserError("--source folder needs the download's folder of style folders: add --root PATH")
+    if arguments.source == "catalogue" and not arguments.csv:
+        raise UserError("--source catalogue needs a CSV of URLs: add --csv FILE")
+    if arguments.source == "catalogue" and arguments.per_style:
+        raise UserError("--per-style does not go with --source catalogue: the report's protocol fixes the rows")
+    if arguments.seed < 0:
+        raise UserError(f"--seed {arguments.seed} is negative: name a number from 0")
+    if arguments.root and arguments.out.resolve().is_relative_to(arguments.root.resolve()):
+        raise UserError(f"--out {arguments.out} is inside --root {arguments.root}: name another folder with --out")
+
+
+def open_source(arguments: argparse.Namespace) -> "Source":
+    try:
+        if arguments.source in OPTIONS["parquet"]:
+            from brushwork.paintings.shards import shards
+
+            return shards(arguments.source, arguments.parquet, arguments.seed)
+        from brushwork.paintings import sources
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: python -m pip install --editable '.[data]'") from None
+    if arguments.source == "folder":
+        return sources.folder(arguments.root, arguments.split, arguments.seed)
+    return sources.url_catalogue(arguments.csv, arguments.seed)
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    # `datasets` takes a second to import, which --help and a mistyped option don't need.
+    from brushwork import images
+    from brushwork.paintings import fetch, listing, offers, styles
+
+    source = open_source(arguments)
+    wanted_styles = arguments.styles or list(styles.REPORT)
+    per_style = arguments.per_style or (PER_STYLE if source.per_style else "all")
+    chosen = offers.choose(
+        source,
+        None if wanted_styles == ["all"] else wanted_styles,
+        None if per_style == "all" else per_style,
+        dict(arguments.substitute),
+    )
+    count = len({offer.style for offer in chosen})
+    longest_side = None if arguments.original else arguments.size
+    settings = {
+        "source": source.name,
+        "split": arguments.split is not None,
+        "seed": arguments.seed,
+        "longest_side": longest_side,
+    }
+    with fetch.prepared_folder(arguments.out, settings, chosen) as there:
+        missing = [offer for offer in chosen if offer.source not in there]
+        needed, free = fetch.bytes_needed(missing, longest_side), shutil.disk_usage(arguments.out).free
+        log.info("%d paintings of %d styles from %s; %d are there", len(chosen), count, source.name, len(there))
+        log.info("the others take about %.2f GB in %s (free: %.0f GB)", needed / 1e9, arguments.out, free / 1e9)
+        if needed > free:
+            raise UserError(
+                f"{arguments.out.resolve()} has {free / 1e9:.2f} GB free, about {needed / 1e9:.2f} GB are needed: "
+                f"make room, name another --out, or take fewer (--per-style) or smaller (--size) paintings"
+            )
+        threads = arguments.workers or source.threads or max(4, images.default_workers())
+        counts = fetch.fetch(source, chosen, arguments.out, there, longest_side, threads)
+    print(counts)
+    if counts.failed:
+        print(f"{arguments.out / fetch.FAILED} says why; the same command tries them again")
+    print(f"results: {arguments.out} ({counts.got + counts.there} paintings of {count} styles, {listing.CATALOGUE})")
+    return 1 if counts.failed else 0
+
+
+if __name__ == "__main__":
+    exit_with(main)

@@ -1,0 +1,77 @@
+"""File names of paintings, artist_title.jpg: made, repaired where a download broke them, and compared."""
+
+import re
+import unicodedata
+
+LONGEST = 100  # bytes of an artist or a title: file systems take 255 in all
+
+# UTF-8 that was read as Latin-1 and then put in lower case, as ArtGAN's names are: "é" became "ã©". Some
+# downloads replace the second character by "_", so that the artist seems to end there.
+_MOJIBAKE = re.compile("[\u00e2-\u00fe][\u0080-\u00bf]")
+_HALF_MOJIBAKE = re.compile("([\u00e2\u00e3])_(?=.*_)")
+
+
+def slug(text: str) -> str:
+    """Words in lower case joined by "-", as WikiArt names artists and titles.
+
+    >>> slug("Joaquín Sorolla"), slug("Study (No. 2)")
+    ('joaquín-sorolla', 'study-no-2')
+    """
+    words = "".join(c if c.isalnum() else " " for c in unicodedata.normalize("NFC", text).lower()).split()
+    return "-".join(words).encode()[:LONGEST].decode(errors="ignore").strip("-")
+
+
+def file_stem(artist: str, title: str, place: str) -> str:
+    """A file's name without extension; `place`, which no other painting has, stands for a missing title.
+
+    Titles of unknown artists are no names either ("unknown_landscape"): they get their place too.
+
+    >>> file_stem("Claude Monet", "Water Lilies", "03-00012"), file_stem("Claude Monet", "", "03-00012")
+    ('claude-monet_water-lilies', 'claude-monet_03-00012')
+    >>> file_stem("", "Water Lilies", "03-00012")
+    'unknown_03-00012'
+    """
+    artist, title = slug(artist), slug(title)
+    return f"{artist}_{title or place}" if artist else f"unknown_{place}"
+
+
+def artist_and_title(stem: str) -> tuple[str, str]:
+    """The parts of artist_title; an unknown artist is "".
+
+    >>> artist_and_title("claude-monet_water-lilies_2"), artist_and_title("unknown_03-00012")
+    (('claude-monet', 'water-lilies_2'), ('', '03-00012'))
+    """
+    artist, underscore, title = stem.partition("_")
+    return ("" if artist == "unknown" else artist, title) if underscore else ("", stem)
+
+
+def repaired(stem: str) -> str:
+    """A stem with its accents as they should be where that can be known; otherwise it keeps all it has.
+
+    >>> repaired("joaquã\\xadn-sorolla_aim-of-ibiza")
+    'joaquín-sorolla_aim-of-ibiza'
+    >>> repaired("eugã_ne-grasset_the-acid-thrower")  # half is lost: at least the artist stays in one piece
+    'eugã-ne-grasset_the-acid-thrower'
+    >>> repaired("joão-da-silva_são-paulo")
+    'joão-da-silva_são-paulo'
+    """
+    stem = _MOJIBAKE.sub(_original, unicodedata.normalize("NFC", stem))
+    stem = _HALF_MOJIBAKE.sub(r"\1-", stem)
+    return "_".join(part.strip() for part in stem.split("_"))  # "georges-lacombe" ends with a no-break space
+
+
+def _original(pair: re.Match) -> str:
+    first, second = pair[0]
+    try:
+        return bytes([ord(first) - 0x20, ord(second)]).decode()
+    except UnicodeDecodeError:
+        return pair[0]
+
+
+def name_key(stem: str) -> str:
+    """What the spellings of one file name share when downloads lose accents, brackets and underscores.
+
+    >>> {name_key(f"{artist}-grasset_youth{n}") for artist in ("eugã_ne", "eugã¨ne", "eugène") for n in ("_1_", "(1)")}
+    {'eugne-grassetyouth1'}
+    """
+    return re.sub("[^a-z0-9-]", "", unicodedata.normalize("NFC", stem).lower())
