@@ -561,6 +561,26 @@ def test_artist_disjoint_run(make_job: MakeJob, tmp_path: Path) -> None:
     assert baselines["color_texture"] is not None
 
 
+def test_every_painting_weighs_the_same_in_an_epochs_last_batch(make_job: MakeJob, tmp_path: Path) -> None:
+    """24 paintings in batches of 23: the step of the last one alone is a 23rd of what it would be by itself."""
+    gradients, labels = {}, {}
+
+    class Watch(L.Callback):
+        def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
+            gradients[trainer.global_step] = pl_module.new_layer.bias.grad.clone()
+
+        def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            labels[trainer.global_step] = batch.labels
+
+    # A frozen network whose new layer is zero answers 1/3 for each style, so its bias has a known gradient.
+    options = ["tuning=head_only", "head.zero_init=true", "optimizer.lr=0.0", "trainer.max_epochs=1"]
+    job = make_job(*options, "data.batch_size=23")
+    jobs.run_job(dataclasses.replace(job, callbacks=[*job.callbacks, Watch()]))
+    for step, count in enumerate([23, 1]):
+        answers = torch.full((count, 3), 1 / 3) - torch.nn.functional.one_hot(labels[step], 3)
+        assert gradients[step] == pytest.approx(answers.sum(0).numpy() / 23, abs=1e-6)
+
+
 def test_one_picture_under_two_styles(
     make_job: MakeJob, paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
