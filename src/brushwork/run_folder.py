@@ -140,24 +140,21 @@ def slug(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str])
     """Head, tuning, what differs from the defaults, and seed, as a folder's name: TensorBoard's name of the run.
 
     It is the same for the same overrides in any order. Choices of config groups stand alone, other keys follow
-    with their last part. A value that is no plain word (a path, a list) is shortened and gets four digits of
-    its hash.
+    with their last part. Of a value that is no plain word (a path, a list) there are four digits of its hash.
 
     >>> slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
     'replace_two_full_seed-0'
     >>> slug("wikiart", "replace_last", "full", 1, ["optimizer.lr=0.01", "model=vgg16"])
     'replace_last_full_vgg16_lr-0.01_seed-1'
     >>> slug("wikiart", "replace_last", "full", 0, ["data.root=../shared/paintings"])
-    'replace_last_full_root-paintings-ca58_seed-0'
+    'replace_last_full_root-ca58_seed-0'
     """
     choices, values = {}, {}
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key in _UNNAMED or key.startswith(("callbacks.", "logger.")) or value == name:
             continue
-        plain = re.sub(r"[^\w.+-]+", "-", re.split(r"[\\/]", value.rstrip("\\/"))[-1]).strip("-.")
-        if plain != value:
-            plain = f"{plain}-{files.short_hash(value)[:4]}"
+        plain = value if re.fullmatch(r"[\w.+-]+", value) else files.short_hash(value)[:4]
         if "." not in key and not re.fullmatch(r"[\d.+-]*", value):
             choices[key] = plain
         else:
