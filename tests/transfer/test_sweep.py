@@ -31,6 +31,14 @@ def test_job_count(overrides: list[str], count: int | None) -> None:
     assert sweep._count_jobs(config) == count
 
 
+def test_job_count_of_an_experiment_that_is_a_sweep() -> None:
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        config = compose("train", ["experiment=paper"], return_hydra_config=True)
+    for overrides, count in [([], 2), (["seed=0,1,2"], 6), (["head=replace_two"], 1)]:
+        config.hydra.overrides.task = ["experiment=paper", *overrides]
+        assert sweep._count_jobs(config) == count
+
+
 def test_slugs_are_apart_and_no_paths() -> None:
     slugs = [
         run_folder.slug("wikiart", "replace_last", "full", 0, overrides)

@@ -64,7 +64,8 @@ def _count_jobs(config: DictConfig) -> int | None:
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     try:
         overrides = OverridesParser.create().parse_overrides(params + list(config.hydra.overrides.task))
-        return math.prod(len(list(o.sweep_string_iterator())) for o in overrides if o.is_sweep_override())
+        last = {o.key_or_group: o for o in overrides}  # one on the command line replaces an experiment's own
+        return math.prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override())
     except (HydraException, AssertionError):  # a glob, or an interval
         return None
 
