@@ -41,12 +41,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# make figures RUNS=logs/wikiart PHOTOS="husky.jpg cat.jpg" MODEL=vgg16 WEIGHTS=imagenet
+# make figures RUNS=logs/wikiart PHOTOS="husky.jpg cat.jpg" MODEL=vgg16 WEIGHTS=vgg16.pth
 RUNS ?= logs
 MODEL ?= vgg16
-WEIGHTS ?= imagenet
 figures: install
-	$(BIN)/python scripts/figures.py $(RUNS) --photos $(PHOTOS) --model $(MODEL) --weights $(WEIGHTS)
+	$(BIN)/python scripts/figures.py $(RUNS) --photos $(PHOTOS) --model $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 dashboard: install
 	$(BIN)/tensorboard --logdir logs

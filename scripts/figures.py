@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold some")
     parse.add_argument("--photos", nargs="*", default=[], type=Path, help="photos for Part B, or folders of them")
     parse.add_argument("--model", default="vgg16", help="whose maps to draw, as in saliency.py (%(default)s)")
-    parse.add_argument("--weights", default="imagenet", help="as in saliency.py (%(default)s)")
+    parse.add_argument("--weights", help="as in saliency.py")
     parse.add_argument("--out", type=Path, default=Path("logs/figures"), metavar="DIR", help="(%(default)s)")
     return parse
 
@@ -42,7 +42,7 @@ def main() -> int:
     show_log()
 
     # Seconds to import, which --help and a mistyped option don't need.
-    from brushwork import contact_sheet, run_folder
+    from brushwork import contact_sheet, drawing, run_folder
     from brushwork.saliency import photos
     from brushwork.study import figures, runs
     from brushwork.transfer import anatomy, checkpoint, devices
@@ -65,7 +65,7 @@ def main() -> int:
     try:
         page = contact_sheet.samples(Path(data["root"]), paintings, 2, data["max_megapixels"])
         save("figure-1-paintings.png", page)
-    except (UserError, FileNotFoundError) as error:  # they may be on another machine
+    except UserError as error:  # they may be on another machine
         log.warning("no figure 1: %s", error)
     num_classes = len({style for _, style in paintings})
     for name, figure in [
@@ -75,7 +75,7 @@ def main() -> int:
         ("figure-6-training-loss.png", figures.curves(found, ["train/loss"])),
         ("figure-7-both.png", figures.curves(found, ["val/accuracy", "train/loss"])),
     ]:
-        save(name, figures.as_picture(figure))
+        save(name, drawing.as_picture(figure))
     if arguments.photos:
         paths = photos.find(arguments.photos)
         predictor = checkpoint.named_predictor(arguments.model, arguments.weights)

@@ -42,13 +42,14 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
     parse.add_argument("--model", default="vgg16", help="a torchvision classifier, or our checkpoint (%(default)s)")
     parse.add_argument(
-        "--weights", default="imagenet", help="imagenet, a name of torchvision's, a state dict's path, or null (random)"
+        "--weights", help="imagenet (default), a name of torchvision's, a state dict's path, or null (random)"
     )
     parse.add_argument("--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map")
     parse.add_argument("--top", type=_count, default=3, metavar="N", help="list so many classes (%(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
     parse.add_argument("--overwrite", action="store_true", help="replace results that DIR already holds")
     parse.add_argument("--batch-size", type=_count, default=8, metavar="N", help="bounds the memory (%(default)s)")
+    parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="refuse larger (%(default)s)")
     parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     return parse
 
@@ -89,7 +90,14 @@ def main() -> int:
     tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
     with exit_on_signals(), SummaryWriter(out) as writer, bar:
         try:
-            answers = photos.explain(predictor, paths, target, batch_size=arguments.batch_size, device=device)
+            answers = photos.explain(
+                predictor,
+                paths,
+                target,
+                batch_size=arguments.batch_size,
+                device=device,
+                max_megapixels=arguments.max_megapixels,
+            )
             for answer in answers:
                 bar.update()
                 if isinstance(answer, UserError):
@@ -129,6 +137,8 @@ def refuse_to_replace(out: Path, stems: list[str], paths: list[Path], overwrite:
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise UserError(f"{out.resolve()} holds {existing[0]}.png{more} already: choose another --out, or --overwrite")
+    if (out / TABLE).exists():
+        raise UserError(f"{out.resolve()} holds {TABLE} of other photos: choose another --out, or --overwrite")
 
 
 def save(folder: Path, stem: str, picture: "Image.Image", saliency: "np.ndarray") -> None:

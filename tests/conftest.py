@@ -120,3 +120,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     yield start
     log.handlers[:] = handlers
     log.setLevel(level)
+
+
+@pytest.fixture
+def weights_cache(tmp_path: Path) -> Iterator[Path]:
+    """An empty weights cache in torch.hub's place; returns its checkpoints folder."""
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path / "hub"))
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    yield tmp_path / "hub/checkpoints"
+    torch.hub.set_dir(before)

@@ -21,35 +21,25 @@ from brushwork.errors import UserError
 ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[Path]:
-    """An empty weights cache in torch.hub's place; returns its checkpoints folder."""
-    before = torch.hub.get_dir()
-    torch.hub.set_dir(str(tmp_path / "hub"))
-    (tmp_path / "hub/checkpoints").mkdir(parents=True)
-    yield tmp_path / "hub/checkpoints"
-    torch.hub.set_dir(before)
-
-
-def test_imagenet_weights_from_a_filled_cache(cache: Path) -> None:
+def test_imagenet_weights_from_a_filled_cache(weights_cache: Path) -> None:
     """The file of the name and keys that torchvision expects, made here, since nothing is downloaded."""
     theirs = models.alexnet()
-    torch.save(theirs.state_dict(), cache / ALEXNET_FILE)
+    torch.save(theirs.state_dict(), weights_cache / ALEXNET_FILE)
     ours = backbones.build("alexnet")
     backbones.load_named_weights(ours, "alexnet", "imagenet", verify=False)
     for key, value in theirs.state_dict().items():
         assert torch.equal(ours.state_dict()[key], value)
 
 
-def test_unverified_weights_are_warned_of(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    torch.save(models.squeezenet1_1().state_dict(), cache / "squeezenet1_1-b8a52dc0.pth")
+def test_unverified_weights_are_warned_of(weights_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    torch.save(models.squeezenet1_1().state_dict(), weights_cache / "squeezenet1_1-b8a52dc0.pth")
     backbones.load_named_weights(backbones.build("squeezenet1_1"), "squeezenet1_1", "imagenet", verify=False)
     assert "used unchecked" in caplog.text
 
 
 @pytest.mark.parametrize("fault", ["zeros", "truncated", "empty", "other architecture"])
-def test_damaged_cache_is_refused(cache: Path, fault: str) -> None:
-    path = cache / "squeezenet1_1-b8a52dc0.pth"
+def test_damaged_cache_is_refused(weights_cache: Path, fault: str) -> None:
+    path = weights_cache / "squeezenet1_1-b8a52dc0.pth"
     state = (models.resnet18() if fault == "other architecture" else models.squeezenet1_1()).state_dict()
     if fault == "zeros":
         state = {key: torch.zeros_like(value) for key, value in state.items()}
@@ -92,7 +82,7 @@ def address() -> Iterator[str]:
     server.shutdown()
 
 
-def test_download_is_verified_and_cached(cache: Path, address: str) -> None:
+def test_download_is_verified_and_cached(weights_cache: Path, address: str) -> None:
     digest = hashlib.sha256(Server.content).hexdigest()[:8]
     path = backbones._cached(f"{address}/net-{digest}.pth", verify=True)
     assert path.read_bytes() == Server.content
@@ -100,7 +90,9 @@ def test_download_is_verified_and_cached(cache: Path, address: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing-00000000.pth", "short-00000000.pth", "wrong-00000000.pth", "silent-0.pth"])
-def test_failed_download_leaves_nothing(cache: Path, address: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_leaves_nothing(
+    weights_cache: Path, address: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(backbones, "DOWNLOAD_TIMEOUT", 0.5)
     start = time.perf_counter()
     with pytest.raises(
@@ -108,10 +100,10 @@ def test_failed_download_leaves_nothing(cache: Path, address: str, name: str, mo
     ):
         backbones._cached(f"{address}/{name}", verify=True)
     assert time.perf_counter() - start < 2.5  # HEAD and GET, half a second each at most
-    assert list(cache.iterdir()) == []
+    assert list(weights_cache.iterdir()) == []
 
 
-def test_no_network(cache: Path) -> None:
+def test_no_network(weights_cache: Path) -> None:
     with pytest.raises(UserError, match="cannot be downloaded"):
         backbones._cached("http://127.0.0.1:1/net-00000000.pth", verify=True)
 

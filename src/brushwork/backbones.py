@@ -122,7 +122,10 @@ def is_named(architecture: str, weights: str) -> bool:
 
 
 # What else one can do than use torchvision's weights, in training.
-WAYS_ON = "or use model.weights=PATH of a state dict, or model.weights=null for random weights"
+WAYS_ON = (
+    "or use model.weights=PATH of a state dict, or model.weights=null for random weights "
+    "(model.verify_weights=false takes a cached file unchecked)"
+)
 
 
 def load_named_weights(
@@ -166,7 +169,7 @@ def _cached(url: str, verify: bool, ways_on: str = WAYS_ON) -> Path:
     elif prefix and not files.sha256(path).startswith(prefix[1]):
         raise UserError(
             f"{path} is damaged: its SHA-256 does not begin with {prefix[1]}; delete it to have it "
-            f"downloaded again, {ways_on} (model.verify_weights=false skips this check)"
+            f"downloaded again, {ways_on}"
         )
     return path
 

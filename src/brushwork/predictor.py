@@ -92,7 +92,7 @@ def imagenet(
         UserError: no such architecture or weights, or they can't be had.
     """
     enum = backbones.named_weights(architecture)
-    with torch.random.fork_rng():  # the weights drawn here are overwritten: nobody's draws may change
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten: nobody's draws may change
         network = backbones.build(architecture)
     if weights is not None and backbones.is_named(architecture, weights):
         enum = backbones.named_weights(architecture, weights)

@@ -57,9 +57,10 @@ def show_log() -> None:
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:
-    """Run a script: its value is the exit status; a user's mistake is one line on standard error and status 1."""
+    """Run a script: its value is the exit status; a user's mistake, or a file that the system refuses, is one line
+    on standard error and status 1."""
     try:
         sys.exit(main())
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -12,6 +12,10 @@ from brushwork.paintings.duplicates import Pair
 from brushwork.paintings.facts import Facts
 
 
+def groups(facts: list[Facts], distance: int = duplicates.NEAR) -> list[list[int]]:
+    return duplicates.connected(duplicates.near_pairs(facts, distance), len(facts))
+
+
 def test_same_bytes(tmp_path: Path) -> None:
     long = bytes(100_000)
     contents = {
@@ -71,7 +75,7 @@ def test_near_pairs_are_those_of_counting_bits(monkeypatch: pytest.MonkeyPatch) 
                     expected.append(Pair(i, j, min(straight, turned), turned < straight))
     assert duplicates.near_pairs(facts) == expected
     assert [(pair.first, pair.second, pair.distance) for pair in expected] == [(0, 1, 0), (2, 40, 48), (4, 21, 48)]
-    assert duplicates.near_duplicates(facts) == [[0, 1], [2, 40], [4, 21]]
+    assert groups(facts) == [[0, 1], [2, 40], [4, 21]]
 
 
 def test_a_chain_is_one_group() -> None:
@@ -85,12 +89,12 @@ def test_equal_prints_are_paired_with_their_first() -> None:
     facts = [Facts(print=f"{p:064x}", mirrored=f"{2**256 - 1 - p:064x}") for p in prints]
     pairs = [(pair.first, pair.second, pair.distance) for pair in duplicates.near_pairs(facts, distance=1)]
     assert pairs == [(0, 1, 1), (0, 2, 0), (0, 3, 0), (0, 4, 1)]
-    assert duplicates.near_duplicates(facts, distance=0) == [[0, 2, 3]]
+    assert groups(facts, distance=0) == [[0, 2, 3]]
 
 
 def test_few_pictures() -> None:
-    assert duplicates.near_duplicates([]) == []
-    assert duplicates.near_duplicates([Facts(reason="bad"), Facts(print="0" * 64, mirrored="0" * 64)]) == []
+    assert groups([]) == []
+    assert groups([Facts(reason="bad"), Facts(print="0" * 64, mirrored="0" * 64)]) == []
 
 
 @pytest.mark.slow
@@ -102,5 +106,5 @@ def test_as_many_paintings_as_wikiart_has() -> None:
         near = flipped(rng, int(facts[second].print, 16), 48)
         facts[first] = Facts(print=f"{near:064x}", mirrored=facts[first].mirrored)
     start = time.perf_counter()
-    assert duplicates.near_duplicates(facts) == [[0, 81_443], [5_000, 40_000]]
+    assert groups(facts) == [[0, 81_443], [5_000, 40_000]]
     assert time.perf_counter() - start < 300

@@ -51,7 +51,7 @@ def test_a_print_outlives_what_copies_go_through(tmp_path: Path, style: str) -> 
     Image.fromarray((np.asarray(picture) * 0.8).astype(np.uint8)).save(tmp_path / "5.tif")
     demo.paint(style, 2, 256).save(tmp_path / "6.jpg")
     known = [facts.examine(path) for path in sorted(tmp_path.iterdir())]
-    assert duplicates.near_duplicates(known) == [[0, 1, 2, 3, 4, 5]]
+    assert duplicates.connected(duplicates.near_pairs(known), len(known)) == [[0, 1, 2, 3, 4, 5]]
 
 
 def test_known_files_are_not_opened_again(root: Path) -> None:

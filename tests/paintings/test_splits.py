@@ -140,6 +140,19 @@ def test_a_style_by_one_artist_cannot_be_split() -> None:
         apart(two, Fractions(0.2, 0.2))
 
 
+def test_a_part_that_stays_empty_is_refused() -> None:
+    """Two artists a style with half of its paintings each: none is nearer to a fifth than both."""
+    paintings = by_artists("A", 50, 50) + by_artists("B", 50, 50, first=5)
+    with pytest.raises(UserError, match=r"val stays empty.*raise split\.val_fraction"):
+        apart(paintings, Fractions(0.2))
+    assert "val" in apart(paintings, Fractions(0.4))
+
+
+def test_one_style_is_no_question() -> None:
+    with pytest.raises(UserError, match=r"there is one style, A: name two or more with data\.styles"):
+        splits.check(Catalogue(Path("x"), some("A", 4), ["A"]), ["train", "train", "val", "val"])
+
+
 def test_the_same_picture_stays_on_one_side() -> None:
     paintings = by_artists("A", *[1] * 40)
     plain = apart(paintings, Fractions(0.3))

@@ -88,12 +88,10 @@ def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeyp
 
 
 def test_weights_that_cannot_be_had_are_one_warning(
-    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_job: MakeJob, tmp_path: Path, weights_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     name = models.VGG16_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
-    (tmp_path / "hub/checkpoints").mkdir(parents=True)
-    (tmp_path / "hub/checkpoints" / name).write_bytes(b"half a download")
+    (weights_cache / name).write_bytes(b"half a download")
     jobs.run_job(make_job("callbacks.saliency.reference=vgg16"))
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     (warning,) = (record.getMessage() for record in warnings if "vgg16" in record.getMessage())
@@ -103,12 +101,10 @@ def test_weights_that_cannot_be_had_are_one_warning(
     assert {panel.width for panel in panels(tmp_path / "run").values()} == {3 * COLUMN}
 
 
-def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, weights_cache: Path) -> None:
     """As VGG-16's are found, under torchvision's own name; a smaller network's take the test's place."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    path = tmp_path / "hub/checkpoints" / models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
-    path.parent.mkdir(parents=True)
-    torch.save(models.squeezenet1_1().state_dict(), path)
+    name = models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
+    torch.save(models.squeezenet1_1().state_dict(), weights_cache / name)
     jobs.run_job(make_job("callbacks.saliency.reference=squeezenet1_1", "model.verify_weights=false"))
     assert {panel.width for panel in panels(tmp_path / "run").values()} == {4 * COLUMN}
 

@@ -39,6 +39,9 @@ def test_unfinished_runs_are_not_taken(both_heads: Path, tmp_path: Path) -> None
     (other / run_folder.RESULT).write_text(json.dumps(result | {"status": "failed"}))
     with pytest.raises(UserError, match=rf"no finished run in {tmp_path} \({other} is failed\)"):
         runs.find([tmp_path])
+    for content in ("{", '{"foo": 1}', "[]"):
+        (other / run_folder.RESULT).write_text(content)
+        assert len(runs.find([tmp_path, both_heads])) == 2
     with pytest.raises(UserError, match="there is no folder"):
         runs.find([tmp_path / "gone"])
 

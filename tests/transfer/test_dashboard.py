@@ -16,10 +16,9 @@ from tensorboard import program
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from brushwork import run_folder
+from brushwork import drawing, run_folder
 from brushwork.config import Job
 from brushwork.errors import UserError
-from brushwork.study import figures
 from brushwork.transfer import dashboard
 from brushwork.transfer import job as jobs
 from tests.conftest import BOTH_HEADS as RUNS
@@ -219,7 +218,7 @@ def test_confusion_matrix_counts_as_torchmetrics_does() -> None:
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
     labels[labels == 2] = 1  # a class without paintings
-    figure = figures.confusion_matrix(labels, predicted, list("abcd"))
+    figure = drawing.confusion_matrix(labels, predicted, list("abcd"))
     expected = multiclass_confusion_matrix(torch.from_numpy(predicted), torch.from_numpy(labels), 4).numpy()
     drawn = np.zeros((4, 4), int)
     for text in figure.axes[0].texts:

@@ -546,6 +546,13 @@ def test_class_weights(make_job: MakeJob, tmp_path: Path) -> None:
     prepared.run()
     plain, balanced = metrics(tmp_path / "plain")[0], metrics(tmp_path / "run")[0]
     assert plain["train/loss"] != balanced["train/loss"]
+    # A network that stands still: the loss of an epoch is the mean of the weighted losses, whatever the batches.
+    still = ["optimizer.lr=0.0", "tuning=head_only", "data.flip=false", "trainer.max_epochs=1", f"data.root={root}"]
+    losses = []
+    for size in (8, 56):
+        jobs.run_job(make_job(*still, "data.class_weights=balanced", f"data.batch_size={size}", folder=f"batch{size}"))
+        losses.append(float(metrics(tmp_path / f"batch{size}")[0]["train/loss"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     with pytest.raises(UserError, match=r"unknown data\.class_weights 'balancd': did you mean 'balanced'"):
         make_job("data.class_weights=balancd")
 

@@ -69,7 +69,8 @@ def accuracies(catalogue: Catalogue, parts: Parts, max_megapixels: float) -> dic
 
 def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
     """The features of all paintings, (paintings, features), from the cache where these paintings were met before."""
-    path = files.cache_folder() / f"color-texture-{_VERSION}-{catalogue.data_hash}.npy"
+    identities = [[p.path, p.bytes, (catalogue.root / p.path).stat().st_mtime_ns] for p in catalogue.paintings]
+    path = files.cache_folder() / f"color-texture-{_VERSION}-{files.short_hash(identities)}.npy"
     if path.exists():
         try:
             return np.load(path)
@@ -83,7 +84,10 @@ def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
     with ThreadPoolExecutor() as pool:
         rows = tqdm(pool.map(look, range(count)), "colours and textures", count, False, unit=" paintings", disable=None)
         table = np.stack(list(rows))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, table)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, table)
+    except OSError as error:
+        log.warning("%s can't be written (%s): colours and textures are computed again next time", path, error.strerror)
     return table

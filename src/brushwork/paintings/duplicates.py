@@ -92,16 +92,11 @@ def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
     return sorted([*equals, *nearest.values()])
 
 
-def near_duplicates(facts: Sequence[Facts], distance: int = NEAR) -> list[list[int]]:
-    """Groups of two and more positions: pictures that a chain of near pairs connects.
-
-    A split that keeps each group on one side has no picture on both.
-    """
-    return connected(near_pairs(facts, distance), len(facts))
-
-
 def connected(pairs: Sequence[Pair], count: int) -> list[list[int]]:
-    """The groups of 0 ... count - 1 that pairs connect; what no pair holds is in none."""
+    """The groups of 0 ... count - 1 that pairs connect; what no pair holds is in none.
+
+    Of near pairs: a split that keeps each group on one side has no picture on both.
+    """
     first, second = ([getattr(pair, name) for pair in pairs] for name in ("first", "second"))
     graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count))
     groups = defaultdict(list)

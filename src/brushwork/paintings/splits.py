@@ -36,7 +36,7 @@ def draw(
 
     Args:
         together: positions of paintings that show the same picture (near duplicates): a group that would be on
-            several sides trains as a whole.
+            several sides trains as a whole. A given split stays as given.
 
     Raises:
         UserError: the data do not allow this split.
@@ -44,7 +44,14 @@ def draw(
     if name == "given":
         return given(catalogue)
     if name == "artist_disjoint":
-        return artist_disjoint(catalogue.paintings, fractions, seed, together)
+        parts = artist_disjoint(catalogue.paintings, fractions, seed, together)
+        for part in ("val", "test") if fractions.test else ("val",):
+            if part not in parts:
+                raise UserError(
+                    f"split=artist_disjoint: {part} stays empty, since each style has few artists with many paintings: "
+                    f"raise split.{part}_fraction, add artists, or use split=random"
+                )
+        return parts
     parts = random(catalogue.paintings, fractions, seed)
     for group in together:
         if len({parts[i] for i in group}) > 1:
@@ -104,8 +111,8 @@ def artist_disjoint(
             f"scripts/prepare_wikiart.py --source artificio), or split=random"
         )
     names = _NAMES if fractions.test else _NAMES[:2]
-    _check_artists(paintings, len(names))
     unit_of = _units(paintings, together)
+    _check_artists(paintings, unit_of, len(names))
     styles = sorted({painting.style for painting in paintings})
     units = sorted(set(unit_of.values()))
     counts = np.zeros((len(units), len(styles)))  # paintings of each unit of artists in each style
@@ -135,12 +142,12 @@ def artist_disjoint(
     return parts
 
 
-def _check_artists(paintings: list[Painting], needed: int) -> None:
+def _check_artists(paintings: list[Painting], unit_of: dict[str, str], needed: int) -> None:
     """Refuse a style whose artists can't be on all sides."""
     artists = defaultdict(Counter)
     for painting in paintings:
         if painting.artist is not None:
-            artists[painting.style][painting.artist] += 1
+            artists[painting.style][unit_of[painting.artist]] += 1
     for style in sorted({painting.style for painting in paintings}):
         found = artists[style]
         if len(found) < needed:
@@ -205,6 +212,8 @@ def check(catalogue: Catalogue, parts: Parts) -> None:
     Raises:
         UserError: a class has validation paintings and none to train on, or no painting at all.
     """
+    if len(catalogue.class_names) < 2:
+        raise UserError(f"there is one style, {catalogue.class_names[0]}: name two or more with data.styles")
     counts = Counter((painting.style, part) for painting, part in zip(catalogue.paintings, parts, strict=True))
     for style in catalogue.class_names:
         if not counts[style, "train"]:

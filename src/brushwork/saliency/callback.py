@@ -84,9 +84,12 @@ class SaliencyLogger(L.Callback):
             self._show(trainer, pl_module, 0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs:
-            self._show(trainer, pl_module, epoch)
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._show(trainer, pl_module, trainer.current_epoch + 1)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch % self.every_n_epochs:  # counts the epochs that are done, whatever ended them
+            self._show(trainer, pl_module, trainer.current_epoch)
 
     def _show(self, trainer: L.Trainer, pl_module: L.LightningModule, step: int) -> None:
         if not self._active:
@@ -95,7 +98,7 @@ class SaliencyLogger(L.Callback):
             panel = self._draw(trainer.datamodule, pl_module, step)
             for writer in events.writers(trainer.loggers):
                 events.add_picture(writer, TAG, panel, step)
-        except (RuntimeError, ValueError, OSError) as error:  # out of GPU memory, the disk full, ...
+        except Exception as error:  # out of GPU memory, the disk full: a training is worth more than its pictures
             log.warning("saliency: no more panels in this run: %s", one_line(error))
             self._active = False
 
@@ -139,6 +142,7 @@ class SaliencyLogger(L.Callback):
         reference = self._reference
         size = backbones.preprocessing(self.reference).image_size
         preprocessing = backbones.Preprocessing(size, reference.mean, reference.std, data.preprocessing.resize)
+        self._reference = None  # its memory is given back, whatever happens here
         network = reference.network.to(device)
         found, captions = [], []
         for picture in self._pictures:
@@ -150,7 +154,6 @@ class SaliencyLogger(L.Callback):
         self._reference_column = _column(np.stack(found), captions)
         scale = _scale(np.stack(found))
         self._reference_title = f"{reference.name} of photographs:\npredicted class, {scale}"
-        network.to("meta")
         return self._reference_column
 
 

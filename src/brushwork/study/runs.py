@@ -1,5 +1,6 @@
 """Run folders, found and read."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ import yaml
 
 from brushwork import run_folder
 from brushwork.errors import UserError
+
+log = logging.getLogger(__name__)
 
 # Where and how a run was kept and shown, not what it computed; and its seed.
 _NOT_COMPARED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "seed", "callbacks", "logger", "data.workers")
@@ -39,11 +42,14 @@ def find(places: Iterable[Path]) -> list[Run]:
         if not place.is_dir():
             raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
         for path in sorted(place.rglob(run_folder.RESULT)):
-            result = run_folder.read_result(path.parent)
-            if result["status"] == "finished":
-                found[path.parent.resolve()] = _read(path.parent, result)
-            else:
-                others.append(f"{path.parent} is {result['status']}")
+            try:
+                result = run_folder.read_result(path.parent)
+                if result["status"] == "finished":
+                    found[path.parent.resolve()] = _read(path.parent, result)
+                else:
+                    others.append(f"{path.parent} is {result['status']}")
+            except (OSError, ValueError, KeyError, TypeError) as error:  # damaged, or another program's
+                log.warning("%s holds no run that can be read (%s): left out", path.parent, error)
     if not found:
         unfinished = f" ({others[0]})" if others else ""
         where = ", ".join(str(place.resolve()) for place in places)
@@ -54,7 +60,7 @@ def find(places: Iterable[Path]) -> list[Run]:
 def _read(folder: Path, result: dict[str, Any]) -> Run:
     config = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape"))
     rows = run_folder.read_csv(folder / run_folder.METRICS)
-    metrics = {name: [float(row[name] or "nan") for row in rows] for name in run_folder.METRICS_COLUMNS}
+    metrics = {name: [float(row.get(name) or "nan") for row in rows] for name in run_folder.METRICS_COLUMNS}
     return Run(folder, result, config, metrics)
 
 

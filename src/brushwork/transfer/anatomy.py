@@ -2,9 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from brushwork import backbones
+from brushwork import backbones, drawing
 from brushwork.errors import UserError
-from brushwork.study import figures
 from brushwork.transfer import graph, heads, tuning
 
 
@@ -22,7 +21,7 @@ def architecture(name: str, image_size: int | None = None) -> Figure:
         for layer in found
     ]
     total = sum(layer.parameters for layer in found)
-    return figures.layer_table([*rows, ("all", "", "", f"{total:,}")], f"{name} of ImageNet, on {size} x {size} pixels")
+    return drawing.layer_table([*rows, ("all", "", "", f"{total:,}")], f"{name} of ImageNet, on {size} x {size} pixels")
 
 
 def classifiers(name: str, num_classes: int, image_size: int | None = None) -> Figure:
@@ -36,10 +35,10 @@ def classifiers(name: str, num_classes: int, image_size: int | None = None) -> F
             strategies.append(_strategy(name, where, size, head, num_classes))
         except UserError:
             continue  # replace_two of a network with one fully connected layer
-    return figures.classifiers(strategies)
+    return drawing.classifiers(strategies)
 
 
-def _strategy(name: str, where: str, image_size: int, head: str | None, num_classes: int) -> figures.Strategy:
+def _strategy(name: str, where: str, image_size: int, head: str | None, num_classes: int) -> drawing.Strategy:
     network = backbones.build(name)
     new_layer = head and heads.replace_head(network, head, num_classes)
     found = graph.layers(network, image_size)
@@ -47,4 +46,4 @@ def _strategy(name: str, where: str, image_size: int, head: str | None, num_clas
     names = [layer.name for layer in part]
     new = names.index(tuning.path(network, new_layer).removeprefix(f"{where}.")) if new_layer else None
     title = f"{head or f'{name} of ImageNet'}\n{sum(layer.parameters for layer in found):,} parameters"
-    return figures.Strategy(title, [layer.description for layer in part], new)
+    return drawing.Strategy(title, [layer.description for layer in part], new)

@@ -55,7 +55,7 @@ def load_predictor(path: Path) -> Predictor:
     """
     content = read(path)
     description = content[KEY]
-    with torch.random.fork_rng():  # all that is drawn here is overwritten
+    with torch.random.fork_rng(devices=[]):  # all that is drawn here is overwritten
         network = backbones.build(description["architecture"])
         heads.replace_head(network, description["head"], len(description["class_names"]))
     backbones.load_strictly(network, network_state(content), path)
@@ -70,7 +70,7 @@ def load_predictor(path: Path) -> Predictor:
     )
 
 
-def named_predictor(model: str, weights: str) -> Predictor:
+def named_predictor(model: str, weights: str | None) -> Predictor:
     """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours.
 
     Raises:
@@ -78,10 +78,12 @@ def named_predictor(model: str, weights: str) -> Predictor:
     """
     if model in backbones.architectures():
         ways_on = "or use --weights PATH of a state dict, or --weights null for random weights"
-        return imagenet(model, None if weights == "null" else weights, ways_on=ways_on)
+        return imagenet(model, None if weights == "null" else weights or "imagenet", ways_on=ways_on)
     if Path(model).is_file():
+        if weights is not None:
+            raise UserError(f"--model {model} is a checkpoint and has its own weights: leave --weights {weights} out")
         return load_predictor(Path(model))
-    if Path(model).suffix:
+    if Path(model).suffix in (".ckpt", ".pth", ".pt") or len(Path(model).parts) > 1:
         raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
     raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])
 
@@ -125,10 +127,10 @@ def refuse_other_course(path: Path, found: dict[str, Any], wanted: dict[str, Any
         "precision",
         "preprocessing",
     ):
-        if found[key] != wanted[key]:
+        if found.get(key) != wanted[key]:
             raise UserError(
-                f"{path} was trained with {key} {found[key]}, but this run has {wanted[key]}: resume with the same, "
-                f"or start a new run from it with model.weights={path}"
+                f"{path} was trained with {key} {found.get(key)}, but this run has {wanted[key]}: resume with the "
+                f"same, or start a new run from it with model.weights={path}"
             )
     if found["split_hash"] != wanted["split_hash"]:
         raise UserError(

@@ -77,13 +77,16 @@ class StyleClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = self(batch.images)
-        loss = cross_entropy(logits, batch.labels, self.class_weights)
+        loss = cross_entropy(logits, batch.labels, reduction="none")  # (batch,)
+        if self.class_weights is not None:
+            loss = loss * self.class_weights[batch.labels]  # torch's own weights are relative to the batch's
+        loss = loss.mean()
         self.train_loss.update(loss.detach(), len(batch.labels))
         self.train_accuracy.update(logits.detach(), batch.labels)
         for name, metric in [("train/loss", self.train_loss), ("train/accuracy", self.train_accuracy)]:
             self.log(name, metric, on_step=False, on_epoch=True, logger=False)
         # Every painting weighs the same: an epoch's last batch may hold a single one, which would otherwise move the
-        # network as far as a whole batch (2,241 paintings in batches of 64 let a SqueezeNet diverge).
+        # network as far as a whole batch (2,241 paintings in batches of 64 let a SqueezeNet diverge). See docs/data.md.
         return loss * (len(batch.labels) * self.trainer.world_size / self.description["batch_size"])
 
     def on_validation_epoch_start(self) -> None:

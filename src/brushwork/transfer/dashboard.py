@@ -19,11 +19,10 @@ from torch.nn.utils import get_total_norm
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms.functional import to_pil_image
 
-from brushwork import contact_sheet, events, images, run_folder
+from brushwork import contact_sheet, drawing, events, images, run_folder
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line
 from brushwork.paintings.datamodule import Batch, PaintingsModule
-from brushwork.study import figures
 from brushwork.transfer import graph, tuning
 from brushwork.transfer.classifier import StyleClassifier
 from brushwork.transfer.record import RunRecord
@@ -86,13 +85,7 @@ class Dashboard(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         for writer in self._writers:
-            record = _record(trainer)
-            epoch = trainer.current_epoch + 1
-            for name, value in record.result["baselines"].items():
-                if value is not None:
-                    writer.add_scalar(f"baseline/{name}", value, epoch)
-            if record.result["best"]:
-                writer.add_scalar(BEST, record.result["best"]["val/accuracy"], epoch)
+            self._try(add_scalars, writer, _record(trainer).result, trainer.current_epoch + 1)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         for writer in self._writers:
@@ -153,6 +146,15 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     writer.add_text("run/3 configuration", _code(config_text))
 
 
+def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
+    """Scalars: the best accuracy so far, and what one scores without a network as lines beside it."""
+    for name, value in result["baselines"].items():
+        if value is not None:
+            writer.add_scalar(f"baseline/{name}", value, epoch)
+    if result["best"]:
+        writer.add_scalar(BEST, result["best"]["val/accuracy"], epoch)
+
+
 def add_samples(writer: SummaryWriter, data: PaintingsModule) -> None:
     """Images: sample paintings by style (report, figure 1)."""
     paintings = [(painting.path, painting.style) for painting in data.catalogue.paintings]
@@ -198,8 +200,8 @@ def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: Paintin
         return
     names = catalogue.class_names
     title = f"validation, epoch {epoch}: accuracy {scores.accuracy:.3f}"
-    matrix = figures.confusion_matrix(scores.labels, scores.predicted, names, title)
-    events.add_picture(writer, "answers/confusion matrix", figures.as_picture(matrix), epoch)
+    matrix = drawing.confusion_matrix(scores.labels, scores.predicted, names, title)
+    events.add_picture(writer, "answers/confusion matrix", drawing.as_picture(matrix), epoch)
     wrong = (scores.predicted != scores.labels).nonzero()[0]
     worst = wrong[(-scores.probability[wrong]).argsort(kind="stable")][:_MISTAKES]
     cells = []

@@ -120,6 +120,7 @@ class RunRecord(L.Callback):
             self.write_result()
 
     def _keep_answers(self, scores: Scores | None) -> None:
+        self.predictions["last"] = []  # of an epoch without validation there are none
         if scores is not None:
             self.predictions["last"] = _answers(scores)
             if best_row(self.rows) is self.rows[-1]:
@@ -218,7 +219,7 @@ def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _epoch(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    return row and {key: row[key] for key in (*run_folder.EPOCH_KEYS, "val/recall")}
+    return row and {key: row.get(key) for key in (*run_folder.EPOCH_KEYS, "val/recall")}
 
 
 def _answers(scores: Scores) -> list[list[Any]]:

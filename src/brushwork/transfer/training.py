@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 class Training:
     """Everything one job needs, prepared and checked; `run` trains.
 
-    Preparing writes nothing but the demo's pictures: whatever a user can get wrong is refused first.
+    Preparing writes nothing but the demo's pictures and what is remembered of the paintings: whatever a user can get
+    wrong is refused first.
 
     Args:
         ckpt_path: a last.ckpt, from which the run goes on; the initial weights are then not needed again.
