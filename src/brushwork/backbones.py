@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.transforms.functional import pil_to_tensor
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 from brushwork import files, images
 from brushwork.errors import UserError, one_line, unknown
@@ -85,6 +85,12 @@ def normalize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
     std = torch.tensor(preprocessing.std, device=pictures.device)[:, None, None]
     pictures = pictures.to(torch.float32, memory_format=torch.channels_last)
     return pictures.div_(255).sub_(mean).div_(std)
+
+
+def as_picture(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Image.Image:
+    """The picture that a network sees, from its normalised form (3, height, width)."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in (mean, std))
+    return to_pil_image((image.float().cpu() * std + mean).clamp(0, 1))
 
 
 def as_batch(pictures: Sequence[Image.Image], preprocessing: Preprocessing) -> Tensor:

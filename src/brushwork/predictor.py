@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms.functional import to_pil_image
 
 from brushwork import backbones
 from brushwork.errors import UserError, unknown
@@ -32,8 +31,7 @@ class Predictor:
 
     def shown(self, image: Tensor) -> Image.Image:
         """The picture as the network sees it, from what `transform` made of it (3, height, width)."""
-        mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
-        return to_pil_image((image.cpu() * std + mean).clamp(0, 1))
+        return backbones.as_picture(image, self.mean, self.std)
 
     def class_index(self, target: str) -> int:
         """The class that an index or a name stands for; in another case where no class is written just so.

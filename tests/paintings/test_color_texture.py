@@ -47,6 +47,16 @@ def test_it_beats_the_majority_where_colour_and_texture_tell(paintings: Path) ->
     assert result["val"] > 0.6  # chance is 1/3
 
 
+def test_a_cache_that_cannot_be_written_is_a_warning(
+    paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BRUSHWORK_CACHE", str(tmp_path / "file"))
+    found = catalogue.scan(paintings)
+    assert color_texture.accuracies(found, splits.random(found.paintings, Fractions(0.3), 0), 89)["val"] > 0.5
+    assert "can't be written" in caplog.text
+
+
 def test_features_are_kept_and_a_damaged_file_is_made_anew(paintings: Path, tmp_path: Path) -> None:
     before = os.environ["BRUSHWORK_CACHE"]
     os.environ["BRUSHWORK_CACHE"] = str(tmp_path)

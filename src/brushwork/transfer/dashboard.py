@@ -17,9 +17,8 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 from torch.nn.utils import get_total_norm
 from torch.utils.tensorboard import SummaryWriter
-from torchvision.transforms.functional import to_pil_image
 
-from brushwork import contact_sheet, drawing, events, images, run_folder
+from brushwork import backbones, contact_sheet, drawing, events, images, run_folder
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line
 from brushwork.paintings.datamodule import Batch, PaintingsModule
@@ -172,11 +171,10 @@ def add_graphs(writer: SummaryWriter, pl_module: StyleClassifier, image_size: in
 
 def add_batch(writer: SummaryWriter, batch: Batch, data: PaintingsModule) -> None:
     """Images: training pictures as the network sees them, augmented and resized."""
-    mean, std = (torch.tensor(values)[:, None, None] for values in (data.preprocessing.mean, data.preprocessing.std))
-    pictures = (batch.images[:_BATCH_SHOWN].float().cpu() * std + mean).clamp(0, 1)  # (shown, 3, height, width)
+    mean, std = data.preprocessing.mean, data.preprocessing.std
     cells = [
-        Cell(to_pil_image(picture), data.catalogue.class_names[label])
-        for picture, label in zip(pictures, batch.labels.tolist(), strict=False)
+        Cell(backbones.as_picture(image, mean, std), data.catalogue.class_names[label])
+        for image, label in zip(batch.images[:_BATCH_SHOWN], batch.labels.tolist(), strict=False)
     ]
     events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
