@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brushwork.errors import UserError, one_line
-from brushwork.terminal import exit_with, show_log
+from brushwork.terminal import count, exit_with, show_log
 
 if TYPE_CHECKING:
     from brushwork.paintings.offers import Source
@@ -59,21 +59,14 @@ def parser() -> argparse.ArgumentParser:
         "--substitute", nargs="+", type=_pair, default=[], metavar="A=B", help="take B where the source lacks A"
     )
     parse.add_argument("--seed", type=int, default=0, metavar="N", help="draws which paintings (%(default)s)")
-    parse.add_argument("--size", type=_count, default=512, metavar="PIXELS", help="longer side at most (%(default)s)")
+    parse.add_argument("--size", type=count, default=512, metavar="PIXELS", help="longer side at most (%(default)s)")
     parse.add_argument("--original", action="store_true", help="keep the files' bytes: no size, no JPEG anew")
-    parse.add_argument("--workers", type=_count, metavar="N", help="paintings at a time (4, or by the number of cores)")
+    parse.add_argument("--workers", type=count, metavar="N", help="paintings at a time (4, or by the number of cores)")
     return parse
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
-    return number
-
-
 def _count_or_all(text: str) -> int | str:
-    return text if text == "all" else _count(text)
+    return text if text == "all" else count(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

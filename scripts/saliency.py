@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
-from brushwork.terminal import exit_on_signals, exit_with, show_log
+from brushwork.terminal import count, exit_on_signals, exit_with, show_log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,20 +45,13 @@ def parser() -> argparse.ArgumentParser:
         "--weights", help="imagenet (default), a name of torchvision's, a state dict's path, or null (random)"
     )
     parse.add_argument("--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map")
-    parse.add_argument("--top", type=_count, default=3, metavar="N", help="list so many classes (%(default)s)")
+    parse.add_argument("--top", type=count, default=3, metavar="N", help="list so many classes (%(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
     parse.add_argument("--overwrite", action="store_true", help="replace results that DIR already holds")
-    parse.add_argument("--batch-size", type=_count, default=8, metavar="N", help="bounds the memory (%(default)s)")
+    parse.add_argument("--batch-size", type=count, default=8, metavar="N", help="bounds the memory (%(default)s)")
     parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="refuse larger (%(default)s)")
     parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     return parse
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
-    return number
 
 
 def main() -> int:

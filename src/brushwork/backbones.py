@@ -127,6 +127,18 @@ def is_named(architecture: str, weights: str) -> bool:
     return weights == "imagenet" or weights in names(architecture)
 
 
+def weights_file(architecture: str, weights: str, setting: str) -> Path:
+    """The file that `weights`, which is no name of torchvision's, stands for.
+
+    Raises:
+        UserError: there is none; names what `setting` may be.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise unknown(setting, weights, ["imagenet", *names(architecture), "null", "a file's path"])
+    return path
+
+
 # What else one can do than use torchvision's weights, in training.
 WAYS_ON = (
     "or use model.weights=PATH of a state dict, or model.weights=null for random weights "

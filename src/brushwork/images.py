@@ -20,6 +20,16 @@ MIN_SIDE = 32  # below this many pixels a picture is reported: it holds next to 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
+def is_named_as_one(name: str) -> bool:
+    """Whether a file's name says that it is an image."""
+    return name.lower().endswith(EXTENSIONS)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is one that systems leave behind: ._x.jpg, .ipynb_checkpoints, Thumbs.db."""
+    return name.startswith(".") or name == "Thumbs.db"
+
+
 def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Image.Image:
     if (Path(path).stat().st_size if content is None else len(content)) == 0:
         raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")

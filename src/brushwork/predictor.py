@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -96,9 +95,7 @@ def imagenet(
         enum = backbones.named_weights(architecture, weights)
         backbones.load_named_weights(network, architecture, weights, verify, ways_on)
     elif weights is not None:
-        path = Path(weights)
-        if not path.is_file():
-            raise unknown("weights", weights, ["imagenet", *backbones.names(architecture), "null", "a file's path"])
+        path = backbones.weights_file(architecture, weights, "weights")
         backbones.load_strictly(network, backbones.state_dict_in(backbones.read_checkpoint(path)), path)
     transform = enum.transforms()
     categories = backbones.named_weights(architecture).meta["categories"]

@@ -46,6 +46,9 @@ METRICS_COLUMNS = (
     "seconds",
 )
 PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
+SPLIT_COLUMNS = ("path", "style", "artist", "part")
+SKIPPED_COLUMNS = ("path", "reason")
+
 # What one scores without a network, as people read it.
 BASELINES = {
     "majority": "majority (no pixel)",
@@ -53,10 +56,7 @@ BASELINES = {
     "color_texture": "colour and texture (no network)",
 }
 
-SPLIT_COLUMNS = ("path", "style", "artist", "part")
-SKIPPED_COLUMNS = ("path", "reason")
-
-# What `best` and `last` tell of an epoch, counted from 1; and "val/recall", {style: recall or "n/a"}.
+# What `best` and `last` tell of an epoch, counted from 1. "val/recall" is {style: recall or "n/a"}.
 EPOCH_KEYS = (
     "epoch",
     "val/accuracy",
@@ -65,6 +65,7 @@ EPOCH_KEYS = (
     "val/loss",
     "train/loss",
     "train/accuracy",
+    "val/recall",
 )
 
 

@@ -1,5 +1,6 @@
 """The terminal: log lines above a progress bar instead of through it; how a program ends, and on which signals."""
 
+import argparse
 import logging
 import os
 import signal
@@ -54,6 +55,14 @@ def show_log() -> None:
     log = logging.getLogger("brushwork")
     log.addHandler(TerminalHandler(sys.stdout))
     log.setLevel(logging.INFO)
+
+
+def count(text: str) -> int:
+    """The argparse type of an option that counts something."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
+    return number
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:

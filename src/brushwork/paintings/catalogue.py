@@ -11,6 +11,7 @@ import numpy as np
 from brushwork import files, images
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import listing
+from brushwork.paintings.names import artist_and_title
 from brushwork.paintings.styles import style_key
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,7 @@ class Painting:
     @property
     def artist(self) -> str | None:
         """The file name's part before the first "_"; None where it is missing or "unknown"."""
-        artist, underscore, _ = self.path.rsplit("/", 1)[-1].partition("_")
-        return artist if underscore and artist and artist != "unknown" else None
+        return artist_and_title(self.path.rsplit("/", 1)[-1])[0] or None
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
     for style in sorted(folders):
         found = []
         for entry in os.scandir(folders[style]):
-            if entry.name.startswith(".") or entry.name == "Thumbs.db":
+            if images.is_hidden(entry.name):
                 continue
-            if entry.is_file() and entry.name.lower().endswith(images.EXTENSIONS):
+            if entry.is_file() and images.is_named_as_one(entry.name):
                 found.append(Painting(f"{style}/{entry.name}", style, entry.stat().st_size))
             else:
                 ignored[Path(entry.name).suffix.lower() or "without extension"] += 1

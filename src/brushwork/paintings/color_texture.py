@@ -8,6 +8,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from brushwork import files, images
+from brushwork.paintings import facts
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.splits import Parts
 
@@ -69,7 +70,7 @@ def accuracies(catalogue: Catalogue, parts: Parts, max_megapixels: float) -> dic
 
 def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
     """The features of all paintings, (paintings, features), from the cache where these paintings were met before."""
-    identities = [[p.path, p.bytes, (catalogue.root / p.path).stat().st_mtime_ns] for p in catalogue.paintings]
+    identities = [[p.path, *facts.identity_of(catalogue.root / p.path)] for p in catalogue.paintings]
     path = files.cache_folder() / f"color-texture-{_VERSION}-{files.short_hash(identities)}.npy"
     if path.exists():
         try:

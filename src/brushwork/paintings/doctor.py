@@ -14,10 +14,10 @@ from brushwork.paintings import baselines, catalogue, duplicates, facts, finding
 from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.facts import Facts
 from brushwork.paintings.findings import Finding
+from brushwork.paintings.listing import PARTS
 from brushwork.paintings.splits import Fractions
 
 SEVERITIES = ("spoils", "warning", "info")
-PARTS = ("train", "val", "test")
 VAL_FRACTION, SEED = 0.2, 0  # the split that training draws by default
 PERCENTS = (0, 5, 50, 95, 100)
 

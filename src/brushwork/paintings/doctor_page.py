@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from brushwork import images
 from brushwork.errors import UserError
-from brushwork.paintings.doctor import PARTS, PERCENTS, Report
+from brushwork.paintings.doctor import PERCENTS, Report
 from brushwork.paintings.findings import Item
+from brushwork.paintings.listing import PARTS
 
 SIDE = 144  # pixels of a thumbnail
 # Files of a finding, so that a browser can open the page; all are in the JSON.

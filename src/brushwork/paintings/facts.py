@@ -78,7 +78,7 @@ def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) 
     """
     cache = cache_path(root)
     remembered = _load(cache)
-    identities = [_identity(root / painting.path) for painting in paintings]
+    identities = [identity_of(root / painting.path) for painting in paintings]
     facts: list[Facts | None] = []
     for painting, identity in zip(paintings, identities, strict=True):
         then, known = remembered.get(painting.path, (None, None))
@@ -132,7 +132,7 @@ def read_good(
     return kept, [known for _, known in good], bad
 
 
-def _identity(path: Path) -> _Identity:
+def identity_of(path: Path) -> _Identity:
     try:
         status = path.stat()
     except OSError:  # gone since the folder was listed: `examine` will say so

@@ -181,13 +181,13 @@ def look_around(root: Path) -> tuple[dict[str, bool], list[Finding]]:
             styles[entry.name] = False
             for inner in sorted(os.scandir(entry), key=lambda inner: inner.name):
                 path = f"{entry.name}/{inner.name}"
-                if inner.name.startswith(".") or inner.name == "Thumbs.db":
+                if images.is_hidden(inner.name):
                     hidden.append([Item(path)])
-                elif inner.is_file() and inner.name.lower().endswith(images.EXTENSIONS):
+                elif inner.is_file() and images.is_named_as_one(inner.name):
                     styles[entry.name] = True
                 else:
                     ignored.append([Item(path, "a folder" if inner.is_dir() else "no image by its name")])
-        elif entry.name.lower().endswith(images.EXTENSIONS):
+        elif images.is_named_as_one(entry.name):
             outside.append([Item(entry.name)])
     found = [
         Finding("outside", "warning", "outside the style folders, not read: move them into one", outside),

@@ -12,7 +12,7 @@ CATALOGUE = "catalogue.csv"
 # `height` are the stored file's, upright; `part` is train, val or test, or empty where the source has none.
 COLUMNS = ("path", "style", "artist", "title", "source", "sha256", "width", "height", "part")
 
-PARTS = ("train", "val", "test", "")
+PARTS = ("train", "val", "test")
 
 
 def read(root: Path) -> dict[str, dict[str, str]] | None:
@@ -31,7 +31,7 @@ def read(root: Path) -> dict[str, dict[str, str]] | None:
             wrong = f"has no {missing[0]}"
         elif row["path"] in rows:
             wrong = f"lists {row['path']} a second time"
-        elif row["part"] not in PARTS:
+        elif row["part"] not in (*PARTS, ""):
             wrong = f"has the part '{row['part']}', which is none of train, val, test"
         if wrong:
             raise UserError(f"{path.resolve()}: line {line} {wrong}; mend it, or remove the file")

@@ -11,6 +11,7 @@ from brushwork import files
 from brushwork.errors import UserError
 from brushwork.paintings import listing
 from brushwork.paintings.catalogue import Catalogue, Painting, style_rng
+from brushwork.paintings.listing import PARTS
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,6 @@ log = logging.getLogger(__name__)
 Parts = list[str]
 
 MOST_UNKNOWN = 0.2  # share of paintings without a known artist, for an artist-disjoint split
-_NAMES = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def random(paintings: list[Painting], fractions: Fractions, seed: int) -> Parts:
         if count < needed:
             raise UserError(
                 f"style {style} has {count} painting{'s' * (count > 1)}, too few to split into "
-                f"{', '.join(_NAMES[: needed - 1])} and {_NAMES[needed - 1]}: "
+                f"{', '.join(PARTS[: needed - 1])} and {PARTS[needed - 1]}: "
                 f"add paintings, or leave it out with data.styles"
             )
         members = [i for i, painting in enumerate(paintings) if painting.style == style]
@@ -110,15 +110,16 @@ def artist_disjoint(
             f"file name ({MOST_UNKNOWN:.0%} at most): use data that names them (artist_title.jpg, as ArtGAN, or "
             f"scripts/prepare_wikiart.py --source artificio), or split=random"
         )
-    names = _NAMES if fractions.test else _NAMES[:2]
+    names = PARTS if fractions.test else PARTS[:2]
     unit_of = _units(paintings, together)
     _check_artists(paintings, unit_of, len(names))
     styles = sorted({painting.style for painting in paintings})
     units = sorted(set(unit_of.values()))
+    row = {unit: number for number, unit in enumerate(units)}
     counts = np.zeros((len(units), len(styles)))  # paintings of each unit of artists in each style
     for painting in paintings:
         if painting.artist is not None:
-            counts[units.index(unit_of[painting.artist]), styles.index(painting.style)] += 1
+            counts[row[unit_of[painting.artist]], styles.index(painting.style)] += 1
     shares = counts / counts.sum(axis=0)
     wanted = np.array([1 - fractions.val - fractions.test, fractions.val, fractions.test])[: len(names), None]
 

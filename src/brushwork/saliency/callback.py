@@ -63,6 +63,14 @@ class SaliencyLogger(L.Callback):
         chosen = contact_sheet.pick([painting.style for painting in held_out], self.paintings, self.seed)
         self._panel = sorted((held_out[i] for i in chosen), key=lambda painting: painting.path)
         self._pictures = [images.load_rgb(data.catalogue.root / p.path, data.max_megapixels) for p in self._panel]
+        self._batch = backbones.as_batch(self._pictures, data.preprocessing)  # (paintings, 3, height, width)
+        self._painting_column = [
+            Cell(
+                images.resize(picture, data.preprocessing.image_size, data.preprocessing.resize),
+                f"{painting.style}\n{contact_sheet.title(painting.path)}",
+            )
+            for picture, painting in zip(self._pictures, self._panel, strict=True)
+        ]
         self._labels = torch.tensor([data.catalogue.label(painting) for painting in self._panel])
         self._reference_column: list[Cell] = []
         self._reference = self._load_reference()
@@ -104,7 +112,7 @@ class SaliencyLogger(L.Callback):
 
     def _draw(self, data: L.LightningDataModule, pl_module: L.LightningModule, step: int) -> Image.Image:
         device, names = pl_module.device, data.catalogue.class_names
-        batch = backbones.as_batch(self._pictures, data.preprocessing).to(device)
+        batch = self._batch.to(device)
         logits, of_predicted = maps.logits_and_saliency(pl_module.network, batch)
         of_true = maps.class_saliency(pl_module.network, batch, self._labels.to(device)).cpu().numpy()
         of_predicted = of_predicted.cpu().numpy()
@@ -116,10 +124,7 @@ class SaliencyLogger(L.Callback):
 
         when = "before training" if step == 0 else f"after epoch {step}"
         columns = [
-            [
-                Cell(images.resize(picture, data.preprocessing.image_size, data.preprocessing.resize), caption)
-                for picture, caption in zip(self._pictures, self._painting_captions(), strict=True)
-            ],
+            self._painting_column,
             *([column] if (column := self._reference_cells(data, device)) else []),
             _column(of_predicted, captions("predicted", predicted)),
             _column(of_true, captions("true", self._labels)),
@@ -131,9 +136,6 @@ class SaliencyLogger(L.Callback):
             f"network in training:\ntrue style, {_scale(of_true)}",
         ]
         return contact_sheet.sheet(list(zip(*columns, strict=True)), side=192, titles=titles)
-
-    def _painting_captions(self) -> list[str]:
-        return [f"{painting.style}\n{contact_sheet.title(painting.path)}" for painting in self._panel]
 
     def _reference_cells(self, data: L.LightningDataModule, device: torch.device) -> list[Cell]:
         """The reference never changes: its maps are drawn once, in small batches, and its memory is given back."""

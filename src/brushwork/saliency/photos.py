@@ -59,10 +59,10 @@ def find(inputs: Iterable[Path]) -> list[Path]:
             raise UserError(f"there is no file or folder {given.resolve()}: name photos, or a folder of photos")
         before = len(found)
         for path in sorted(given.rglob("*")):
-            hidden = any(part.startswith(".") for part in path.relative_to(given).parts) or path.name == "Thumbs.db"
+            hidden = any(map(images.is_hidden, path.relative_to(given).parts))
             if hidden or not path.is_file():
                 continue
-            if path.name.lower().endswith(images.EXTENSIONS):
+            if images.is_named_as_one(path.name):
                 found.append(path)
             else:
                 ignored[path.suffix.lower() or "without extension"] += 1

@@ -219,7 +219,7 @@ def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _epoch(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    return row and {key: row.get(key) for key in (*run_folder.EPOCH_KEYS, "val/recall")}
+    return row and {key: row.get(key) for key in run_folder.EPOCH_KEYS}
 
 
 def _answers(scores: Scores) -> list[list[Any]]:

@@ -395,11 +395,7 @@ def build_network(settings: Config, description: dict[str, Any], load: bool = Tr
         if load and model.weights is not None:
             backbones.load_named_weights(network, model.architecture, model.weights, model.verify_weights)
         return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
-    path = Path(model.weights)
-    if not path.is_file():
-        raise unknown(
-            "model.weights", model.weights, ["imagenet", *backbones.names(model.architecture), "null", "a file's path"]
-        )
+    path = backbones.weights_file(model.architecture, model.weights, "model.weights")
     content = backbones.read_checkpoint(path)
     if checkpoint.KEY not in content:
         backbones.load_strictly(network, backbones.state_dict_in(content), path)
