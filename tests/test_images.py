@@ -18,11 +18,15 @@ def small(path: Path) -> Image.Image:
     return images.thumbnail(path, 64)
 
 
+def square(path: Path) -> torch.Tensor:
+    return images.load_square(path, 24)
+
+
 def test_truncated_jpeg_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.jpg"
     demo.paint("Waves", 0).save(path)
     path.write_bytes(path.read_bytes()[:-800])
-    for read in (images.load_rgb, small):
+    for read in (images.load_rgb, small, square):
         with pytest.raises(UserError, match=r"cut\.jpg: cannot be decoded .*truncated.*fetch it again"):
             read(path)
 
@@ -31,7 +35,7 @@ def test_truncated_jpeg_is_named(tmp_path: Path) -> None:
 def test_empty_file_and_html_page_are_no_images(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "page.jpg"
     path.write_bytes(content)
-    for read in (images.load_rgb, small):
+    for read in (images.load_rgb, small, square):
         with pytest.raises(UserError, match=r"page\.jpg: not an image"):
             read(path)
 
@@ -107,6 +111,20 @@ def test_squash_equals_torchvision() -> None:
     assert (ours.int() - theirs.int()).abs().max() <= 1
 
 
+@pytest.mark.parametrize("how", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("kind", ["plain", "turned", "L", "CMYK", "png", "progressive"])
+def test_square_has_the_pixels_of_resize(tmp_path: Path, kind: str, how: str) -> None:
+    """Whichever decoder reads the file."""
+    picture = demo.paint("Strokes", 4).resize((151, 90))
+    path = tmp_path / ("a.png" if kind == "png" else "a.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6 if kind == "turned" else 1
+    picture = picture.convert(kind) if kind in ("L", "CMYK") else picture
+    picture.save(path, exif=exif, progressive=kind == "progressive")
+    theirs = np.asarray(images.resize(images.load_rgb(path), 64, how))
+    assert np.array_equal(images.load_square(path, 64, how).numpy(), theirs)
+
+
 def test_crop_cuts_and_pad_adds() -> None:
     wide = Image.new("RGB", (90, 30), (0, 0, 0))
     wide.paste((200, 0, 0), (30, 0, 60, 30))  # the middle third
@@ -123,7 +141,7 @@ def test_damaged_avif(tmp_path: Path) -> None:
     content = (tmp_path / "a.avif").read_bytes()
     pixels = content.index(b"mdat") + 4
     (tmp_path / "a.avif").write_bytes(content[:pixels] + bytes(len(content) - pixels))
-    for read in (images.load_rgb, small):
+    for read in (images.load_rgb, small, square):
         with pytest.raises(UserError, match=r"a\.avif: cannot be decoded"):
             read(tmp_path / "a.avif")
 
@@ -140,7 +158,7 @@ def test_nothing_but_user_errors(tmp_path: Path) -> None:
             for position in rng.integers(0, len(content), 12):
                 content[position] = rng.integers(256)
             path.write_bytes(content[: rng.integers(1, len(content))])
-            for read in (images.load_rgb, small):
+            for read in (images.load_rgb, small, square):
                 try:
                     read(path)
                 except UserError as error:

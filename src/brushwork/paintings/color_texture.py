@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _SIDE = 128  # pixels to which a painting is squashed
 _SCALES = 3  # of texture: 128, 64 and 32 pixels
 _ORIENTATIONS = 8
-_VERSION = 1  # of `features`: a new one makes the cache anew
+_VERSION = 2  # of `features`: a new one makes the cache anew
 
 
 def features(picture: Image.Image) -> np.ndarray:
@@ -79,7 +79,7 @@ def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
             log.warning("%s is damaged and made anew", path)
 
     def look(i: int) -> np.ndarray:
-        return features(images.load_rgb(catalogue.root / catalogue.paintings[i].path, max_megapixels))
+        return features(images.load_rgb(catalogue.root / catalogue.paintings[i].path, max_megapixels, at_least=_SIDE))
 
     count = len(catalogue.paintings)
     with ThreadPoolExecutor() as pool:
