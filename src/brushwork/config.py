@@ -32,7 +32,10 @@ class DataConfig:
     image_size: int | None = MISSING  # null: the network's own
     resize: str = MISSING  # squash | crop | pad
     class_weights: str | None = MISSING  # null | balanced
+    store: bool = MISSING  # decode the paintings once, and keep them
     flip: bool = MISSING  # mirror training pictures at random
+    crop_scale: float = MISSING  # smallest share of a training picture's area that a random crop keeps
+    color_jitter: float = MISSING  # brightness, contrast and saturation of training pictures vary by this share
     batch_size: int = MISSING  # over all devices together
     workers: int | None = MISSING  # null: by the number of cores
     on_bad_image: str = MISSING  # raise | skip
@@ -153,13 +156,13 @@ def make_job(cfg: DictConfig) -> Job:
 
 
 def config_hash(resolved: dict[str, Any]) -> str:
-    """Names what a run computes: the resolved config without names, paths, workers, callbacks and loggers."""
+    """Names what a run computes: the resolved config without names, paths, workers, store, callbacks and loggers."""
     kept = {
         key: value
         for key, value in resolved.items()
         if key not in ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
     }
-    kept["data"] = {key: value for key, value in kept["data"].items() if key not in ("root", "workers")}
+    kept["data"] = {key: value for key, value in kept["data"].items() if key not in ("root", "workers", "store")}
     return files.short_hash(kept)
 
 
@@ -205,6 +208,10 @@ def _check(settings: Config) -> None:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
     if settings.seed >= 2**32:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
+    if not 0 < data.crop_scale <= 1:
+        raise UserError(f"expected data.crop_scale to be above 0 and at most 1, but got {data.crop_scale:g}")
+    if not 0 <= data.color_jitter <= 1:
+        raise UserError(f"expected data.color_jitter to be from 0 to 1, but got {data.color_jitter:g}")
     if not 0 < split.val_fraction < 1:
         raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {split.val_fraction:g}")
     if not 0 <= split.test_fraction < 1 - split.val_fraction:

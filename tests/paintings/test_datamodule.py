@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from brushwork.paintings.datamodule import EpochOrder
+from brushwork.paintings.datamodule import EpochOrder, StoredBatches
 
 
 def test_order_is_of_seed_and_epoch() -> None:
@@ -30,3 +31,31 @@ def test_shares_make_the_batches_of_one_process(size: int, world_size: int) -> N
     alone = list(EpochOrder(size, 0))
     assert together[:size].tolist() == alone
     assert set(together[size:].tolist()) <= set(alone)  # the padding
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 9])
+def test_stored_batches(ahead: int) -> None:
+    """Each picture of the part once, in the epoch's order, with its own label and index."""
+    rows = torch.arange(20)[:, None].expand(20, 3)
+    labels = torch.arange(20) * 10
+    part = torch.arange(20)[::2]
+    batches = StoredBatches(lambda index: rows[index], part, labels, EpochOrder(10, 0), 4, ahead, pin_memory=False)
+    batches.sampler.set_epoch(3)
+    found = list(batches)
+    assert [len(batch.index) for batch in found] == [4, 4, 2]
+    assert len(batches) == 3
+    index = torch.cat([batch.index for batch in found])
+    order = EpochOrder(10, 0)
+    order.set_epoch(3)
+    assert index.tolist() == [2 * i for i in order]
+    assert torch.equal(torch.cat([batch.images for batch in found])[:, 0], index)
+    assert torch.equal(torch.cat([batch.labels for batch in found]), index * 10)
+
+
+def test_an_error_in_gathering_is_not_lost() -> None:
+    def gather(index: torch.Tensor) -> torch.Tensor:
+        raise OSError("the disk is gone")
+
+    batches = StoredBatches(gather, torch.arange(4), torch.arange(4), EpochOrder(4, 0), 2, 2, pin_memory=False)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(iter(batches))

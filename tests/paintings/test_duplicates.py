@@ -108,3 +108,21 @@ def test_as_many_paintings_as_wikiart_has() -> None:
     start = time.perf_counter()
     assert groups(facts) == [[0, 81_443], [5_000, 40_000]]
     assert time.perf_counter() - start < 300
+
+
+def test_pairs_are_remembered_by_the_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRUSHWORK_CACHE", str(tmp_path))
+    rng = np.random.default_rng(1)
+    first = int.from_bytes(rng.bytes(32))
+    prints = [first, flipped(rng, first, 20), int.from_bytes(rng.bytes(32))]
+    facts = [Facts(print=f"{p:064x}", mirrored=f"{p ^ 1:064x}") for p in prints]
+    assert duplicates.remembered_pairs(facts) == duplicates.near_pairs(facts) == [Pair(0, 1, 20, False)]
+    (cache,) = tmp_path.glob("near-pairs-*.json")
+    cache.write_text("[[0, 2, 1, true]]")
+    assert duplicates.remembered_pairs(facts) == [Pair(0, 2, 1, True)]  # not compared again
+    assert duplicates.remembered_pairs(facts[:2]) == [Pair(0, 1, 20, False)]  # other pictures are
+    cache.write_text("[[0, ")
+    assert duplicates.remembered_pairs(facts) == [Pair(0, 1, 20, False)]
+    cache.unlink()
+    monkeypatch.setenv("BRUSHWORK_CACHE", "/proc/nowhere")
+    assert duplicates.remembered_pairs(facts) == [Pair(0, 1, 20, False)]

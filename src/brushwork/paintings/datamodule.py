@@ -1,6 +1,8 @@
-"""Paintings as batches: files are decoded by workers, augmented and normalised in batches."""
+"""Paintings as batches: gathered from the painting store, augmented and normalised in batches on the device."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import lightning as L
@@ -11,9 +13,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from brushwork import backbones, images
 from brushwork.backbones import Preprocessing
-from brushwork.paintings import augment
+from brushwork.paintings import augment, store
+from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.splits import Parts
+from brushwork.row_store import Rows
+
+DEVICE_SHARE = 0.5  # of a GPU's free memory at the start: a store that takes no more lives there
+_AHEAD = 2  # batches that are gathered while the network works
 
 
 class Batch(NamedTuple):
@@ -45,9 +52,9 @@ class PaintingFiles(Dataset):
         return len(self.paths)
 
     def __getitem__(self, i: int) -> Batch:
-        picture = images.load_rgb(self.paths[i], self.max_megapixels)
-        picture = images.resize(picture, self.preprocessing.image_size, self.preprocessing.resize)
-        return Batch(torch.from_numpy(np.array(picture)), self.labels[i], self.indices[i])
+        size, how = self.preprocessing.image_size, self.preprocessing.resize
+        picture = images.load_square(self.paths[i], size, how, self.max_megapixels)
+        return Batch(picture, self.labels[i], self.indices[i])
 
 
 class EpochOrder(Sampler[int]):
@@ -76,12 +83,61 @@ class EpochOrder(Sampler[int]):
         return iter(order[self.rank :: self.world_size].tolist())
 
 
+class StoredBatches:
+    """The batches of one part, their pictures gathered from rows: what a DataLoader is for files.
+
+    Args:
+        gather: catalogue positions (batch,) to what the batches hold of them.
+        indices: the part's catalogue positions; labels: of the whole catalogue. Both on the rows' device.
+        sampler: the order of an epoch, positions in `indices`.
+        ahead: so many batches are gathered by a thread while the network works; 0: none, for rows on a GPU.
+    """
+
+    def __init__(
+        self,
+        gather: Callable[[Tensor], Tensor],
+        indices: Tensor,
+        labels: Tensor,
+        sampler: EpochOrder,
+        batch_size: int,
+        ahead: int,
+        pin_memory: bool,
+    ) -> None:
+        self.gather, self.indices, self.labels = gather, indices, labels
+        self.sampler, self.batch_size = sampler, batch_size
+        self.ahead, self.pin_memory = ahead, pin_memory
+        self.batch_sampler = None  # Lightning looks for one, then sets the epoch of `sampler`
+
+    def __len__(self) -> int:
+        return -(-len(self.sampler) // self.batch_size)
+
+    def _batch(self, chosen: Tensor) -> Batch:
+        index = self.indices[chosen]
+        batch = Batch(self.gather(index), self.labels[index], index)
+        return Batch(*(column.pin_memory() for column in batch)) if self.pin_memory else batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.tensor(list(self.sampler), device=self.indices.device)
+        if self.ahead == 0:
+            yield from map(self._batch, order.split(self.batch_size))
+            return
+        waiting: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(1) as thread:
+            for chosen in order.split(self.batch_size):
+                waiting.append(thread.submit(self._batch, chosen))
+                if len(waiting) > self.ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
 class PaintingsModule(L.LightningDataModule):
     """Training, validation and test batches of a split.
 
     Args:
         batch_size: over all devices together.
-        workers: processes that decode, a device; None goes by the number of cores.
+        keep: decode the paintings once into the painting store; else their files are read in each epoch.
+        workers: processes that decode files, a device; None goes by the number of cores.
     """
 
     def __init__(
@@ -92,44 +148,94 @@ class PaintingsModule(L.LightningDataModule):
         *,
         seed: int,
         batch_size: int,
-        flip: bool,
+        augmentation: Augmentation,
         max_megapixels: float,
+        keep: bool = True,
         workers: int | None = None,
     ) -> None:
         super().__init__()
         self.catalogue, self.parts, self.preprocessing = catalogue, parts, preprocessing
-        self.seed, self.batch_size, self.flip, self.max_megapixels = seed, batch_size, flip, max_megapixels
-        self.workers = workers
+        self.seed, self.batch_size, self.augmentation = seed, batch_size, augmentation
+        self.max_megapixels, self.keep, self.workers = max_megapixels, keep, workers
+        self.labels = torch.tensor([catalogue.label(painting) for painting in catalogue.paintings])
+        self.pictures: Rows | None = None
 
-    def _loader(self, part: str, seed: int | None) -> DataLoader:
-        indices = [i for i, name in enumerate(self.parts) if name == part]
-        dataset = PaintingFiles(self.catalogue, indices, self.preprocessing, self.max_megapixels)
-        order = EpochOrder(len(dataset), seed, self.trainer.global_rank, self.trainer.world_size)
+    def setup(self, stage: str) -> None:
+        if self.keep and self.pictures is None:
+            pictures = store.open_pictures(self.catalogue, self.preprocessing, self.max_megapixels)
+            self.pictures = pictures and on_device(pictures, self.trainer.strategy.root_device)
+
+    def indices(self, part: str) -> list[int]:
+        """The catalogue positions of a part's paintings."""
+        return [i for i, name in enumerate(self.parts) if name == part]
+
+    def _order(self, part: str) -> EpochOrder:
+        seed = self.seed if part == "train" else None
+        order = EpochOrder(len(self.indices(part)), seed, self.trainer.global_rank, self.trainer.world_size)
         # Lightning sets the epoch as well, but in a resumed run only after the workers have the first indices.
         order.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+        return order
+
+    def _batches(self, part: str) -> Iterable[Batch]:
+        if self.pictures is not None:
+            return self._stored_batches(part, self._order(part), self.pictures, self.pictures.__getitem__)
+        dataset = PaintingFiles(self.catalogue, self.indices(part), self.preprocessing, self.max_megapixels)
         workers = images.default_workers(self.trainer.world_size) if self.workers is None else self.workers
         return DataLoader(
             dataset,
             batch_size=self.batch_size // self.trainer.world_size,
-            sampler=order,
+            sampler=self._order(part),
             num_workers=workers,
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # else each epoch draws the workers' seed from the global state
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 
-    def train_dataloader(self) -> DataLoader:
-        return self._loader("train", self.seed)
+    def _stored_batches(
+        self, part: str, order: EpochOrder, rows: Rows, gather: Callable[[Tensor], Tensor]
+    ) -> StoredBatches:
+        home = rows.values.device
+        return StoredBatches(
+            gather,
+            torch.tensor(self.indices(part), dtype=torch.int64, device=home),
+            self.labels.to(home),
+            order,
+            self.batch_size // self.trainer.world_size,
+            ahead=_AHEAD if home.type == "cpu" else 0,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda" and home.type == "cpu",
+        )
 
-    def val_dataloader(self) -> DataLoader:
-        return self._loader("val", None)
+    def train_dataloader(self) -> Iterable[Batch]:
+        return self._batches("train")
 
-    def test_dataloader(self) -> DataLoader:
-        return self._loader("test", None)
+    def val_dataloader(self) -> Iterable[Batch]:
+        return self._batches("val")
+
+    def test_dataloader(self) -> Iterable[Batch]:
+        return self._batches("test")
+
+    def shown(self, index: list[int]) -> Tensor:
+        """Paintings, by their catalogue positions, as the network sees them in the running epoch (`Batch.images`)."""
+        size, how = self.preprocessing.image_size, self.preprocessing.resize
+        root, paintings = self.catalogue.root, self.catalogue.paintings
+        squares = [images.load_square(root / paintings[i].path, size, how, self.max_megapixels) for i in index]
+        return self._prepared(torch.stack(squares), torch.tensor(index), self.trainer.training)
+
+    def _prepared(self, pictures: Tensor, index: Tensor, training: bool) -> Tensor:
+        """uint8 (batch, height, width, 3) to what `Batch.images` is."""
+        pictures = pictures.permute(0, 3, 1, 2)  # (batch, 3, height, width), channels-last in memory
+        if training:
+            pictures = augment.apply(pictures, index, self.seed, self.trainer.current_epoch, self.augmentation)
+        return backbones.normalize(pictures, self.preprocessing)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment and normalise on the device: uint8 (batch, height, width, 3) becomes a `Batch`."""
-        pictures = batch.images.permute(0, 3, 1, 2)  # (batch, 3, height, width), channels-last in memory
-        if self.trainer.training and self.flip:
-            pictures = augment.horizontal_flip(pictures, batch.index, self.seed, self.trainer.current_epoch)
-        return batch._replace(images=backbones.normalize(pictures, self.preprocessing))
+        return batch._replace(images=self._prepared(batch.images, batch.index, self.trainer.training))
+
+
+def on_device(rows: Rows, device: torch.device) -> Rows:
+    """The rows in a GPU's memory, where they take at most `DEVICE_SHARE` of what is free; else as they are."""
+    if device.type != "cuda":
+        return rows
+    size = len(rows.position) * rows.values[0].nbytes
+    return rows.to(device) if size <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0] else rows

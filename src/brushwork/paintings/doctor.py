@@ -68,7 +68,7 @@ def examine(root: Path, split_csv: Path | None = None, max_megapixels: float = 8
     paintings = catalogue.scan(root, [style for style in styles if folders[style]] or None).paintings
     everything = dict(zip(paintings, facts.read(root, paintings, max_megapixels), strict=True))
     known = {painting: fact for painting, fact in everything.items() if not fact.reason}
-    pairs = duplicates.near_pairs(list(known.values()))
+    pairs = duplicates.remembered_pairs(list(known.values()))
     parts = _default_split(root, list(known), duplicates.connected(pairs, len(known))) if given is None else given
     train, val = ([painting for painting in known if parts.get(painting.path) == part] for part in ("train", "val"))
     majority, artist_lookup = baselines.majority(train, val), baselines.artist_lookup(train, val)

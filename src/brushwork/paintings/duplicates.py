@@ -1,6 +1,8 @@
 """Paintings that are there more than once: the same bytes, or the same picture in other bytes."""
 
 import hashlib
+import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
@@ -15,6 +17,8 @@ from brushwork import files
 from brushwork.paintings.catalogue import Painting
 from brushwork.paintings.facts import Facts
 
+log = logging.getLogger(__name__)
+
 # Bits of 256 in which two prints of one picture may differ. Among 2,800 paintings of seven styles (3.9 million
 # pairs) two pairs are within it, and each is one picture: distances 8 and 32, the second a colour and a grey
 # photograph. The nearest pair of two pictures is at 74; as the distances thin out below 90, some ten false pairs are
@@ -22,6 +26,7 @@ from brushwork.paintings.facts import Facts
 # JPEG quality 50; with 1 % cut from each edge all, 2 %: 99 of 100, 3 %: 47, 5 %: 1.
 NEAR = 48
 
+_VERSION = 1  # of `near_pairs`: a new one compares all again
 _HEAD = 16384  # bytes: two files of equal size that begin alike are read whole
 _BLOCK = 2048  # pictures: the distances of so many to so many are computed at once
 
@@ -90,6 +95,25 @@ def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
                         pair = Pair(first, second, int(bits - product[row, column]) // 2, others is mirrors)
                         nearest[first, second] = min(pair, nearest.get((first, second), pair))
     return sorted([*equals, *nearest.values()])
+
+
+def remembered_pairs(facts: Sequence[Facts]) -> list[Pair]:
+    """`near_pairs` from the cache where the same pictures were compared before: 81,000 of them take a minute."""
+    prints = files.short_hash([NEAR, *([known.print, known.mirrored] for known in facts)])
+    path = files.cache_folder() / f"near-pairs-{_VERSION}-{prints}.json"
+    try:
+        return [Pair(*pair) for pair in json.loads(path.read_text())]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError):
+        log.warning("%s is damaged and made anew", path)
+    pairs = near_pairs(facts)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_json(path, pairs)
+    except OSError as error:
+        log.warning("%s can't be written (%s): pictures are compared again next time", path, error.strerror)
+    return pairs
 
 
 def connected(pairs: Sequence[Pair], count: int) -> list[list[int]]:

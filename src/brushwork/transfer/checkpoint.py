@@ -15,8 +15,7 @@ from brushwork.transfer import heads
 
 # Under which a checkpoint holds its description: plain values that tell all one needs to use the weights
 # (architecture, head, class_names, preprocessing) and where they come from (data, split_hash, initial_weights, seed,
-# tuning, optimizer, scheduler, batch_size, flip,
-# class_weights, precision).
+# tuning, optimizer, scheduler, batch_size, augmentation, class_weights, precision).
 KEY = "brushwork"
 _PREFIX = "network."  # of the classifier's network in Lightning's state dict
 
@@ -122,7 +121,7 @@ def refuse_other_course(path: Path, found: dict[str, Any], wanted: dict[str, Any
         "optimizer",
         "scheduler",
         "batch_size",
-        "flip",
+        "augmentation",
         "class_weights",
         "precision",
         "preprocessing",

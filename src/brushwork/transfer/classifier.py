@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from brushwork.paintings.datamodule import Batch
-from brushwork.transfer import checkpoint, tuning
+from brushwork.transfer import checkpoint, heads, tuning
+from brushwork.transfer.features import FeatureBatch
 from brushwork.transfer.scores import Scores
 
 
@@ -49,9 +48,8 @@ class StyleClassifier(L.LightningModule):
         self._trained_parameters = trained_parameters
         self._optimizer, self._scheduler = optimizer, scheduler
         self.register_buffer("class_weights", class_weights, persistent=False)
-        self.train_loss = MeanMetric(nan_strategy="disable")  # a NaN must be seen
         self.num_classes = num_classes
-        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self._tail = [heads.tail(network, new_layer)]
         self._answers: list[tuple[Tensor, ...]] = []
         self.scores: Scores | None = None
 
@@ -62,6 +60,9 @@ class StyleClassifier(L.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)  # (batch, num_classes)
+
+    def _logits(self, batch: Batch | FeatureBatch) -> Tensor:
+        return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer(self._trained_parameters)
@@ -74,26 +75,37 @@ class StyleClassifier(L.LightningModule):
         # Dropout becomes a function of (seed, epoch, rank), so that a resumed run equals an unbroken one.
         sequence = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
+        # Sums on the device, read when the epoch has ended: nothing in the loop waits for the device.
+        self._sums = torch.zeros(2, device=self.device)  # of the paintings' losses, and of right answers
+        self._paintings = 0
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits = self(batch.images)
+    def training_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> Tensor:
+        logits = self._logits(batch)
         loss = cross_entropy(logits, batch.labels, reduction="none")  # (batch,)
         if self.class_weights is not None:
             loss = loss * self.class_weights[batch.labels]  # torch's own weights are relative to the batch's
+        with torch.no_grad():
+            self._sums += torch.stack([loss.sum(), (logits.argmax(1) == batch.labels).sum().to(loss)])
+        self._paintings += len(batch.labels)
         loss = loss.mean()
-        self.train_loss.update(loss.detach(), len(batch.labels))
-        self.train_accuracy.update(logits.detach(), batch.labels)
-        for name, metric in [("train/loss", self.train_loss), ("train/accuracy", self.train_accuracy)]:
-            self.log(name, metric, on_step=False, on_epoch=True, logger=False)
         # Every painting weighs the same: an epoch's last batch may hold a single one, which would otherwise move the
         # network as far as a whole batch (2,241 paintings in batches of 64 let a SqueezeNet diverge). See docs/data.md.
         return loss * (len(batch.labels) * self.trainer.world_size / self.description["batch_size"])
 
+    def training_figures(self) -> dict[str, float]:
+        """The epoch's training loss and accuracy, in training mode and while the network changes."""
+        sums = self._sums if self.trainer.world_size == 1 else self.all_gather(self._sums).sum(0)
+        loss, right = (sums / (self._paintings * self.trainer.world_size)).tolist()
+        return {"train/loss": loss, "train/accuracy": right}
+
+    def on_train_epoch_end(self) -> None:
+        self.log_dict(self.training_figures(), logger=False)  # for callbacks that watch them
+
     def on_validation_epoch_start(self) -> None:
         self._answers.clear()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        logits = self(batch.images).float()
+    def validation_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> None:
+        logits = self._logits(batch).float()
         probability, predicted = logits.softmax(1).max(1)
         loss = cross_entropy(logits, batch.labels, reduction="none")
         self._answers.append((batch.index, batch.labels, predicted, probability, loss))  # each (batch,)
@@ -106,7 +118,7 @@ class StyleClassifier(L.LightningModule):
     def on_test_epoch_start(self) -> None:
         self._answers.clear()
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> None:
         self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 import yaml
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.utils.tensorboard import SummaryWriter
 
@@ -38,6 +38,7 @@ _LAYOUT = {
 _SAMPLES_PER_STYLE = 3
 _BATCH_SHOWN = 16
 _MISTAKES = 15
+_KEPT = 16  # steps' gradients that wait to be written
 
 
 class Dashboard(L.Callback):
@@ -55,6 +56,7 @@ class Dashboard(L.Callback):
             raise UserError(f"expected callbacks.dashboard.every_n_steps to be at least 1, but got {every_n_steps}")
         self.every_n_steps = every_n_steps
         self._writers: list[SummaryWriter] = []
+        self._gradients: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []  # not yet written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._writers = events.writers(trainer.loggers)
@@ -77,12 +79,21 @@ class Dashboard(L.Callback):
                 self._try(add_batch, writer, batch, trainer.datamodule)
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: StyleClassifier, optimizer: Any) -> None:
-        if trainer.global_step % self.every_n_steps:
+        if trainer.global_step % self.every_n_steps or not self._writers:
             return
+        # Kept on the device: writing them now would have the loop wait for it.
+        self._gradients.append((trainer.global_step, *gradients(self._groups, pl_module.new_layer)))
+        if len(self._gradients) == _KEPT:
+            self._write_gradients()
+
+    def _write_gradients(self) -> None:
         for writer in self._writers:
-            self._try(add_gradients, writer, self._groups, pl_module.new_layer, trainer.global_step)
+            for step, norms, values in self._gradients:
+                self._try(add_gradients, writer, step, norms, values)
+        self._gradients.clear()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        self._write_gradients()
         for writer in self._writers:
             self._try(add_scalars, writer, _record(trainer).result, trainer.current_epoch + 1)
 
@@ -172,23 +183,36 @@ def add_graphs(writer: SummaryWriter, pl_module: StyleClassifier, image_size: in
 def add_batch(writer: SummaryWriter, batch: Batch, data: PaintingsModule) -> None:
     """Images: training pictures as the network sees them, augmented and resized."""
     mean, std = data.preprocessing.mean, data.preprocessing.std
+    index = batch.index[:_BATCH_SHOWN].tolist()
     cells = [
-        Cell(backbones.as_picture(image, mean, std), data.catalogue.class_names[label])
-        for image, label in zip(batch.images[:_BATCH_SHOWN], batch.labels.tolist(), strict=False)
+        Cell(backbones.as_picture(image, mean, std), data.catalogue.paintings[i].style)
+        for i, image in zip(index, data.shown(index), strict=True)
     ]
     events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
 
-def add_gradients(writer: SummaryWriter, groups: dict, new_layer: torch.nn.Module, step: int) -> None:
-    """Scalars: the gradient's Euclidean norm by part of the network. Histograms: the new layer and its gradient."""
+def gradients(
+    groups: dict[str, list[nn.Parameter]], new_layer: nn.Module
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The gradient's Euclidean norm by part of the network; the new layer and its gradient, as they are now."""
+    norms, values = {}, {}
     for name, parameters in groups.items():
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if gradients:
-            writer.add_scalar(f"gradient norm/{name}", get_total_norm(gradients), step)
+        found = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if found:
+            norms[name] = get_total_norm(found)
     for name, parameter in new_layer.named_parameters():
-        writer.add_histogram(f"new layer/{name}", parameter, step)
+        values[name] = parameter.detach().clone()
         if parameter.grad is not None:
-            writer.add_histogram(f"new layer/{name} gradient", parameter.grad, step)
+            values[f"{name} gradient"] = parameter.grad.clone()
+    return norms, values
+
+
+def add_gradients(writer: SummaryWriter, step: int, norms: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    """Scalars and histograms of what `gradients` found."""
+    for name, norm in norms.items():
+        writer.add_scalar(f"gradient norm/{name}", norm, step)
+    for name, value in values.items():
+        writer.add_histogram(f"new layer/{name}", value, step)
 
 
 def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: PaintingsModule, epoch: int) -> None:

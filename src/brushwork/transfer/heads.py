@@ -99,6 +99,13 @@ def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
     return new
 
 
+def tail(model: nn.Module, new_layer: nn.Module) -> nn.Module:
+    """From what reaches the new layer to logits: the layer alone, but in a SqueezeNet what follows it, too."""
+    if isinstance(model, models.SqueezeNet):
+        return nn.Sequential(new_layer, *model.classifier[2:], nn.Flatten())
+    return new_layer
+
+
 def _check(model: nn.Module, name: str, expected: type[nn.Module]) -> None:
     try:
         layer = model.get_submodule(name)

@@ -78,10 +78,10 @@ class RunRecord(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._stop_clock(trainer)
-        metrics = {key: value.item() for key, value in trainer.callback_metrics.items()}
+        figures = pl_module.training_figures()
         epoch = trainer.current_epoch + 1
         scores = pl_module.scores
-        losses = {"training": metrics["train/loss"]}
+        losses = {"training": figures["train/loss"]}
         if scores is not None:
             losses["validation"] = float(scores.loss.mean())
         for name, loss in losses.items():
@@ -93,7 +93,7 @@ class RunRecord(L.Callback):
             )
         row = {
             "epoch": epoch,
-            **{key: metrics[key] for key in ("train/loss", "train/accuracy")},
+            **figures,
             "val/loss": None,
             "val/accuracy": None,
             "val/balanced_accuracy": None,

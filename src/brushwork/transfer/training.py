@@ -27,10 +27,12 @@ from brushwork import backbones, files, run_folder
 from brushwork.config import Config, Job
 from brushwork.errors import UserError, one_line, unknown
 from brushwork.paintings import baselines, catalogue, color_texture, demo, duplicates, facts, findings, splits
+from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
 from brushwork.transfer import checkpoint, devices, heads, tuning
 from brushwork.transfer.classifier import StyleClassifier
+from brushwork.transfer.features import FeaturesModule, can_be_kept
 from brushwork.transfer.record import RunRecord
 
 log = logging.getLogger(__name__)
@@ -63,12 +65,13 @@ class Training:
         self.preprocessing = backbones.preprocessing(
             settings.model.architecture, settings.data.image_size, settings.data.resize
         )
+        self.augmentation = Augmentation(settings.data.flip, settings.data.crop_scale, settings.data.color_jitter)
         found = scan(settings)
         self.data_hash = found.data_hash
         self.catalogue, known, self.skipped = facts.read_good(
             found, settings.data.max_megapixels, skip=settings.data.on_bad_image == "skip"
         )
-        pairs = duplicates.near_pairs(known)
+        pairs = duplicates.remembered_pairs(known)
         fractions = splits.Fractions(settings.split.val_fraction, settings.split.test_fraction)
         together = duplicates.connected(pairs, len(known))
         self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed, together)
@@ -88,7 +91,7 @@ class Training:
             "optimizer": job.resolved["optimizer"],
             "scheduler": job.resolved["scheduler"],
             "batch_size": settings.data.batch_size,
-            "flip": settings.data.flip,
+            "augmentation": asdict(self.augmentation),
             "class_weights": settings.data.class_weights,
             "precision": self.trainer_options["precision"],
         }
@@ -184,7 +187,7 @@ class Training:
         if record.write:
             self._write_first_files()
         try:
-            data = self._datamodule()
+            data = self._datamodule(trainer)
             trainer.fit(classifier, data, ckpt_path=ckpt_path, weights_only=True)
             if "test" in self.parts and record.rows:
                 self._test(trainer, classifier, data, record)
@@ -244,16 +247,20 @@ class Training:
         except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
             raise UserError(f"trainer: {one_line(error)}") from None
 
-    def _datamodule(self) -> PaintingsModule:
+    def _datamodule(self, trainer: L.Trainer) -> PaintingsModule:
         data = self.settings.data
-        return PaintingsModule(
+        make = PaintingsModule
+        if data.store and can_be_kept(self.settings.tuning.name, self.augmentation, trainer.precision):
+            make = functools.partial(FeaturesModule, self.network, self.new_layer)
+        return make(
             self.catalogue,
             self.parts,
             self.preprocessing,
             seed=self.settings.seed,
             batch_size=data.batch_size,
-            flip=data.flip,
+            augmentation=self.augmentation,
             max_megapixels=data.max_megapixels,
+            keep=data.store,
             workers=data.workers,
         )
 

@@ -1,0 +1,70 @@
+"""What is kept of paintings, and how much disk does it take? python scripts/stores.py"""
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from brushwork.errors import unknown
+from brushwork.terminal import exit_with
+
+if TYPE_CHECKING:
+    from brushwork.row_store import Listed
+
+EPILOG = """\
+examples:
+  python scripts/stores.py                                  list them
+  python scripts/stores.py --clear pictures-788116f74b889bc1
+  python scripts/stores.py --clear all
+
+Training keeps each painting decoded and resized (pictures) and, with tuning=head_only, what a frozen network makes of
+it (features). All of it is computed again when it is needed; data.store=off keeps nothing. BRUSHWORK_CACHE names
+another folder.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parse = argparse.ArgumentParser(
+        prog="stores.py",
+        description="List or clear the painting stores and frozen features that training keeps.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parse.add_argument("--clear", nargs="+", metavar="NAME", help="remove these, or all")
+    return parse
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+
+    from brushwork import row_store  # imports torch, which --help does not need
+
+    found = row_store.listed()
+    if arguments.clear:
+        by_name = {store.folder.name: store for store in found}
+        names = by_name if "all" in arguments.clear else arguments.clear
+        for name in names:
+            if name not in by_name:
+                raise unknown("store", name, [*by_name, "all"])
+        for name in names:
+            row_store.clear(by_name[name].folder)
+            print(f"removed {name}, {row_store.size_of(by_name[name].bytes)}")
+        return 0
+    for store in found:
+        print(describe(store, row_store.size_of(store.bytes)))
+    print(f"{len(found)} stores, {row_store.size_of(sum(store.bytes for store in found))}: {row_store.stores_folder()}")
+    return 0
+
+
+def describe(store: "Listed", size: str) -> str:
+    """A store in two lines: its name and figures; what it is of."""
+    used = time.strftime("%Y-%m-%d %H:%M", time.localtime(store.used))
+    about = store.about
+    if about["kind"] == "pictures":
+        what = f"{about['image_size']} px, {about['resize']}"
+    else:
+        what = f"{about['network']}, {about['precision']} on {about['device']}"
+    return f"{store.folder.name}  {store.rows:,} rows  {size}  used {used}\n  {what}, of {about['root']}"
+
+
+if __name__ == "__main__":
+    exit_with(main)
