@@ -80,10 +80,10 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
 
 
 def normalize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """uint8 (batch, 3, height, width) to float32, (x / 255 - mean) / std, channels-last."""
+    """(batch, 3, height, width) of [0, 255], uint8 or float32, to float32: (x / 255 - mean) / std, channels-last."""
     mean = torch.tensor(preprocessing.mean, device=pictures.device)[:, None, None]
     std = torch.tensor(preprocessing.std, device=pictures.device)[:, None, None]
-    pictures = pictures.to(torch.float32, memory_format=torch.channels_last)
+    pictures = pictures.to(torch.float32, memory_format=torch.channels_last, copy=True)
     return pictures.div_(255).sub_(mean).div_(std)
 
 

@@ -1,7 +1,56 @@
 """Augmentation of batches, each picture drawn from (seed, epoch, index) alone."""
 
+import math
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
+
+# Which of a picture's random numbers decides what.
+_FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)
+
+_ATTEMPTS = 10  # boxes drawn for a crop until one fits, as torchvision's
+_RATIOS = (3 / 4, 4 / 3)  # width / height of a crop's box, least and greatest, as torchvision's
+_GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision's
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training pictures are varied.
+
+    flip: mirror each with probability 1/2.
+    crop_scale: the smallest share of a painting's area that a random resized crop keeps; 1 means no crop.
+    color_jitter: brightness, contrast and saturation, each by a factor in [1 - x, 1 + x]; 0 means none.
+    """
+
+    flip: bool = True
+    crop_scale: float = 1.0
+    color_jitter: float = 0.0
+
+
+def apply(pictures: Tensor, index: Tensor, seed: int, epoch: int, augmentation: Augmentation) -> Tensor:
+    """Crop, mirror and colour a batch on its device, without waiting for the device.
+
+    Args:
+        pictures: (batch, 3, height, width) uint8. They stay as they are.
+        index: (batch,) int64, their indices in the catalogue, on the same device.
+
+    Returns:
+        (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or coloured, else uint8
+        (`pictures` themselves when nothing is on).
+    """
+    pictures = pictures.contiguous(memory_format=torch.channels_last)
+    # Mirrored while they are bytes, a quarter of the floats. A mirrored box is drawn as often as the box.
+    if augmentation.flip:
+        pictures = horizontal_flip(pictures, index, seed, epoch)
+    if augmentation.crop_scale < 1:
+        boxes = crop_boxes(index, seed, epoch, pictures.shape[2:], augmentation.crop_scale)
+        pictures = resized_crop_(pictures.float(), boxes)
+    if augmentation.color_jitter > 0:
+        factors = jitter_factors(index, seed, epoch, augmentation.color_jitter)
+        pictures = adjust_color_(pictures.float(), factors)
+    return pictures
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -16,17 +65,17 @@ def _mix(z: Tensor) -> Tensor:
     return z ^ shifted(z, 31)
 
 
-def uniform(seed: int, epoch: int, index: Tensor, draw: int) -> Tensor:
+def uniform(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
     """A number in [0, 1) for each picture, a function of its arguments alone.
 
     So neither batch size nor workers, order, device or a resumed run changes a picture's augmentation.
 
     Args:
         index: (batch,) int64, the pictures' indices in the catalogue.
-        draw: which of a picture's random numbers (0 decides the flip).
+        draw: which of a picture's random numbers (0 decides the flip), or several, (draws, 1).
 
     Returns:
-        (batch,) float32, on the device of `index`.
+        (batch,) float32, or (draws, batch), on the device of `index`.
     """
     z = torch.zeros_like(index)
     for part in (seed, epoch, index, draw):
@@ -34,7 +83,104 @@ def uniform(seed: int, epoch: int, index: Tensor, draw: int) -> Tensor:
     return ((z >> 40) & 0xFFFFFF).float() / (1 << 24)
 
 
-def horizontal_flip(images: Tensor, index: Tensor, seed: int, epoch: int) -> Tensor:
-    """Mirror each picture with probability 1/2. Shapes (batch, 3, height, width) and (batch,)."""
-    flip = uniform(seed, epoch, index, draw=0) < 0.5
-    return torch.where(flip[:, None, None, None], images.flip(3), images)
+def flips(index: Tensor, seed: int, epoch: int) -> Tensor:
+    """Which pictures are mirrored: (batch,) bool, each true with probability 1/2."""
+    return uniform(seed, epoch, index, _FLIP) < 0.5
+
+
+def horizontal_flip(pictures: Tensor, index: Tensor, seed: int, epoch: int) -> Tensor:
+    """The batch (batch, 3, height, width) with the pictures mirrored that `flips` says; `pictures` stay as they are."""
+    flip = flips(index, seed, epoch)
+    if pictures.device.type != "cpu":  # to ask which ones would wait for the device
+        return torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
+    mirrored = pictures.clone()
+    for i in flip.nonzero()[:, 0].tolist():  # on CPUs a tenth of the time of torch.where
+        mirrored[i] = pictures[i].flip(2)
+    return mirrored
+
+
+def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop_scale: float) -> Tensor:
+    """Boxes of random resized crops, drawn as torchvision's `RandomResizedCrop` draws them.
+
+    The share of the area is uniform in [crop_scale, 1], width / height log-uniform in [3/4, 4/3]. Where none
+    of ten draws fits into the picture, the box is the largest in its middle of such a ratio.
+
+    Args:
+        size: height and width of the pictures.
+
+    Returns:
+        (4, batch) int64: top, left, height, width.
+    """
+    height, width = size
+    draws = _BOX + torch.arange(2 * _ATTEMPTS, device=index.device)[:, None]
+    share, ratio = uniform(seed, epoch, index, draws).chunk(2)  # (attempts, batch) each
+    area = height * width * (crop_scale + (1 - crop_scale) * share)
+    low, high = map(math.log, _RATIOS)
+    ratio = torch.exp(low + (high - low) * ratio)
+    heights, widths = (area / ratio).sqrt().round().long(), (area * ratio).sqrt().round().long()
+    fits = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
+    first = fits.byte().argmax(0, keepdim=True)  # (1, batch), the first that fits
+
+    def chosen(drawn: Tensor, otherwise: int) -> Tensor:
+        return torch.where(fits.any(0), drawn.gather(0, first)[0], otherwise)
+
+    box_height = chosen(heights, min(height, round(width / _RATIOS[0])))
+    box_width = chosen(widths, min(width, round(height * _RATIOS[1])))
+
+    def offset(draw: int, room: Tensor) -> Tensor:
+        """Uniform from 0 to `room`; in the middle where no draw fitted."""
+        drawn = (uniform(seed, epoch, index, draw) * (room + 1)).long()
+        return torch.where(fits.any(0), drawn, room // 2)
+
+    top, left = offset(_TOP, height - box_height), offset(_LEFT, width - box_width)
+    return torch.stack([top, left, box_height, box_width])
+
+
+def resized_crop_(pictures: Tensor, boxes: Tensor) -> Tensor:
+    """Each picture's box, bilinear, in the size and in the place of the whole picture.
+
+    In place, since on CPUs the first touch of new memory costs more than the arithmetic.
+
+    Args:
+        pictures: (batch, 3, height, width) float32.
+        boxes: (4, batch) top, left, height, width: inside the pictures.
+    """
+
+    def positions(start: Tensor, length: Tensor, size: int) -> Tensor:
+        """Where the `size` pixels of the result lie in the picture: (batch, size), from -1 to 1 between its edges."""
+        start, length = start[:, None], length[:, None]
+        pixel = (torch.arange(size, device=start.device) + 0.5) * (length / size) - 0.5
+        pixel = start + pixel.clamp(min=0).minimum(length - 1)  # no colour from outside the box
+        return (2 * pixel + 1) / size - 1
+
+    top, left, box_height, box_width = boxes
+    height, width = pictures.shape[2:]
+    x = positions(left, box_width, width)[:, None, :]
+    y = positions(top, box_height, height)[:, :, None]
+    grid = torch.stack(torch.broadcast_tensors(x, y), dim=-1)  # (batch, height, width, 2)
+    return pictures.copy_(grid_sample(pictures, grid, padding_mode="border", align_corners=False))
+
+
+def jitter_factors(index: Tensor, seed: int, epoch: int, color_jitter: float) -> Tensor:
+    """Factors of brightness, contrast and saturation: (3, batch), uniform in [1 - color_jitter, 1 + color_jitter]."""
+    draws = torch.arange(_BRIGHTNESS, _SATURATION + 1, device=index.device)[:, None]
+    return 1 + color_jitter * (2 * uniform(seed, epoch, index, draws) - 1)
+
+
+def adjust_color_(pictures: Tensor, factors: Tensor) -> Tensor:
+    """Brightness, then contrast, then saturation, in place, as torchvision adjusts them on floats.
+
+    Args:
+        pictures: (batch, 3, height, width) float32 in [0, 255].
+        factors: (3, batch), never negative: 1 changes nothing.
+    """
+    brightness, contrast, saturation = factors[:, :, None, None, None]  # (batch, 1, 1, 1) each
+
+    def grey(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
+        return _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue
+
+    pictures.mul_(brightness).clamp_(0, 255)
+    mean = grey(*pictures.mean((2, 3)).unbind(1))[:, None, None, None]
+    pictures.mul_(contrast).add_((1 - contrast) * mean).clamp_(0, 255)
+    shades = grey(*pictures.unbind(1))[:, None]  # (batch, 1, height, width)
+    return pictures.mul_(saturation).add_((1 - saturation) * shades).clamp_(0, 255)
