@@ -1,5 +1,6 @@
 """A torchvision classifier with verified weights and its own preprocessing."""
 
+import functools
 import logging
 import math
 import pickle
@@ -81,10 +82,15 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
 
 def normalize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
     """(batch, 3, height, width) of [0, 255], uint8 or float32, to float32: (x / 255 - mean) / std, channels-last."""
-    mean = torch.tensor(preprocessing.mean, device=pictures.device)[:, None, None]
-    std = torch.tensor(preprocessing.std, device=pictures.device)[:, None, None]
+    mean, std = _on_device(tuple(preprocessing.mean), tuple(preprocessing.std), pictures.device)
     pictures = pictures.to(torch.float32, memory_format=torch.channels_last, copy=True)
     return pictures.div_(255).sub_(mean).div_(std)
+
+
+@functools.cache  # making them for each batch would have a training loop wait for its GPU
+@torch.inference_mode(False)
+def _on_device(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    return tuple(torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
 
 
 def as_picture(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Image.Image:

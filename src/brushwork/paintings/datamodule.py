@@ -215,11 +215,11 @@ class PaintingsModule(L.LightningDataModule):
         return self._batches("test")
 
     def shown(self, index: list[int]) -> Tensor:
-        """Paintings, by their catalogue positions, as the network sees them in the running epoch (`Batch.images`)."""
+        """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""
         size, how = self.preprocessing.image_size, self.preprocessing.resize
         root, paintings = self.catalogue.root, self.catalogue.paintings
         squares = [images.load_square(root / paintings[i].path, size, how, self.max_megapixels) for i in index]
-        return self._prepared(torch.stack(squares), torch.tensor(index), self.trainer.training)
+        return self._prepared(torch.stack(squares), torch.tensor(index), training=True)
 
     def _prepared(self, pictures: Tensor, index: Tensor, training: bool) -> Tensor:
         """uint8 (batch, height, width, 3) to what `Batch.images` is."""
