@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torchvision import models
 
+from brushwork import predictor
 from brushwork.saliency.maps import class_saliency, logits_and_saliency
 
 TARGETS = torch.tensor([281, 0, 999])
@@ -62,10 +63,16 @@ def test_channels_last_has_the_same_ranks(network: nn.Module, images: Tensor) ->
         assert spearmanr(ours.flatten(), theirs.flatten()).statistic > 0.999
 
 
+def test_images_come_in_the_layout_of_the_network() -> None:
+    model, seen = predictor.freeze(small()), []
+    model[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    class_saliency(model, PICTURES, CLASSES)
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
 def test_photos_in_the_size_of_the_network(shared: Path) -> None:
     """Real photos, real weights, 224 pixels."""
     from brushwork import images as files
-    from brushwork import predictor
 
     squeezenet = predictor.imagenet("squeezenet1_1", str(shared / "weights/squeezenet1_1-imagenet.pth"))
     photos = sorted((shared / "data/photos/assignment").iterdir())

@@ -46,8 +46,8 @@ def logits_and_saliency(model: nn.Module, images: Tensor, targets: Tensor | None
             f"{tuple(images.shape)}"
         )
     with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
-        # A clone: the original may be an inference tensor, or a part of somebody's graph.
-        pixels = images.detach().clone().to(_dtype(model)).requires_grad_()
+        # A copy: the original may be an inference tensor, or a part of somebody's graph.
+        pixels = images.detach().to(_dtype(model), memory_format=_layout(model), copy=True).requires_grad_()
         logits = model(pixels)  # (batch, num_classes)
         targets = logits.argmax(1) if targets is None else _checked(targets, logits)
         wanted = one_hot(targets, logits.shape[1]).to(logits)  # zero for all classes but the one of interest
@@ -70,6 +70,13 @@ def _checked(targets: Tensor, logits: Tensor) -> Tensor:
 def _dtype(model: nn.Module) -> torch.dtype:
     """Of the model's parameters: float32, unless the whole model was cast."""
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _layout(model: nn.Module) -> torch.memory_format:
+    """Of the model's first convolution, channels-last if it is; else the images keep theirs."""
+    kernels = next((p for p in model.parameters() if p.ndim == 4), None)
+    last = kernels is not None and kernels.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.preserve_format
 
 
 @contextmanager
