@@ -1,6 +1,7 @@
 """A comparison in words, and as tables for the terminal, Markdown and CSV."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from brushwork.study import comparison
@@ -9,7 +10,6 @@ from brushwork.study.runs import Run
 from brushwork.study.statistics import LEVEL, MOST_SEEDS, Spread
 
 COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "high", "p", "p_corrected")
-OVER_PAINTINGS = "its interval over paintings, by artist"
 
 Table = list[list[str]]
 
@@ -32,7 +32,7 @@ def verdict(difference: Difference) -> str:
         interval = in_points(tuple(-end for end in reversed(difference.over_seeds.interval)))
     amount = f"{'better' if mean > 0 else 'worse'} than {reference} by {abs(100 * mean):.1f} points {interval}"
     if difference.over_paintings is not None and difference.over_paintings[0] <= 0 <= difference.over_paintings[1]:
-        others = f"no difference is shown on others: over artists {in_points(difference.over_paintings)}"
+        others = f"no difference is shown on others: over paintings {in_points(difference.over_paintings)}"
         return f"on these paintings {arm} is {amount}, but {others}."
     return f"{arm} is {amount}.{apart}"
 
@@ -45,7 +45,7 @@ def _without_interval(difference: Difference) -> str:
         return f"{start}there is no interval over seeds."
     ps = ", ".join(p_value(test.p) for test in difference.mcnemar)
     return (
-        f"{start}there is no interval over seeds. Over paintings, by artist, these networks differ by "
+        f"{start}there is no interval over seeds. Over paintings these networks differ by "
         f"{in_points(difference.over_paintings)} (McNemar's p {ps})."
     )
 
@@ -99,7 +99,7 @@ def arms_table(compared: Comparison) -> Table:
             rows.append([quantity.label, *(_described(spread, quantity) for spread in spreads)])
         if quantity is comparison.LAST:
             intervals = [one and f"[{one[0]:.3f}, {one[1]:.3f}]" for one in compared.over_paintings]
-            rows.append([OVER_PAINTINGS, *(one or "n/a" for one in intervals)])
+            rows.append(["95% over paintings", *(one or "n/a" for one in intervals)])
     return rows
 
 
@@ -111,7 +111,7 @@ def split(run: Run) -> str:
 def differences_table(compared: Comparison) -> Table:
     """A row an arm: its difference from the reference, in points."""
     several = len(compared.differences) > 1
-    rows = [["last epoch, in points", "mean [95% over seeds]", "p", *["p (Holm)"] * several, "95% over artists"]]
+    rows = [["last epoch, in points", "mean [95% over seeds]", "p", *["p (Holm)"] * several, "95% over paintings"]]
     for one in compared.differences:
         interval = f" {in_points(one.over_seeds.interval)}" if one.over_seeds.interval else ""
         rows.append(
@@ -154,8 +154,13 @@ def plain(table: Table, width: int = 100) -> Iterator[str]:
             yield "  ".join(f"{row[column]:<{widths[column]}}" for column in (0, *block)).rstrip()
 
 
-def markdown(compared: Comparison, left_out: Sequence[str]) -> str:
-    """The comparison as a Markdown document; figures lie beside it."""
+def markdown(compared: Comparison, left_out: Sequence[str], figures: Sequence[str]) -> str:
+    """The comparison as a Markdown document.
+
+    Args:
+        left_out: a line for each run that was found and not taken.
+        figures: names of files beside it.
+    """
     reference, *others = compared.arms
     lines = [
         f"# {', '.join(arm.name for arm in others)} against {reference.name}",
@@ -169,6 +174,8 @@ def markdown(compared: Comparison, left_out: Sequence[str]) -> str:
         METHOD["differences"],
         _markdown(seeds_table(compared)),
         METHOD["seeds"],
+        "## The figures",
+        "\n".join(f"![{Path(name).stem}]({name})" for name in figures),
         "## The runs",
         "\n".join(f"- {arm.name}, seed {run.seed}: `{run.folder}`" for arm in compared.arms for run in arm.runs),
         "\n".join(f"- left out: {line}" for line in left_out),
@@ -178,13 +185,13 @@ def markdown(compared: Comparison, left_out: Sequence[str]) -> str:
 
 METHOD = {
     "arms": "Mean ± standard deviation over seeds, and the 95% interval of the mean by Student's t: what other seeds "
-    "would give on the same paintings. Over paintings: a bootstrap that draws whole artists, since paintings by one "
-    "artist are alike: what these networks would score on other paintings. The best epoch was chosen on the paintings "
-    "it is scored on, so it flatters: compare the last.",
+    "would give on the same paintings. Over paintings: what these networks would score on others, by a bootstrap that "
+    "draws whole artists where they are known, since paintings by one artist are alike. The best epoch was chosen on "
+    "the paintings it is scored on, so it flatters: compare the last.",
     "differences": "Over seeds: the paired t test and its interval, each seed of an arm against the same seed of the "
-    "reference. Over artists: the bootstrap, paired by painting. p (Holm) is corrected for the number of arms; "
-    "intervals are not. A difference is called real where the corrected p is under 0.05 and the interval over artists "
-    "leaves out zero.",
+    "reference. Over paintings: the bootstrap, paired by painting. p (Holm) is corrected for the number of arms; "
+    "intervals are not. A difference is called real where the corrected p is under 0.05 and the interval over "
+    "paintings leaves out zero.",
     "seeds": "McNemar's exact test of two networks on the same paintings, seed by seed: it tells of two networks, not "
     "of two ways to train one. Seeds are not pooled, for they share their paintings.",
 }
@@ -197,10 +204,9 @@ def _markdown(table: Table) -> str:
 
 def csv_rows(compared: Comparison) -> Iterator[dict[str, Any]]:
     """All figures, a row each: of one seed, or over seeds where `seed` is empty."""
-    for label, spreads in compared.spreads.items():
-        quantity = next(one for one in comparison.QUANTITIES if one.label == label)
-        for arm, spread in zip(compared.arms, spreads, strict=True):
-            base = {"arm": arm.name, "quantity": label}
+    for quantity in comparison.QUANTITIES:
+        for arm, spread in zip(compared.arms, compared.spreads.get(quantity.label, []), strict=False):
+            base = {"arm": arm.name, "quantity": quantity.label}
             for run in arm.runs:
                 yield base | {"seed": run.seed, "value": quantity.read(run.result)}
             if spread is not None:
@@ -208,7 +214,7 @@ def csv_rows(compared: Comparison) -> Iterator[dict[str, Any]]:
     for arm, interval in zip(compared.arms, compared.over_paintings, strict=True):
         if interval is not None:
             mean = compared.spreads[comparison.LAST.label][compared.arms.index(arm)].mean
-            yield {"arm": arm.name, "quantity": f"{comparison.LAST.label}, over artists", "value": mean} | _ends(
+            yield {"arm": arm.name, "quantity": f"{comparison.LAST.label}, over paintings", "value": mean} | _ends(
                 interval
             )
     for one in compared.differences:
@@ -217,7 +223,7 @@ def csv_rows(compared: Comparison) -> Iterator[dict[str, Any]]:
             yield base | {"quantity": "difference", "seed": seed, "value": difference}
         yield base | {"quantity": "difference", "p": one.p, "p_corrected": one.p_corrected} | _cells(one.over_seeds)
         if one.over_paintings is not None:
-            value = {"quantity": "difference, over artists", "value": one.over_seeds.mean}
+            value = {"quantity": "difference, over paintings", "value": one.over_seeds.mean}
             yield base | value | _ends(one.over_paintings)
         for seed, test, corrected in zip(one.seeds, one.mcnemar or [], one.mcnemar_corrected or [], strict=False):
             value = {"quantity": "McNemar: only the arm right", "seed": seed, "value": test.only_second}
