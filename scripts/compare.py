@@ -86,11 +86,13 @@ def main() -> int:
 
     for table in (comparison_text.arms_table, comparison_text.differences_table, comparison_text.seeds_table):
         print("\n".join(comparison_text.plain(table(compared), WIDTH)), end="\n\n")
-    lines = [f"left out: {line}" for line in left_out] + [f"warning: {line}" for line in compared.warnings]
+    for line in left_out:
+        print(f"left out: {line}")
     if why_no_maps:
-        lines.append(f"no maps: {why_no_maps}")
-    for line in lines + [comparison_text.verdict(difference) for difference in compared.differences]:
-        print(textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False))
+        print(f"no maps: {why_no_maps}")
+    sentences = [f"warning: {warning}" for warning in compared.warnings]
+    for sentence in sentences + [comparison_text.verdict(difference) for difference in compared.differences]:
+        print(textwrap.fill(sentence, WIDTH, break_long_words=False, break_on_hyphens=False))
     print(f"results: {out} (comparison.html, comparison.md, comparison.csv, {len(figures)} figures)")
     return 0
 
@@ -135,11 +137,14 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
     if compared.answers is None:
         return [], "the arms were scored on different paintings"
     answers, data, device = compared.answers[0], compared.arms[0].runs[0].config["data"], devices.choose("auto")
+    root = Path(data["root"])
+    if not root.is_dir():
+        return [], f"there are no paintings at {root.resolve()}"
     chosen = sorted(contact_sheet.pick(answers.styles.tolist(), PANEL, seed=0))
     styles = answers.styles[chosen].tolist()
     columns, drawn = [], []
     try:
-        pictures = [images.load_rgb(Path(data["root"], answers.paths[i]), data["max_megapixels"]) for i in chosen]
+        pictures = [images.load_rgb(root / answers.paths[i], data["max_megapixels"]) for i in chosen]
         for arm in tqdm(compared.arms, desc="drawing maps", unit=" networks", leave=False, disable=None):
             predictor = checkpoint.load_predictor(arm.runs[0].folder / run_folder.BEST)
             batch = torch.stack([predictor.transform(picture) for picture in pictures])  # (paintings, 3, height, width)

@@ -82,7 +82,8 @@ def against(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
     """
     if len(arms) < 2:
         raise UserError(
-            f"all {len(arms[0].runs)} runs differ in nothing but their seed: name runs of two arms at least"
+            f"there is one arm only, {arms[0].name} with {named(arms[0].seeds)}: name runs that differ in more than "
+            f"their seed, as python train.py -m head=replace_last,replace_two seed=0,1,2 makes them"
         )
     if reference is not None and reference not in [arm.name for arm in arms]:
         raise unknown("--reference", reference, [arm.name for arm in arms])
@@ -105,7 +106,7 @@ def _styles(run: Run) -> set[str]:
     return {row["style"] for row in run_folder.read_csv(run.folder / run_folder.SPLIT)}
 
 
-def listed(seeds: Sequence[int]) -> str:
+def named(seeds: Sequence[int]) -> str:
     """Seeds as text: "seeds 0, 1"."""
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
@@ -126,6 +127,6 @@ def warnings(arms: Sequence[Arm]) -> list[str]:
             listed = ", ".join(sorted(map(str, values)))
             found.append(f"the runs' {what} is not the same ({listed}): {consequence}")
     if len({tuple(arm.seeds) for arm in arms}) > 1:
-        seeds = "; ".join(f"{arm.name} {listed(arm.seeds)}" for arm in arms)
+        seeds = "; ".join(f"{arm.name} {named(arm.seeds)}" for arm in arms)
         found.append(f"the arms' seeds are not the same ({seeds}): differences are of the common ones")
     return found

@@ -57,7 +57,8 @@ class Difference:
     over_paintings: the interval that other paintings leave, drawn by artist.
     mcnemar: first is the reference. What is by painting is None where the arms were scored on different ones.
     p_corrected, mcnemar_corrected: by Holm, over all arms that are held against the reference.
-    seeds_needed: for a difference of ONE_POINT; None where unknown, or more than statistics.MOST_SEEDS.
+    seeds_needed: for a difference of ONE_POINT, at a level divided by the number of these arms; None where unknown,
+        or more than statistics.MOST_SEEDS.
     """
 
     arm: str
@@ -128,7 +129,7 @@ def _difference(reference: Arm, arm: Arm, theirs: Answers | None, ours: Answers 
     pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]
     if not pairs:
         raise UserError(
-            f"{reference.name} ({arms.listed(reference.seeds)}) and {arm.name} ({arms.listed(arm.seeds)}) have no seed "
+            f"{reference.name} ({arms.named(reference.seeds)}) and {arm.name} ({arms.named(arm.seeds)}) have no seed "
             f"in common: train the same ones"
         )
     by_seed = [LAST.read(arm.runs[j].result) - LAST.read(reference.runs[i].result) for i, j in pairs]

@@ -93,6 +93,9 @@ def arms_table(compared: Comparison) -> Table:
         ["seeds", *(", ".join(map(str, arm.seeds)) for arm in compared.arms)],
         ["split", *(split(arm.runs[0]) for arm in compared.arms)],
     ]
+    if len(compared.arms[0].settings) > 1:  # a single one is the arm's name
+        for key in compared.arms[0].settings:
+            rows.append([key, *(Path(arm.settings[key]).name for arm in compared.arms)])
     for quantity in comparison.QUANTITIES:
         if quantity.label in compared.spreads:
             spreads = compared.spreads[quantity.label]

@@ -32,7 +32,7 @@ class Run:
 
     @property
     def seed(self) -> int:
-        return self.result["seed"]
+        return self.config["seed"]
 
 
 def find(places: Iterable[Path]) -> list[Run]:
@@ -77,7 +77,7 @@ def _read(folder: Path, result: dict[str, Any]) -> Run:
     config = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape"))
     rows = run_folder.read_csv(folder / run_folder.METRICS)
     metrics = {name: [float(row.get(name) or "nan") for row in rows] for name in run_folder.METRICS_COLUMNS}
-    return Run(folder, result, config, metrics)
+    return Run(folder, run_folder.new_result() | result, config, metrics)  # older ones have fewer keys
 
 
 def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
