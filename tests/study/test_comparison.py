@@ -183,6 +183,6 @@ def test_the_reports_peaks_stand_beside_runs_of_its_protocol_only(write_run: Wri
         assert np.diff(peak.interval) / 2 == pytest.approx(0.034, abs=0.001)
     (drawn,) = figures.curves(arms.group(theirs), ["val/accuracy"]).axes
     labels = drawn.get_legend_handles_labels()[1]
-    assert {"report: replace_last 0.368", "report: replace_two 0.386"} <= set(labels)
+    assert {"report: replace_last 0.368 ± 0.034", "report: replace_two 0.386 ± 0.034"} <= set(labels)
     (drawn,) = figures.curves(arms.group(other), ["val/accuracy"]).axes
     assert not any("report" in label for label in drawn.get_legend_handles_labels()[1])

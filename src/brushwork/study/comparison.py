@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tqdm import tqdm
+
 from brushwork import run_folder
 from brushwork.errors import UserError
 from brushwork.study import answers, arms, statistics
@@ -100,7 +102,8 @@ def compare(compared: Sequence[Arm]) -> Comparison:
     for run in [run for arm in compared for run in arm.runs]:
         if not run.result["last"] or run.result["last"]["val/accuracy"] is None:
             raise UserError(f"the last epoch of {run.folder} was not validated: leave this run out")
-    given = [answers.read(arm) for arm in compared]
+    bar = tqdm(compared, desc="reading answers", unit=" arms", leave=False, disable=None)
+    given = [answers.read(arm) for arm in bar]
     same = answers.on_same_paintings(given)
     differences = [
         _difference(compared[0], arm, given[0] if same else None, given[position] if same else None, len(compared) - 1)

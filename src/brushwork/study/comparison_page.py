@@ -48,7 +48,7 @@ def page(
     paths = [path for gallery in galleries for path, _, _ in gallery.paintings]
     return web_page.render(
         _TEMPLATE,
-        names=names,
+        heading=comparison_text.title(compared),
         verdicts=[comparison_text.verdict(one) for one in compared.differences],
         warnings=compared.warnings,
         method=METHOD,
@@ -127,7 +127,7 @@ _TEMPLATE = """\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ names[1:] | join(", ") }} against {{ names[0] }}</title>
+<title>{{ heading }}</title>
 <style>
 {{ style | safe }}
 .verdict { background: var(--card); border-left: 4px solid var(--info); border-radius: 4px; padding: .75rem 1rem;
@@ -155,7 +155,7 @@ ul { padding-left: 1.2rem; font-size: .9rem; }
 </style>
 </head>
 <body>
-<h1>{{ names[1:] | join(", ") }} against {{ names[0] }}</h1>
+<h1>{{ heading }}</h1>
 <p class="dim">The last epoch, on the validation part of split {{ splits | join(" and ") }}</p>
 {% for verdict in verdicts %}<p class="verdict">{{ verdict }}</p>
 {% endfor %}

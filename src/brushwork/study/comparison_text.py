@@ -14,6 +14,12 @@ COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "h
 Table = list[list[str]]
 
 
+def title(compared: Comparison) -> str:
+    """What is compared: "replace_two against replace_last"."""
+    reference, *others = [arm.name for arm in compared.arms]
+    return f"{others[0] if len(others) == 1 else f'{len(others)} arms'} against {reference}"
+
+
 def verdict(difference: Difference) -> str:
     """What a difference shows, in a sentence or two."""
     arm, reference, mean = difference.arm, difference.reference, difference.over_seeds.mean
@@ -152,7 +158,9 @@ def plain(table: Table, width: int = 100) -> Iterator[str]:
         if blocks[-1] and sum(widths[c] + 2 for c in (*blocks[-1], column)) + widths[0] > width:
             blocks.append([])
         blocks[-1].append(column)
-    for block in blocks:
+    for number, block in enumerate(blocks):
+        if number:
+            yield ""
         for row in table:
             yield "  ".join(f"{row[column]:<{widths[column]}}" for column in (0, *block)).rstrip()
 
@@ -164,9 +172,8 @@ def markdown(compared: Comparison, left_out: Sequence[str], figures: Sequence[st
         left_out: a line for each run that was found and not taken.
         figures: names of files beside it.
     """
-    reference, *others = compared.arms
     lines = [
-        f"# {', '.join(arm.name for arm in others)} against {reference.name}",
+        f"# {title(compared)}",
         *(f"**{verdict(one)}**" for one in compared.differences),
         *(f"Warning: {warning}." for warning in compared.warnings),
         "## The arms",

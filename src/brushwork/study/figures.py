@@ -54,7 +54,7 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
                     markersize=11,
                     markeredgecolor="black",
                     capsize=4,
-                    label=f"report: {peak.head} {peak.accuracy}",
+                    label=f"report: {peak.head} {peak.accuracy} ± {(high - low) / 2:.3f}",
                 )
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")
