@@ -58,17 +58,16 @@ def main() -> int:
     found, others = runs.survey(arguments.runs)
     left_out = [f"{folder} {reason}" for folder, reason in others.items()]
     compared = comparison.compare(arms.against(arms.group(found), arguments.reference))
-    with exit_on_signals():
-        maps, why_no_maps = panel(compared)
-        pictures = draw(compared)
-        page = comparison_page.page(
-            compared,
-            [pictures["figure-5-validation-accuracy"], pictures["figure-6-training-loss"]],
-            {arm.name: pictures[confusion(arm.name)] for arm in compared.arms if compared.answers},
-            maps,
-            why_no_maps,
-            left_out,
-        )
+    maps, why_no_maps = panel(compared)
+    pictures = draw(compared)
+    page = comparison_page.page(
+        compared,
+        [pictures["figure-5-validation-accuracy"], pictures["figure-6-training-loss"]],
+        {arm.name: pictures[confusion(arm.name)] for arm in compared.arms if compared.answers},
+        maps,
+        why_no_maps,
+        left_out,
+    )
     if maps:
         pictures["saliency"] = contact_sheet.sheet(maps, side=comparison_page.SIDE)
     figures = [f"{name}.png" for name in pictures]
@@ -155,7 +154,7 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
             logits, saliency = maps.logits_and_saliency(predictor.network.to(device), batch.to(device), targets)
             probabilities = logits.softmax(1).cpu()
             captions = [
-                f"{arm.name}: {row[target]:.2f}\npredicted {predictor.class_names[row.argmax()]} {row.max():.2f}"
+                f"{arm.name}: true {row[target]:.2f}\npredicted {predictor.class_names[row.argmax()]} {row.max():.2f}"
                 for row, target in zip(probabilities, targets.tolist(), strict=True)
             ]
             drawn.append((saliency.cpu().numpy(), captions))
@@ -170,4 +169,5 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    with exit_on_signals():
+        exit_with(main)

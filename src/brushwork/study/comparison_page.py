@@ -43,8 +43,7 @@ def page(
         left_out: a line for each run that was found and not taken.
     """
     data = compared.arms[0].runs[0].config["data"]
-    names = [arm.name for arm in compared.arms]
-    galleries = _galleries(compared, names)
+    galleries = _galleries(compared)
     paths = [path for gallery in galleries for path, _, _ in gallery.paintings]
     return web_page.render(
         _TEMPLATE,
@@ -81,32 +80,26 @@ def _facts(compared: Comparison) -> dict[str, str]:
     return facts
 
 
-def _galleries(compared: Comparison, names: Sequence[str]) -> list[_Gallery]:
+def _galleries(compared: Comparison) -> list[_Gallery]:
     if compared.answers is None:
         return []
-    by_name = dict(zip(names, compared.answers, strict=True))
-    reference = compared.answers[0]
-    found = []
-    for difference in compared.differences:
-        other = by_name[difference.arm]
-        for right, first, second in [
-            (difference.arm, reference, other),
-            (difference.reference, other, reference),
-        ]:
-            wrong = difference.reference if right == difference.arm else difference.arm
-            chosen = answers.only_second_right(first, second)
-            found.append(_gallery(f"{right} is right more often than {wrong}", chosen, by_name))
-    return [*found, _gallery("missed by every seed of every arm", answers.always_missed(compared.answers), by_name)]
-
-
-def _gallery(title: str, chosen: Sequence[int], by_name: Mapping[str, Answers]) -> _Gallery:
-    one = next(iter(by_name.values()))
-    paintings = [
-        (
-            str(one.paths[i]),
-            str(one.styles[i]),
-            [(name, answers_of_arm.described(i)) for name, answers_of_arm in by_name.items()],
+    given = {arm.name: one for arm, one in zip(compared.arms, compared.answers, strict=True)}
+    reference, *others = given
+    galleries = [
+        _gallery(
+            f"{right} is right more often than {wrong}", answers.only_second_right(given[wrong], given[right]), given
         )
+        for other in others
+        for right, wrong in [(other, reference), (reference, other)]
+    ]
+    missed = answers.always_missed(compared.answers)
+    return [*galleries, _gallery("missed by every seed of every arm", missed, given)]
+
+
+def _gallery(title: str, chosen: Sequence[int], given: Mapping[str, Answers]) -> _Gallery:
+    any_arm = next(iter(given.values()))
+    paintings = [
+        (any_arm.paths[i], any_arm.styles[i], [(name, one.described(i)) for name, one in given.items()])
         for i in chosen[:SHOWN]
     ]
     return _Gallery(title, len(chosen), paintings)

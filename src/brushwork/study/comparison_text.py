@@ -199,9 +199,9 @@ METHOD = {
     "draws whole artists where they are known, since paintings by one artist are alike. The best epoch was chosen on "
     "the paintings it is scored on, so it flatters: compare the last.",
     "differences": "Over seeds: the paired t test and its interval, each seed of an arm against the same seed of the "
-    "reference. Over paintings: the bootstrap, paired by painting. p (Holm) is corrected for the number of arms; "
-    "intervals are not. A difference is called real where the corrected p is under 0.05 and the interval over "
-    "paintings leaves out zero.",
+    "reference. Over paintings: the bootstrap, paired by painting. With several arms p (Holm) is corrected for "
+    "their number; intervals are not. A difference is called real where the corrected p is under 0.05 and the interval "
+    "over paintings leaves out zero.",
     "seeds": "McNemar's exact test of two networks on the same paintings, seed by seed: it tells of two networks, not "
     "of two ways to train one. Seeds are not pooled, for they share their paintings.",
 }
