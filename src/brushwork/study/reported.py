@@ -10,6 +10,7 @@ from brushwork.study.runs import Run, flat
 PAINTINGS = 790  # in the report's validation part
 _STYLES = 10
 _PROTOCOL = {
+    "data.paint_demo": None,
     "model.architecture": "alexnet",
     "model.weights": "imagenet",
     "tuning.name": "full",
