@@ -63,7 +63,7 @@ def main() -> int:
     page = comparison_page.page(
         compared,
         [pictures["figure-5-validation-accuracy"], pictures["figure-6-training-loss"]],
-        {arm.name: pictures[confusion(arm.name)] for arm in compared.arms if compared.answers},
+        {arm.name: pictures[name] for arm in compared.arms if (name := confusion(arm.name)) in pictures},
         maps,
         why_no_maps,
         left_out,
@@ -113,7 +113,9 @@ def draw(compared: "Comparison") -> "dict[str, Image.Image]":
         "figure-6-training-loss": figures.curves(compared.arms, ["train/loss"]),
         "figure-7-both": figures.curves(compared.arms, ["val/accuracy", "train/loss"]),
     }
-    for arm, given in zip(compared.arms, compared.answers or [], strict=False):
+    for arm, given in zip(compared.arms, compared.answers, strict=True):
+        if given is None:
+            continue
         names = sorted({*given.styles.tolist(), *given.predicted.ravel().tolist()})
         labels = np.tile(np.searchsorted(names, given.styles), len(arm.seeds))
         predicted = np.searchsorted(names, given.predicted).ravel()
@@ -133,7 +135,7 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
     from brushwork.saliency import maps, render
     from brushwork.transfer import checkpoint, devices
 
-    if compared.answers is None:
+    if not compared.same_paintings:
         return [], "the arms were scored on different paintings"
     answers, data, device = compared.answers[0], compared.arms[0].runs[0].config["data"], devices.choose("auto")
     root = Path(data["root"])

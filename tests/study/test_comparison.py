@@ -124,7 +124,8 @@ def test_arms_on_different_paintings_are_not_compared_painting_by_painting(write
     folders += [write_run("two", right(10)[:30], head="b", split_hash="t")]
     compared = comparison.compare(arms.group(runs.find(folders)))
     (one,) = compared.differences
-    assert (compared.answers, one.mcnemar, one.over_paintings) == (None, None, None)
+    assert (compared.same_paintings, one.mcnemar, one.over_paintings) == (False, None, None)
+    assert [len(given.paths) for given in compared.answers] == [40, 30]
     assert comparison_text.verdict(one).endswith("They were scored on different paintings.")
     assert compared.warnings[0].startswith("the runs' split is not the same")
     page = comparison_page.page(compared, [], {}, [], "none", [])

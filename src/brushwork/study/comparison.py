@@ -82,7 +82,8 @@ class Comparison:
 
     spreads: of each quantity's label and each arm; None where a run lacks it.
     over_paintings: of each arm's last accuracy, the interval that other paintings leave, drawn by artist.
-    answers: of each arm; None where the arms were scored on different paintings.
+    answers: of each arm; None where its runs were scored on different paintings.
+    same_paintings: whether all arms were scored on the same.
     """
 
     arms: list[Arm]
@@ -90,7 +91,8 @@ class Comparison:
     over_paintings: list[tuple[float, float] | None]
     differences: list[Difference]
     warnings: list[str]
-    answers: list[Answers] | None = field(repr=False)
+    answers: list[Answers | None] = field(repr=False)
+    same_paintings: bool
 
 
 def compare(compared: Sequence[Arm]) -> Comparison:
@@ -119,7 +121,8 @@ def compare(compared: Sequence[Arm]) -> Comparison:
         over_paintings=[one and statistics.cluster_interval(one.right.mean(0), one.artists.tolist()) for one in given],
         differences=_corrected(differences),
         warnings=arms.warnings(compared),
-        answers=given if same else None,
+        answers=given,
+        same_paintings=same,
     )
 
 

@@ -72,7 +72,7 @@ def page(
 def _facts(compared: Comparison) -> dict[str, str]:
     runs = [run for arm in compared.arms for run in arm.runs]
     facts = {"arms": str(len(compared.arms)), "runs": str(len(runs))}
-    if compared.answers is not None:
+    if compared.same_paintings:
         first = compared.answers[0]
         facts["validation paintings"] = f"{len(first.paths):,}"
         facts["by artists"] = f"{len(set(first.artists) - {''}):,}" if any(first.artists) else "unknown"
@@ -81,7 +81,7 @@ def _facts(compared: Comparison) -> dict[str, str]:
 
 
 def _galleries(compared: Comparison) -> list[_Gallery]:
-    if compared.answers is None:
+    if not compared.same_paintings:
         return []
     given = {arm.name: one for arm, one in zip(compared.arms, compared.answers, strict=True)}
     reference, *others = given
