@@ -156,7 +156,7 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
             logits, saliency = maps.logits_and_saliency(predictor.network.to(device), batch.to(device), targets)
             probabilities = logits.softmax(1).cpu()
             captions = [
-                f"{arm.name}: true {row[target]:.2f}\npredicted {predictor.class_names[row.argmax()]} {row.max():.2f}"
+                f"{arm.name}: true {row[target]:.2f}\npredicted {row.max():.2f} {predictor.class_names[row.argmax()]}"
                 for row, target in zip(probabilities, targets.tolist(), strict=True)
             ]
             drawn.append((saliency.cpu().numpy(), captions))
