@@ -4,13 +4,14 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train test test-slow lint dashboard figures clean
+.PHONY: help install data train test test-slow lint dashboard compare figures clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
 	@echo "make data       get WikiArt into data/wikiart: SOURCE=artificio|huggan|folder|catalogue OPTIONS='...'"
 	@echo "make test       run the tests            make test-slow  kills, launchers, long runs"
 	@echo "make dashboard  TensorBoard on logs/     make lint       ruff"
+	@echo "make compare    is the difference between arms real? RUNS=logs/wikiart OPTIONS='--reference ARM'"
 	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
 	@echo "make install    set up .venv alone       make clean      remove .venv and caches (logs/ and data/ stay)"
 
@@ -41,8 +42,12 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# make figures RUNS=logs/wikiart PHOTOS="husky.jpg cat.jpg" MODEL=vgg16 WEIGHTS=vgg16.pth
+# make compare RUNS=logs/wikiart
 RUNS ?= logs
+compare: install
+	$(BIN)/python scripts/compare.py $(RUNS) $(OPTIONS)
+
+# make figures RUNS=logs/wikiart PHOTOS="husky.jpg cat.jpg" MODEL=vgg16 WEIGHTS=vgg16.pth
 MODEL ?= vgg16
 figures: install
 	$(BIN)/python scripts/figures.py $(RUNS) --photos $(PHOTOS) --model $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS))

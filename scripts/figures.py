@@ -44,7 +44,7 @@ def main() -> int:
     # Seconds to import, which --help and a mistyped option don't need.
     from brushwork import contact_sheet, drawing, run_folder
     from brushwork.saliency import photos
-    from brushwork.study import figures, runs
+    from brushwork.study import arms, figures, runs
     from brushwork.transfer import anatomy, checkpoint, devices
 
     found = runs.find(arguments.runs)
@@ -53,6 +53,7 @@ def main() -> int:
     different = runs.differences(found)
     for key in different.keys() - {"head.name"}:
         log.warning("they differ in more than head and seed: %s is %s", key, " or ".join(sorted(different[key])))
+    compared = arms.group(found)
     arguments.out.mkdir(parents=True, exist_ok=True)
 
     def save(name: str, picture: Image.Image) -> None:
@@ -71,9 +72,9 @@ def main() -> int:
     for name, figure in [
         ("figure-2-architecture.png", anatomy.architecture(model["architecture"], data["image_size"])),
         ("figure-3-4-classifiers.png", anatomy.classifiers(model["architecture"], num_classes, data["image_size"])),
-        ("figure-5-validation-accuracy.png", figures.curves(found, ["val/accuracy"])),
-        ("figure-6-training-loss.png", figures.curves(found, ["train/loss"])),
-        ("figure-7-both.png", figures.curves(found, ["val/accuracy", "train/loss"])),
+        ("figure-5-validation-accuracy.png", figures.curves(compared, ["val/accuracy"])),
+        ("figure-6-training-loss.png", figures.curves(compared, ["train/loss"])),
+        ("figure-7-both.png", figures.curves(compared, ["val/accuracy", "train/loss"])),
     ]:
         save(name, drawing.as_picture(figure))
     if arguments.photos:

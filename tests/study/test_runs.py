@@ -10,6 +10,7 @@ import pytest
 from brushwork import run_folder
 from brushwork.errors import UserError
 from brushwork.study import figures, runs
+from brushwork.study.arms import Arm
 from tests.conftest import BOTH_HEADS
 
 
@@ -52,11 +53,9 @@ def test_curves_are_the_runs_and_their_mean(both_heads: Path) -> None:
     columns = ("epoch", "val/accuracy", "train/loss")
     three_epochs = dict(zip(columns, ([1, 2, 3], [0.1, math.nan, 0.4], [3, 2, 1]), strict=True))
     two_epochs = dict(zip(columns, ([1, 2], [0.3, 0.5], [5, 4]), strict=True))
-    made = [
-        runs.Run(one.folder, one.result, one.config, three_epochs),
-        runs.Run(one.folder, one.result, one.config, two_epochs),
-        runs.Run(two.folder, two.result, two.config, two_epochs),
-    ]
+    long, short = (runs.Run(one.folder, one.result, one.config, metrics) for metrics in (three_epochs, two_epochs))
+    other = runs.Run(two.folder, two.result, two.config, two_epochs)
+    made = [Arm("replace_last", [long, short], {}), Arm("replace_two", [other], {})]
     accuracy, loss = figures.curves(made, ["val/accuracy", "train/loss"]).axes
     lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in loss.lines}
     assert lines["replace_last (mean of 2 runs)"] == ([1, 2], [4, 3])

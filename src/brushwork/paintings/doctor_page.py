@@ -1,16 +1,9 @@
 """A report on a folder of paintings as one HTML page that needs nothing else, a thumbnail with every offender."""
 
-import base64
-import io
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jinja2
-from tqdm import tqdm
-
-from brushwork import images
-from brushwork.errors import UserError
+from brushwork import web_page
 from brushwork.paintings.doctor import PERCENTS, Report
 from brushwork.paintings.findings import Item
 from brushwork.paintings.listing import PARTS
@@ -23,17 +16,10 @@ SHOWN = {"spoils": 2000, "warning": 2000, "info": 48}
 def page(report: Report, max_megapixels: float = 89) -> str:
     """The page. Files that can't be shown stand there with their names."""
     groups = {finding.kind: _first(finding.groups, SHOWN[finding.severity]) for finding in report.findings}
-    paths = sorted({item.path for shown in groups.values() for group in shown for item in group})
-    pool = ThreadPoolExecutor()
-    try:
-        results = pool.map(lambda path: _data_uri(Path(report.root, path), max_megapixels), paths)
-        bar = tqdm(paths, desc="drawing thumbnails", unit=" thumbnails", leave=False, disable=None)
-        thumbnails = dict(zip(bar, results, strict=True))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_TEMPLATE).render(
-        report=report, groups=groups, thumbnails=thumbnails, parts=PARTS, percents=PERCENTS, side=SIDE
+    paths = [item.path for shown in groups.values() for group in shown for item in group]
+    thumbnails = web_page.thumbnails(Path(report.root), paths, SIDE, max_megapixels)
+    return web_page.render(
+        _TEMPLATE, report=report, groups=groups, thumbnails=thumbnails, parts=PARTS, percents=PERCENTS, side=SIDE
     )
 
 
@@ -41,19 +27,6 @@ def _first(groups: list[list[Item]], count: int) -> list[list[Item]]:
     """The first groups, with `count` items in all at most, but one group at least."""
     totals = itertools.accumulate(map(len, groups))
     return [group for group, total in zip(groups, totals, strict=True) if total <= count] or groups[:1]
-
-
-def _data_uri(path: Path, max_megapixels: float) -> str | None:
-    """A small picture as text; None where there is none."""
-    if not path.is_file():
-        return None
-    try:
-        small = images.thumbnail(path, SIDE, max_megapixels)
-    except UserError:
-        return None
-    encoded = io.BytesIO()
-    small.save(encoded, "WEBP", quality=70)
-    return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
 
 
 _TEMPLATE = """\
@@ -66,35 +39,16 @@ _TEMPLATE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Paintings in {{ report.root }}</title>
 <style>
-:root { color-scheme: light dark; --paper: #fff; --card: #f4f3f0; --ink: #1d1c1a; --dim: #67645d; --line: #d9d6cf;
-  --spoils: #b3261e; --warning: #8a5a00; --info: #2d5f8b; --bar: #c9d8e6; }
-@media (prefers-color-scheme: dark) { :root { --paper: #171614; --card: #22211e; --ink: #eceae4; --dim: #a5a199;
-  --line: #3a3833; --spoils: #ff8a80; --warning: #f0b95a; --info: #8ec1ee; --bar: #2f4a61; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
+{{ style | safe }}
 summary { cursor: pointer; }
 summary span { font-weight: 700; }
-p { margin: .25rem 0; }
-.dim, figcaption span, dt { color: var(--dim); }
 .spoils { color: var(--spoils); } .warning { color: var(--warning); } .info { color: var(--info); }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
-dl div, details { background: var(--card); border-radius: 8px; padding: .75rem 1rem; }
-dt { font-size: .85rem; } dd { margin: 0; font-size: 1.3rem; font-weight: 600; }
 details { margin: .75rem 0; }
 .groups, .group { display: flex; flex-wrap: wrap; gap: .75rem; }
 .groups { margin-top: .75rem; }
 .group { border: 1px solid var(--line); border-radius: 6px; padding: .5rem; }
-figure { margin: 0; width: {{ side }}px; font-size: .8rem; line-height: 1.3; }
-figure img { display: block; max-width: {{ side }}px; max-height: {{ side }}px; margin-bottom: .35rem; }
-figcaption span { display: block; }
-.table { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { padding: .3rem .75rem; text-align: right; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-th { font-weight: 600; font-size: .85rem; color: var(--dim); }
+figure { width: {{ side }}px; }
+figure img { max-width: {{ side }}px; max-height: {{ side }}px; }
 .bar { background: linear-gradient(to left, var(--bar) var(--share), transparent var(--share)); }
 </style>
 </head>

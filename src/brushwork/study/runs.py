@@ -9,12 +9,23 @@ from typing import Any
 import yaml
 
 from brushwork import run_folder
-from brushwork.errors import UserError
+from brushwork.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 
 # Where and how a run was kept and shown, not what it computed; and its seed.
-_NOT_COMPARED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "seed", "callbacks", "logger", "data.workers")
+_NOT_COMPARED = (
+    "name",
+    "run_dir",
+    "ckpt_path",
+    "keep_last",
+    "threads",
+    "seed",
+    "callbacks",
+    "logger",
+    "data.workers",
+    "data.store",
+)
 
 
 @dataclass(frozen=True)
@@ -30,14 +41,30 @@ class Run:
     def head(self) -> str:
         return self.config["head"]["name"]
 
+    @property
+    def seed(self) -> int:
+        return self.config["seed"]
+
 
 def find(places: Iterable[Path]) -> list[Run]:
-    """The finished runs in and below some folders, sorted by folder.
+    """The finished runs in and below some folders, sorted by folder; others are logged as left out.
 
     Raises:
         UserError: a folder is not there, or none holds a finished run.
     """
-    found, others = {}, []
+    found, left_out = survey(places)
+    for folder, reason in left_out.items():
+        log.warning("%s %s: left out", folder, reason)
+    return found
+
+
+def survey(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
+    """As `find`, and the folders of other runs, each with the reason why it is none: {folder: "is running"}.
+
+    Raises:
+        UserError: as `find`.
+    """
+    found, left_out = {}, {}
     for place in places:
         if not place.is_dir():
             raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
@@ -47,36 +74,41 @@ def find(places: Iterable[Path]) -> list[Run]:
                 if result["status"] == "finished":
                     found[path.parent.resolve()] = _read(path.parent, result)
                 else:
-                    others.append(f"{path.parent} is {result['status']}")
+                    left_out[path.parent] = f"is {result['status']}"
             except (OSError, ValueError, KeyError, TypeError) as error:  # damaged, or another program's
-                log.warning("%s holds no run that can be read (%s): left out", path.parent, error)
+                left_out[path.parent] = f"holds no run that can be read ({one_line(error)})"
     if not found:
-        unfinished = f" ({others[0]})" if others else ""
+        others = "".join(f" ({folder} {reason})" for folder, reason in list(left_out.items())[:1])
         where = ", ".join(str(place.resolve()) for place in places)
-        raise UserError(f"no finished run in {where}{unfinished}: train first, for instance with make train")
-    return [found[folder] for folder in sorted(found)]
+        raise UserError(f"no finished run in {where}{others}: train first, for instance with make train")
+    return [found[folder] for folder in sorted(found)], left_out
 
 
 def _read(folder: Path, result: dict[str, Any]) -> Run:
     config = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape"))
     rows = run_folder.read_csv(folder / run_folder.METRICS)
     metrics = {name: [float(row.get(name) or "nan") for row in rows] for name in run_folder.METRICS_COLUMNS}
-    return Run(folder, result, config, metrics)
+    return Run(folder, run_folder.new_result() | result, config, metrics)  # older ones have fewer keys
 
 
 def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
     """The settings in which runs differ, their seed apart, and the values: {"head.name": {...}}."""
-    settings = [_flat(run.config) for run in runs]
+    settings = [flat(run.config) for run in runs]
     keys = {key for one in settings for key in one if not key.startswith(_NOT_COMPARED)}
     values = {key: {str(one.get(key)) for one in settings} for key in sorted(keys)}
     return {key: found for key, found in values.items() if len(found) > 1}
 
 
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names.
+
+    >>> flat({"head": {"name": "replace_two"}, "seed": 0})
+    {'head.name': 'replace_two', 'seed': 0}
+    """
+    settings = {}
     for key, value in config.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            settings |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            settings[f"{prefix}{key}"] = value
+    return settings

@@ -1,0 +1,50 @@
+"""What the report measured, and which runs follow its protocol."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import binomtest
+
+from brushwork.study.runs import Run, flat
+
+PAINTINGS = 790  # in the report's validation part
+_STYLES = 10
+_PROTOCOL = {
+    "data.paint_demo": None,
+    "model.architecture": "alexnet",
+    "model.weights": "imagenet",
+    "tuning.name": "full",
+    "optimizer._target_": "torch.optim.SGD",
+    "optimizer.lr": 0.01,
+    "optimizer.momentum": 0.9,
+    "trainer.max_epochs": 5,
+}
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A peak validation accuracy in the report, and the 95% interval (Wilson) that so few paintings leave it."""
+
+    head: str
+    epoch: int
+    accuracy: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        found = binomtest(round(self.accuracy * PAINTINGS), PAINTINGS).proportion_ci(method="wilson")
+        return float(found.low), float(found.high)
+
+
+PEAKS = (Peak("replace_last", 5, 0.368), Peak("replace_two", 4, 0.386))  # report, section 2.3
+
+
+def follows(run: Run) -> bool:
+    """Whether a run is of the report's protocol: AlexNet of ImageNet, SGD 0.01 and 0.9, 5 epochs, ten styles,
+    a split that heeds no artist."""
+    settings: dict[str, Any] = flat(run.config)
+    recall = (run.result["last"] or {}).get("val/recall") or {}
+    return (
+        all(settings.get(key) == value for key, value in _PROTOCOL.items())
+        and settings.get("split.name") in ("random", "given")
+        and len(recall) == _STYLES
+    )
