@@ -1,4 +1,4 @@
-"""What is kept of paintings, and how much disk does it take? python scripts/stores.py"""
+"""Which decoded paintings and features are kept, and how much disk do they take? python scripts/stores.py"""
 
 import argparse
 import time
@@ -10,6 +10,8 @@ from brushwork.terminal import exit_with
 if TYPE_CHECKING:
     from brushwork.row_store import Listed
 
+_OF_FEATURES = ("network", "precision", "device")
+
 EPILOG = """\
 examples:
   python scripts/stores.py                                  list them
@@ -17,8 +19,9 @@ examples:
   python scripts/stores.py --clear all
 
 Training keeps each painting decoded and resized (pictures) and, with tuning=head_only, what a frozen network makes of
-it (features). All of it is computed again when it is needed; data.store=off keeps nothing. BRUSHWORK_CACHE names
-another folder.
+it (features; each seed of random weights is a network of its own). Rows of paintings that are gone or changed stay
+until the store is cleared. All of it is computed again when it is needed; data.store=off keeps nothing.
+BRUSHWORK_CACHE names another folder.
 """
 
 
@@ -58,12 +61,8 @@ def main() -> int:
 def describe(store: "Listed", size: str) -> str:
     """A store in two lines: its name and figures; what it is of."""
     used = time.strftime("%Y-%m-%d %H:%M", time.localtime(store.used))
-    about = store.about
-    if about["kind"] == "pictures":
-        what = f"{about['image_size']} px, {about['resize']}"
-    else:
-        what = f"{about['network']}, {about['precision']} on {about['device']}"
-    return f"{store.folder.name}  {store.rows:,} rows  {size}  used {used}\n  {what}, of {about['root']}"
+    what = [str(store.about[key]) for key in ("image_size", "resize", *_OF_FEATURES, "root") if key in store.about]
+    return f"{store.folder.name}  {store.rows:,} rows  {size}  used {used}\n  {', '.join(what) or 'damaged'}"
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ def test_list_and_clear(
     jobs.run_job(make_job("tuning=head_only", "trainer.max_epochs=1", "logger=none"))
     status, out, _ = run("stores")
     assert status == 0
-    assert f"32 px, squash, of {paintings}" in out
-    assert f"MobileNetV3 up to classifier.3, 32-true on cpu, of {paintings}" in out
+    assert f"32, squash, {paintings}" in out
+    assert f"32, squash, MobileNetV3 up to classifier.3, 32-true, cpu, {paintings}" in out
     assert "30 rows" in out  # the pictures
     assert "54 rows" in out  # their features: 24 of them are also mirrored in training
     assert out.splitlines()[-1].startswith("2 stores, ")

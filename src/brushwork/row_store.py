@@ -4,11 +4,14 @@ import json
 import logging
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -89,12 +92,14 @@ class RowStore:
                 log.warning("%s can't be kept in %s: %s", name, self.folder, error.strerror or error)
                 return None
             known = self._known()
-        os.utime(self.folder / ABOUT)  # when it was last used
-        count = len(known)
-        values = torch.from_file(
-            str(self.folder / ROWS), size=count * torch.Size(self.shape).numel(), dtype=self.dtype, shared=False
-        )
-        return Rows(values.view(count, *self.shape), torch.tensor([known[tuple(key)] for key in keys]))
+        with suppress(OSError):  # in another user's cache
+            os.utime(self.folder / ABOUT)  # when it was last used
+        # Read-only: of a private mapping that may be written to, the system would keep as much memory free.
+        content = np.memmap(self.folder / ROWS, mode="r", shape=(len(known), self.row_bytes))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*not writable.*")
+            values = torch.from_numpy(content).view(self.dtype).view(len(known), *self.shape)
+        return Rows(values, torch.tensor([known[tuple(key)] for key in keys]))
 
     def _known(self) -> dict[tuple, int]:
         """The row of each key that is there."""
@@ -102,7 +107,14 @@ class RowStore:
             whole = (self.folder / ROWS).stat().st_size // self.row_bytes
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        return {tuple(json.loads(line)): row for row, line in enumerate(_whole_lines(self.folder)[:whole])}
+        known: dict[tuple, int] = {}
+        for row, line in enumerate(_whole_lines(self.folder)[:whole]):
+            try:
+                known[tuple(json.loads(line))] = row
+            except ValueError:
+                log.warning("%s is damaged: what it no longer tells is computed again", self.folder / KEYS)
+                break
+        return known
 
     def _complete(self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str) -> None:
         """Make and add what is missing, while no other process does."""
@@ -124,15 +136,14 @@ class RowStore:
         self, keys: Sequence[Key], missing: list[int], make: Callable[[list[int]], Tensor], name: str, before: int
     ) -> None:
         step = _rows_a_chunk(self.shape, self.dtype)
-        good = [before * self.row_bytes, sum(map(len, _whole_lines(self.folder)[:before]))]
         try:
             with (
                 open(self.folder / ROWS, "ab") as rows,
                 open(self.folder / KEYS, "ab") as lines,
                 tqdm(total=len(missing), desc=name, unit=" rows", leave=False, disable=None) as bar,
             ):
-                rows.truncate(good[0])  # what a killed process left of a row or a line
-                lines.truncate(good[1])
+                rows.truncate(before * self.row_bytes)  # what a killed process left of a row or a line
+                lines.truncate(sum(map(len, _whole_lines(self.folder)[:before])))
                 for start in range(0, len(missing), step):
                     chosen = missing[start : start + step]
                     rows.write(make(chosen).cpu().contiguous().view(-1).view(torch.uint8).numpy())
@@ -140,11 +151,12 @@ class RowStore:
                     os.fsync(rows.fileno())  # before the lines that say it is there
                     lines.writelines(json.dumps(list(keys[i])).encode() + b"\n" for i in chosen)
                     lines.flush()
-                    good = [rows.tell(), lines.tell()]
                     bar.update(len(chosen))
-        except OSError:  # a full disk: its room is given back, but for rows that others may have mapped by now
-            for path, size in zip((self.folder / ROWS, self.folder / KEYS), good, strict=True):
-                os.truncate(path, size) if before else path.unlink()
+                os.fsync(lines.fileno())
+        except OSError:
+            if before == 0:  # a full disk gets its room back; rows that others may have mapped are never cut off
+                (self.folder / KEYS).unlink(missing_ok=True)
+                (self.folder / ROWS).unlink(missing_ok=True)
             raise
 
 
@@ -167,11 +179,13 @@ class Listed:
 def listed() -> list[Listed]:
     """All stores, the one used last first."""
     found = []
-    for path in stores_folder().glob(f"*/{ABOUT}"):
-        folder = path.parent
+    for folder in stores_folder().glob("*/"):
         size = sum(file.stat().st_size for file in folder.iterdir())
-        about = json.loads(path.read_text(encoding="utf-8"))
-        found.append(Listed(folder, about, len(_whole_lines(folder)), size, path.stat().st_mtime))
+        try:
+            about, used = json.loads((folder / ABOUT).read_text(encoding="utf-8")), (folder / ABOUT).stat().st_mtime
+        except (OSError, ValueError):  # damaged: still to be seen, and cleared
+            about, used = {}, folder.stat().st_mtime
+        found.append(Listed(folder, about, len(_whole_lines(folder)), size, used))
     return sorted(found, key=lambda store: -store.used)
 
 

@@ -74,7 +74,8 @@ def new_result() -> dict[str, Any]:
 
     `status` is one of running, finished, failed, diverged and interrupted. `test` is null without a test part,
     else it has `paintings`, the `baselines` there, and for the `best` and the `last` epoch its accuracy, with
-    interval, balanced accuracy, macro F1, loss and recall.
+    interval, balanced accuracy, macro F1, loss and recall. `seconds` are of the epochs; what was computed before the
+    first and kept (the painting store, frozen features) is in `prepare_seconds`.
     """
     return {
         "status": "running",
@@ -89,6 +90,7 @@ def new_result() -> dict[str, Any]:
         "baselines": dict.fromkeys(BASELINES),
         "baseline_intervals_95": dict.fromkeys(BASELINES),
         "parameters": {"total": None, "trainable": None},
+        "prepare_seconds": None,
         "seconds": None,
         "images_per_second": None,
         "seed": None,
@@ -134,7 +136,19 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 # Overrides that say how a run is kept and shown, not what it is; and those that `slug` names anyway.
-_UNNAMED = {"name", "run_dir", "keep_last", "threads", "callbacks", "logger", "data.workers", "head", "tuning", "seed"}
+_UNNAMED = {
+    "name",
+    "run_dir",
+    "keep_last",
+    "threads",
+    "callbacks",
+    "logger",
+    "data.workers",
+    "data.store",
+    "head",
+    "tuning",
+    "seed",
+}
 
 
 def slug(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str]) -> str:

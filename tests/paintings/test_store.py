@@ -26,7 +26,7 @@ def root(paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def pictures(root: Path, preprocessing: Preprocessing = PREPROCESSING, styles: list[str] | None = None) -> torch.Tensor:
     found = catalogue.scan(root, styles)
-    return store.open_pictures(found, preprocessing, 89)[torch.arange(len(found.paintings))]
+    return store.open_pictures(found, store.identities(found), preprocessing, 89)[torch.arange(len(found.paintings))]
 
 
 @pytest.mark.parametrize("how", ["squash", "crop", "pad"])

@@ -1,5 +1,6 @@
 """Frozen features: computed once, and no run can tell."""
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from brushwork import backbones, row_store, run_folder
 from brushwork.config import Job
-from brushwork.paintings import demo
+from brushwork.paintings import demo, store
 from brushwork.paintings.augment import Augmentation
-from brushwork.transfer import features, heads, tuning
+from brushwork.row_store import RowStore
+from brushwork.transfer import features, heads, training, tuning
 from brushwork.transfer import job as jobs
 from tests.conftest import write_paintings
+from tests.transfer.test_training import assert_equal_runs, interrupted
 
 MakeJob = Callable[..., Job]
 
@@ -44,7 +47,7 @@ def test_features_and_the_tail_are_the_network(architecture: str, head: str, sha
     network.eval()
     pictures = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        found = features.before(network, new_layer, pictures)
+        found = features.input_of(new_layer, network, pictures)
         assert found.shape == (2, *shape)
         torch.testing.assert_close(heads.tail(network, new_layer)(found), network(pictures))
     assert not new_layer._forward_pre_hooks
@@ -81,6 +84,38 @@ def test_losses_are_those_of_the_slow_path(make_job: MakeJob, tmp_path: Path, ov
     if "data.flip=false" not in overrides:  # the mirrored views matter
         plain, _ = run(make_job, *overrides, "data.flip=false", folder="plain")
         assert abs(float(plain[-1]["train/loss"]) - float(fast[-1]["train/loss"])) > 1e-4
+
+
+def test_features_are_found_without_the_pictures(make_job: MakeJob) -> None:
+    first, _ = run(make_job, "optimizer.lr=0.1", folder="first")
+    pictures = next(listed for listed in row_store.listed() if listed.about["kind"] == "pictures")
+    row_store.clear(pictures.folder)
+    again, _ = run(make_job, "optimizer.lr=0.1", folder="again")
+    assert again[-1]["train/loss"] == first[-1]["train/loss"]
+    assert not pictures.folder.exists()  # nothing was decoded
+
+
+def test_room_for_the_pictures_alone(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = RowStore.open
+
+    def full(self: RowStore, keys: list, make: Callable, name: str) -> row_store.Rows | None:
+        if self.kind == "features":
+            monkeypatch.setattr(row_store, "_SPARE_BYTES", 2**60)
+        return opened(self, keys, make, name)
+
+    opened_pictures = store.open_pictures(*_pictures_of(make_job))
+    assert opened_pictures is not None
+    monkeypatch.setattr(RowStore, "open", full)
+    run(make_job, "split.test_fraction=0.2", folder="run")
+    assert caplog.text.count("frozen features can't be kept") == 1  # though fit and two tests ask
+    assert "painting store can't be kept" not in caplog.text
+
+
+def _pictures_of(make_job: MakeJob) -> tuple:
+    prepared = training.Training(make_job(folder="none"))
+    return prepared.catalogue, store.identities(prepared.catalogue), prepared.preprocessing, 89
 
 
 def to_compute(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -142,16 +177,16 @@ def test_without_room_the_run_goes_on(
     assert float(without[-1]["val/loss"]) == pytest.approx(float(kept[-1]["val/loss"]), abs=1e-5)
 
 
-def test_resumed_run_is_the_unbroken_one(make_job: MakeJob) -> None:
-    import dataclasses
-
-    from tests.transfer.test_training import assert_equal_runs, interrupted
-
-    jobs.run_job(make_job("tuning=head_only", "keep_last=true", folder="whole"))
-    job = dataclasses.replace(make_job("tuning=head_only", "keep_last=true"), sweep_number=0)
+def test_resumed_run_is_the_unbroken_one(make_job: MakeJob, tmp_path: Path) -> None:
+    """Also where its features come from weights that the checkpoint must bring, not from random ones."""
+    weights = tmp_path / "weights.pth"
+    torch.save(backbones.build("mobilenet_v3_small", gain=1.4).state_dict(), weights)
+    options = ("tuning=head_only", "keep_last=true", f"model.weights={weights}", "optimizer.lr=0.1")
+    jobs.run_job(make_job(*options, folder="whole"))
+    job = dataclasses.replace(make_job(*options), sweep_number=0)
     with pytest.raises(SystemExit):
         jobs.run_job(interrupted(job, 1))
-    jobs.run_job(dataclasses.replace(make_job("tuning=head_only", "keep_last=true"), sweep_number=0))
+    jobs.run_job(dataclasses.replace(make_job(*options), sweep_number=0))
     assert_equal_runs(job.folder, job.folder.with_name("whole"))
 
 

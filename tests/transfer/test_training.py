@@ -324,6 +324,7 @@ def test_what_would_not_go_on_as_it_began_is_not_resumed(
         ("trainer.max_epochs=abc", "expected trainer.max_epochs to be a whole number, but got abc"),
         ("+trainer.limit_val_batches=1", "limit_val_batches=1 would score the first styles only"),
         ("+trainer.val_check_interval=1", "val_check_interval"),
+        ("+trainer.overfit_batches=2", "overfit_batches would validate on training paintings"),
         ("+trainer.limit_test_batches=1", "limit_test_batches would score the first styles only"),
         ("callbacks.best.monitor=val/loss", "callbacks.best keeps the epoch of the highest val/accuracy"),
         (
@@ -354,6 +355,13 @@ def test_divergence(make_job: MakeJob, tmp_path: Path) -> None:
         result = json.loads((tmp_path / name / run_folder.RESULT).read_text())
         assert result["status"] == "diverged"
     assert jobs.run_job(job) == 0.0  # known, not repeated
+
+
+def test_a_run_that_diverges_shows_its_gradients(make_job: MakeJob, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="diverged"):
+        jobs.run_job(make_job("optimizer.lr=1e30", "callbacks.dashboard.every_n_steps=1"))
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert [event.step for event in events.Scalars("gradient norm/features")] == [0, 1, 2]
 
 
 def test_failure_keeps_the_checkpoint_and_resumes(reference: Path, make_job: MakeJob) -> None:

@@ -1,5 +1,6 @@
 """Paintings as batches: gathered from the painting store, augmented and normalised in batches on the device."""
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,8 @@ _AHEAD = 2  # batches that are gathered while the network works
 class Batch(NamedTuple):
     """Paintings as the network takes them.
 
-    images: (batch, 3, height, width) float32, normalised, channels-last.
+    images: (batch, 3, height, width) float32, normalised, channels-last; before they are on the device what was
+        gathered, uint8 (batch, height, width, 3).
     labels: (batch,) int64 class indices.
     index: (batch,) int64 positions in the catalogue.
     """
@@ -157,13 +159,18 @@ class PaintingsModule(L.LightningDataModule):
         self.catalogue, self.parts, self.preprocessing = catalogue, parts, preprocessing
         self.seed, self.batch_size, self.augmentation = seed, batch_size, augmentation
         self.max_megapixels, self.keep, self.workers = max_megapixels, keep, workers
+        self.identities = store.identities(catalogue)
         self.labels = torch.tensor([catalogue.label(painting) for painting in catalogue.paintings])
         self.pictures: Rows | None = None
 
     def setup(self, stage: str) -> None:
-        if self.keep and self.pictures is None:
-            pictures = store.open_pictures(self.catalogue, self.preprocessing, self.max_megapixels)
-            self.pictures = pictures and on_device(pictures, self.trainer.strategy.root_device)
+        if self.keep and self.pictures is None and self.kept_pictures is not None:
+            self.pictures = on_device(self.kept_pictures, self.trainer.strategy.root_device)
+
+    @functools.cached_property
+    def kept_pictures(self) -> Rows | None:
+        """All paintings from the store, where there is room for it; asked for once a run."""
+        return store.open_pictures(self.catalogue, self.identities, self.preprocessing, self.max_megapixels)
 
     def indices(self, part: str) -> list[int]:
         """The catalogue positions of a part's paintings."""

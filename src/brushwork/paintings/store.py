@@ -29,10 +29,15 @@ def about(catalogue: Catalogue, preprocessing: Preprocessing) -> dict[str, str |
     }
 
 
-def open_pictures(catalogue: Catalogue, preprocessing: Preprocessing, max_megapixels: float) -> Rows | None:
+def open_pictures(
+    catalogue: Catalogue, identities: list[tuple[str, int, int]], preprocessing: Preprocessing, max_megapixels: float
+) -> Rows | None:
     """The paintings in the catalogue's order, each (height, width, 3) uint8; those that are new are decoded first.
 
     All choices of styles and splits from one folder share a store.
+
+    Args:
+        identities: of the catalogue's paintings, by which rows are known.
 
     Returns:
         None, after a warning, when there is no room for them.
@@ -54,6 +59,6 @@ def open_pictures(catalogue: Catalogue, preprocessing: Preprocessing, max_megapi
     torch.set_num_threads(1)  # of torch in each of the pool's threads, which would be in one another's way
     try:
         with ThreadPoolExecutor() as pool:
-            return store.open(identities(catalogue), load_all, "painting store")
+            return store.open(identities, load_all, "painting store")
     finally:
         torch.set_num_threads(threads)

@@ -97,6 +97,9 @@ class Dashboard(L.Callback):
         for writer in self._writers:
             self._try(add_scalars, writer, _record(trainer).result, trainer.current_epoch + 1)
 
+    def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
+        self._write_gradients()  # of a run that diverges they tell why
+
     def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         for writer in self._writers:
             self._try(add_answers, writer, pl_module, trainer.datamodule, trainer.current_epoch)

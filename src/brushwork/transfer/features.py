@@ -1,5 +1,6 @@
 """With a frozen backbone: its features are computed once, and epochs run on them alone."""
 
+import functools
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from brushwork import backbones
-from brushwork.paintings import augment, store
+from brushwork.paintings import augment
 from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.datamodule import Batch, PaintingsModule, on_device
 from brushwork.predictor import in_eval_mode
 from brushwork.row_store import Rows, RowStore
 from brushwork.transfer import tuning
 
+_BATCH = 64  # pictures whose features are computed at once
 _VERSION = 1  # of how features are computed: a new one computes all again
 
 
@@ -36,8 +38,8 @@ def can_be_kept(tuning_name: str, augmentation: Augmentation, precision: str) ->
     return tuning_name == "head_only" and not endless and (precision == "32-true" or precision.endswith("-mixed"))
 
 
-def before(network: nn.Module, new_layer: nn.Module, images: Tensor) -> Tensor:
-    """What reaches the new layer, (batch, *shape), of images (batch, 3, height, width)."""
+def input_of(new_layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
+    """What reaches the new layer, (batch, *shape), when the network gets images (batch, 3, height, width)."""
     caught = []
     hook = new_layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     try:
@@ -61,8 +63,8 @@ class FeaturesModule(PaintingsModule):
     """`PaintingsModule` whose batches are `FeatureBatch`es: of each painting, and in training of its mirror image
     where the augmentation would mirror the painting.
 
-    Features are kept on the disk by the paintings' identities, the frozen weights, the preprocessing, the precision
-    and the kind of device. Where there is no room, batches are of pictures.
+    Features are kept on the disk by the paintings' identities, the frozen weights, the preprocessing, the precision,
+    the device and torch's version. Where there is no room, batches are of pictures.
 
     Args:
         network: all but its `new_layer` is frozen and runs in eval mode.
@@ -74,50 +76,63 @@ class FeaturesModule(PaintingsModule):
         self.features: Rows | None = None
 
     def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if self.pictures is None or self.features is not None:
-            return
-        views = self._views()
-        features = self._open(self.pictures, views)
-        if features is not None:
-            self.features = on_device(features, self.trainer.strategy.root_device)
-            number_of = torch.full((len(self.parts), 2), -1)  # (paintings, plain and mirrored)
-            number_of[tuple(torch.tensor(views).T)] = torch.arange(len(views))
-            self._number_of = number_of.to(self.features.values.device)
+        if self.features is None and self._kept_features is not None:
+            self.features = on_device(self._kept_features, self.trainer.strategy.root_device)
+            self._row_of_view = self._rows_of_views().to(self.features.values.device)
+        if self.features is None:
+            super().setup(stage)
 
+    @functools.cached_property
     def _views(self) -> list[tuple[int, int]]:
         """Which features are needed: a painting's position in the catalogue; 1 for its mirror image."""
         plain = [(i, 0) for i, part in enumerate(self.parts) if part in ("train", "val", "test")]
         return plain + [(i, 1) for i in self.indices("train") if self.augmentation.flip]
 
-    def _open(self, pictures: Rows, views: list[tuple[int, int]]) -> Rows | None:
-        device, plugin = self.trainer.strategy.root_device, self.trainer.precision_plugin
+    def _rows_of_views(self) -> Tensor:
+        """The row of each painting's features, plain and mirrored, in `features`: (paintings, 2), -1 where unneeded."""
+        row_of_view = torch.full((len(self.parts), 2), -1)
+        row_of_view[tuple(torch.tensor(self._views).T)] = torch.arange(len(self._views))
+        return row_of_view
+
+    @functools.cached_property
+    def _kept_features(self) -> Rows | None:
+        """The features in the order of `_views`; those that are missing are computed first."""
+        device, precision = self.trainer.strategy.root_device, self.trainer.precision_plugin
+        size = self.preprocessing.image_size
         network = self.network.to(device, memory_format=torch.channels_last)
 
-        @torch.inference_mode()
+        def features_of(pictures: Tensor) -> Tensor:
+            """uint8 (batch, 3, height, width) to features (batch, *shape)."""
+            images = backbones.normalize(pictures.to(device), self.preprocessing)
+            with torch.inference_mode(), in_eval_mode(network), precision.forward_context():
+                return input_of(self.new_layer, network, images).cpu()
+
         def compute(chosen: list[int]) -> Tensor:
+            if self.kept_pictures is None:
+                raise OSError("the paintings themselves have no room")
             found = []
-            for part in torch.tensor(views)[chosen].split(self.batch_size):
-                index, mirrored = part.T
-                batch = pictures[index.to(pictures.values.device)].to(device).permute(0, 3, 1, 2)
-                batch = torch.where(mirrored.bool().to(device)[:, None, None, None], batch.flip(3), batch)
-                with in_eval_mode(network), plugin.forward_context():
-                    found.append(before(network, self.new_layer, backbones.normalize(batch, self.preprocessing)).cpu())
+            for part in torch.tensor(self._views)[chosen].split(_BATCH):
+                # Always whole batches: the last bits of a feature hang on the batch's size.
+                index, mirrored = part[torch.arange(_BATCH) % len(part)].T
+                pictures = self.kept_pictures[index].permute(0, 3, 1, 2)
+                pictures = torch.where(mirrored.bool()[:, None, None, None], pictures.flip(3), pictures)
+                found.append(features_of(pictures)[: len(part)])
             return torch.cat(found)
 
-        identities = store.identities(self.catalogue)
-        example = compute([0])
+        example = features_of(torch.zeros(1, 3, size, size, dtype=torch.uint8))
         about = {
             "root": str(self.catalogue.root.resolve()),
             "network": f"{type(network).__name__} up to {tuning.path(network, self.new_layer)}",
             "weights": frozen_hash(network, self.new_layer),
-            "preprocessing": asdict(self.preprocessing),
-            "precision": plugin.precision,
-            "device": device.type,
+            **asdict(self.preprocessing),
+            "precision": precision.precision,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "torch": torch.__version__,
             "version": _VERSION,
         }
         kept = RowStore("features", about, example.shape[1:], example.dtype)
-        return kept.open([(*identities[i], mirrored) for i, mirrored in views], compute, "frozen features")
+        keys = [(*self.identities[i], mirrored) for i, mirrored in self._views]
+        return kept.open(keys, compute, "frozen features")
 
     def _batches(self, part: str) -> Iterable[Batch]:
         if self.features is None:
@@ -128,7 +143,7 @@ class FeaturesModule(PaintingsModule):
             mirrored = torch.zeros_like(index)
             if part == "train" and self.augmentation.flip:
                 mirrored = augment.flips(index, self.seed, order.epoch).long()
-            return features[self._number_of[index, mirrored]]
+            return features[self._row_of_view[index, mirrored]]
 
         return self._stored_batches(part, order, features, gather)
 

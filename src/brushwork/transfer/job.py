@@ -170,7 +170,10 @@ def _report(job: Job, record: RunRecord) -> None:
         log.info("fast_dev_run: nothing is written")
         return
     if result["images_per_second"]:
-        log.info("%.0f s, %.0f images/s in training", result["seconds"], result["images_per_second"])
+        log.info(
+            "%.0f s after %.0f s of preparation, %.0f images/s in training",
+            *(result[key] for key in ("seconds", "prepare_seconds", "images_per_second")),
+        )
     folder = Path(os.path.relpath(job.folder))
     log.info("results: %s (result.json, metrics.csv, predictions.csv)", folder)
     log.info("look at it: make dashboard, or tensorboard --logdir %s", folder.parent)

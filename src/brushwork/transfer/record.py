@@ -38,6 +38,7 @@ class RunRecord(L.Callback):
     def __init__(self, folder: Path, catalogue: Catalogue, result: dict[str, Any], write: bool) -> None:
         self.folder, self.catalogue, self.result, self.write = folder, catalogue, result, write
         self.rows: list[dict[str, Any]] = []
+        self._made = time.perf_counter()
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
         self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
 
@@ -55,6 +56,7 @@ class RunRecord(L.Callback):
                 _move(state, callback.dirpath)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.result["prepare_seconds"] = round(time.perf_counter() - self._made, 3)
         self.result["threads"] = torch.get_num_threads()  # Lightning sets it under DDP
         self.write_result()  # with the history of a resumed run: Lightning has loaded it by now
 

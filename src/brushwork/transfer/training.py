@@ -95,9 +95,10 @@ class Training:
             "class_weights": settings.data.class_weights,
             "precision": self.trainer_options["precision"],
         }
-        if ckpt_path is not None:
-            self._check_resume(ckpt_path)
-        self.network, self.new_layer = build_network(settings, self.description, load=ckpt_path is None)
+        resumed = None if ckpt_path is None else self._checked_to_resume(ckpt_path)
+        self.network, self.new_layer = build_network(settings, self.description, load=resumed is None)
+        if resumed is not None:  # Lightning would do so only after frozen features are computed
+            backbones.load_strictly(self.network, checkpoint.network_state(resumed), ckpt_path)
         self.trained = tuning.choose_parameters(self.network, self.new_layer, settings.tuning.name)
         self.result = self._new_result()
 
@@ -210,8 +211,8 @@ class Training:
             trainer.test(classifier, data, verbose=False)
             record.note_test("best", classifier.scores)
 
-    def _check_resume(self, path: Path) -> None:
-        """Refuse a checkpoint from which this run can't go on as it began."""
+    def _checked_to_resume(self, path: Path) -> dict[str, Any]:
+        """The content of a checkpoint; one from which this run can't go on as it began is refused."""
         content = checkpoint.read(path)
         if not content.get("optimizer_states"):
             raise UserError(
@@ -225,6 +226,7 @@ class Training:
             raise UserError(
                 f"{path} has {content['epoch'] + 1} epochs behind it, more than trainer.max_epochs={last}: raise it"
             )
+        return content
 
     def _trainer(self, record: RunRecord) -> L.Trainer:
         # What is said about data loading, logging intervals and eval mode is so by design here.
@@ -249,8 +251,9 @@ class Training:
 
     def _datamodule(self, trainer: L.Trainer) -> PaintingsModule:
         data = self.settings.data
+        keep = data.store and not self.trainer_options.get("fast_dev_run")
         make = PaintingsModule
-        if data.store and can_be_kept(self.settings.tuning.name, self.augmentation, trainer.precision):
+        if keep and can_be_kept(self.settings.tuning.name, self.augmentation, trainer.precision):
             make = functools.partial(FeaturesModule, self.network, self.new_layer)
         return make(
             self.catalogue,
@@ -260,7 +263,7 @@ class Training:
             batch_size=data.batch_size,
             augmentation=self.augmentation,
             max_megapixels=data.max_megapixels,
-            keep=data.store,
+            keep=keep,
             workers=data.workers,
         )
 
@@ -344,6 +347,8 @@ def check_trainer(options: dict[str, Any], callbacks: list[Any]) -> None:
             f"trainer.limit_val_batches={options['limit_val_batches']} would score the first styles only: use 0, or "
             f"fewer paintings by data.limit_per_style"
         )
+    if options.get("overfit_batches"):
+        raise UserError("trainer.overfit_batches would validate on training paintings: use data.limit_per_style")
     if whole["limit_test_batches"] not in ("1.0", "None"):
         raise UserError("trainer.limit_test_batches would score the first styles only: leave it out")
     if whole["val_check_interval"] not in ("1.0", "None"):
