@@ -96,7 +96,7 @@ ROWS = (
     Row("full", "5 epochs cold, bf16", "cold, bf16", "plain loop", "s", reach=(1.8, 4)),
     Row("full", "5 epochs warm, fp32", "warm, fp32", "Lightning's defaults", "s"),
     Row("full", "peak anonymous memory, warm, fp32", "warm, fp32", "plain loop", "MB"),
-    Row("full", "an epoch of 4000 paintings, warm, bf16", "warm, bf16", None, "s an epoch", "alone", (None, 0.5)),
+    Row("full", "an epoch of 4000 paintings, warm, bf16", "warm, bf16", None, "s per 4000", "alone", (None, 0.5)),
     Row("full", "making the caches", "cold, bf16", None, "paintings/s", "alone"),
     Row("head_only", "5 epochs cold, head_only", "cold, head_only", "plain loop, head_only", "s", reach=(4, 10)),
     Row("start", "train.py --help", "--help", "imports", "s"),
@@ -128,7 +128,10 @@ def main() -> int:
     arguments = parser().parse_args()
     if arguments.side:  # a process that this script started
         side, setup = arguments.side
-        print(json.dumps(SIDES[side](Setup(**json.loads(setup)))))
+        answer = SIDES[side](Setup(**json.loads(setup)))
+        import torch
+
+        print(json.dumps(answer | {"threads": torch.get_num_threads()}))
         return 0
     with exit_on_signals():
         return benchmark(arguments)
@@ -188,21 +191,20 @@ def benchmark(arguments: argparse.Namespace) -> int:
             "cores": len(os.sched_getaffinity(0)),
             "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
             "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
             "paintings": len(paintings),
             "bytes_a_painting": round(sum(path.stat().st_size for path in paintings) / len(paintings)),
             "repeats": arguments.repeats,
         }
-        print(describe(machine))
-        raw, machine["plain_workers"] = measure(
-            [row for row in ROWS if row.group in arguments.only], setup, arguments.repeats
-        )
-    results = compare(ROWS, raw, on_gpu=device == "cuda")
+        print(f"{len(paintings)} JPEGs of {LONGER_SIDE} pixels, {machine['bytes_a_painting'] / 1000:.0f} kB each")
+        rows = [row for row in ROWS if row.group in arguments.only]
+        raw, machine["plain_workers"] = measure(rows, setup, arguments.repeats)
+        machine["threads"] = sorted({number for figures in raw.values() for number in figures.pop("threads", [])})
+    results = compare(rows, raw, on_gpu=device == "cuda")
     files.write_json(out / "benchmark.json", {"machine": machine, "rows": results, "raw": raw})
     files.write_text(out / "benchmark.md", f"{describe(machine)}\n\n{markdown(table(results))}\n")
     with files.atomic_path(out / "benchmark.png") as temporary:
         drawing.as_picture(bars(results)).save(temporary, "PNG")
-    print(aligned(table(results)))
+    print(f"{describe(machine)}\n{aligned(table(results))}")
     print(f"results: {out} (benchmark.json, benchmark.md, benchmark.png)")
     return 0
 
@@ -217,9 +219,11 @@ def processor() -> str:
 
 
 def describe(machine: dict[str, Any]) -> str:
+    """What was measured on what, and how."""
+    threads = " and ".join(map(str, machine["threads"])) or "?"
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['gpu'] or 'no GPU'}; torch {machine['torch']}, "
-        f"{machine['threads']} threads on all sides; {machine['paintings']} JPEGs of {LONGER_SIDE} pixels, "
+        f"{threads} threads on all sides; {machine['paintings']} JPEGs of {LONGER_SIDE} pixels, "
         f"{machine['bytes_a_painting'] / 1000:.0f} kB each; medians of {machine['repeats']}. Checkpoints, dashboard, "
         f"panels and TensorBoard are off on all sides but in their own rows."
     )
@@ -241,7 +245,7 @@ def make_large(root: Path | None, number: int, work: Path) -> list[Path]:
         root = work / "demo"
         demo.paint_all(root, per_style(number, len(demo.PAINTERS)))
     found = catalogue.scan(root, limit_per_style=per_style(number, len(catalogue.style_folders(root))))
-    made = [work / "paintings" / Path(painting.path).with_suffix(".jpg") for painting in found.paintings]
+    made = [work / "paintings" / f"{painting.path}.jpg" for painting in found.paintings]
 
     def make(i: int) -> None:
         made[i].parent.mkdir(parents=True, exist_ok=True)
@@ -310,7 +314,7 @@ def measure(rows: Sequence[Row], setup: Setup, repeats: int) -> tuple[Figures, d
             answer = run(side, setup)
             for unit, value in answer.items():
                 raw[side].setdefault(unit, []).append(value)
-            told = ", ".join(f"{number(value)} {unit}" for unit, value in answer.items())
+            told = ", ".join(f"{number(value)} {unit}" for unit, value in answer.items() if unit != "threads")
             tqdm.write(f"{turn + 1}/{repeats} {side}: {told}", file=sys.stdout)
     add_cache_rate(raw, setup.paintings)
     return raw, workers
@@ -351,7 +355,7 @@ def run(side: str, setup: Setup) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     if process.returncode:
         *before, last = errors.strip().splitlines() or ["no word"]
-        print("\n".join(before), file=sys.stderr)
+        print(*before, sep="\n", end="\n" * bool(before), file=sys.stderr)
         raise UserError(f"the side '{side}' failed: {last.removeprefix('error: ')}")
     return ({"s": seconds} if side in COMMANDS else json.loads(out.splitlines()[-1])) | {"MB": peak}
 
@@ -403,23 +407,16 @@ def bare_step(setup: Setup, precision: str) -> dict[str, float]:
         torch.backends.cudnn.benchmark = True
     network = alexnet(classes_in(setup)).to(setup.device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, fused=True)
+    images = torch.randn(setup.batch_size, 3, setup.image_size, setup.image_size, device=setup.device)
+    images = images.to(memory_format=torch.channels_last)
+    labels = torch.randint(classes_in(setup), (setup.batch_size,), device=setup.device)
     whole, rest = divmod(setup.train, setup.batch_size)
-    batches = [
-        (
-            torch.randn(size, 3, setup.image_size, setup.image_size, device=setup.device).to(
-                memory_format=torch.channels_last
-            ),
-            torch.randint(classes_in(setup), (size,), device=setup.device),
-        )
-        for size in {setup.batch_size: whole, rest: 1}
-        if size
-    ]
-    order = [batches[0]] * whole + batches[-1:] * (rest > 0)
+    sizes = [setup.batch_size] * whole + [rest] * (rest > 0)
 
     def epoch() -> None:
-        for images, labels in order:
+        for size in sizes:
             with torch.autocast(setup.device, torch.bfloat16) if precision == BF16 else nullcontext():
-                loss = cross_entropy(network(images), labels)
+                loss = cross_entropy(network(images[:size]), labels[:size])
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -606,7 +603,7 @@ def brushwork(
     figures = {"s": seconds}
     if result["images_per_second"]:  # known from the second epoch on
         figures["images/s"] = result["images_per_second"]
-        figures["s an epoch"] = median(float(row["seconds"]) for row in epochs[1:]) * 4000 / setup.paintings
+        figures["s per 4000"] = median(float(row["seconds"]) for row in epochs[1:]) * 4000 / setup.paintings
     return figures
 
 
@@ -618,6 +615,7 @@ def many_pictures(setup: Setup, which: int) -> dict[str, float]:
             setup,
             f"data.root='{folder}'",
             "data.image_size=128",
+            "data.batch_size=16",
             "model=squeezenet1_1",
             "model.weights=null",
             "split.val_fraction=0.05",
@@ -811,6 +809,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 def bars(results: Sequence[dict[str, Any]]) -> "Figure":
     """A bar for each ratio, from 1; a black line where its reach is."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     shown = [result for result in results if result["kind"] in ("faster", "growth")][::-1]
     figure = Figure(figsize=(9, 0.42 * len(shown) + 1.4), dpi=130, layout="constrained")
@@ -822,10 +821,15 @@ def bars(results: Sequence[dict[str, Any]]) -> "Figure":
         axes.text(max(ratio, 1), y, f" {ratio:.2f}", va="center", fontsize=8)
         if reach is not None:
             axes.plot([reach, reach], [y - 0.4, y + 0.4], color="black", linewidth=2)
-    names = [f"{result['row']}, beside {result['beside']}" for result in shown]
+    at_most = {"growth": " (at most)", "faster": ""}
+    names = [f"{result['row']}, beside {result['beside']}{at_most[result['kind']]}" for result in shown]
     axes.set_yticks(range(len(shown)), names, fontsize=8)
     axes.axvline(1, color="0.3", linewidth=1)
-    axes.set(xscale="log", xlabel="ratio (black line: reach; blue: reached, red: missed)")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel="ratio; black line: reach, blue: reached, red: missed, grey: none stated")
     axes.margins(x=0.12)
     axes.grid(axis="x", alpha=0.25)
     return figure
