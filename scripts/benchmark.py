@@ -102,7 +102,7 @@ ROWS = (
     Row("start", "train.py --help", "--help", "imports", "s"),
     Row("start", "train.py to the first step", "first step", "imports", "s"),
     Row("saliency", "VGG-16, predicted class", "saliency", "captum", "maps/s", reach=(1.7, 1.7)),
-    Row("memory", "anonymous memory, 20,000 pictures", "large store", "small store", "MB", "growth", (1.2, 1.2)),
+    Row("memory", "peak anonymous memory", "store of 20,000", "store of 2,000", "MB", "growth", (1.2, 1.2)),
     Row("extras", "both checkpoints, 5 epochs, bf16", "with checkpoints", "warm, bf16", "s", "cost"),
     Row("extras", "dashboard and panels, 5 epochs, bf16", "with pictures", "warm, bf16", "s", "cost"),
 )
@@ -184,7 +184,15 @@ def benchmark(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="work-", dir=out.resolve()) as work:
         paintings = make_large(root, arguments.paintings, Path(work))
         setup = Setup(
-            work, device, len(paintings), training_share(paintings), 0, IMAGE_SIZE, BATCH_SIZE, EPOCHS, STORES
+            work=work,
+            device=device,
+            paintings=len(paintings),
+            train=training_share(paintings),
+            workers=0,
+            image_size=IMAGE_SIZE,
+            batch_size=BATCH_SIZE,
+            epochs=EPOCHS,
+            stores=STORES,
         )
         machine = {
             "processor": processor(),
@@ -198,7 +206,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
         print(f"{len(paintings)} JPEGs of {LONGER_SIDE} pixels, {machine['bytes_a_painting'] / 1000:.0f} kB each")
         rows = [row for row in ROWS if row.group in arguments.only]
         raw, machine["plain_workers"] = measure(rows, setup, arguments.repeats)
-        machine["threads"] = sorted({number for figures in raw.values() for number in figures.pop("threads", [])})
+        machine["threads"] = sorted({threads for figures in raw.values() for threads in figures.pop("threads", [])})
     failed = [side for side, figures in raw.items() if not figures]
     results = compare(rows, raw, on_gpu=device == "cuda")
     files.write_json(out / "benchmark.json", {"machine": machine, "rows": results, "raw": raw})
@@ -709,8 +717,8 @@ SIDES: dict[str, Callable[[Setup], dict[str, Any]]] = {
         precision=BF16,
         kept=("dashboard", "saliency"),
     ),
-    "small store": partial(many_pictures, which=0),
-    "large store": partial(many_pictures, which=1),
+    "store of 2,000": partial(many_pictures, which=0),
+    "store of 20,000": partial(many_pictures, which=1),
     "saliency": saliency,
     "captum": captum,
 }
@@ -721,7 +729,7 @@ COMMANDS: dict[str, Callable[[Setup], list[str]]] = {
 }
 PLAIN = {"plain loop", "plain loop, head_only", "Lightning's defaults"}  # what needs a number of workers
 WARM = {"warm, bf16", "warm, fp32", "with checkpoints", "with pictures", "first step"}  # what finds full caches
-ONCE = {"small store", "large store"}  # of what hardly varies there is one repeat
+ONCE = {"store of 2,000", "store of 20,000"}  # of what hardly varies there is one repeat
 
 
 # ---- What came out.
@@ -825,7 +833,7 @@ def bars(results: Sequence[dict[str, Any]]) -> "Figure":
         ratio, reach = result["ratio"], result["reach"]
         color = {True: "tab:blue", False: "tab:red", None: "0.65"}[result["reached"]]
         axes.barh(y, ratio - 1, left=1, height=0.6, color=color)
-        axes.text(max(ratio, 1), y, f" {ratio:.2f}", va="center", fontsize=8)
+        axes.text(1.01, y, f"{ratio:.2f}", va="center", fontsize=8, transform=axes.get_yaxis_transform())
         if reach is not None:
             axes.plot([reach, reach], [y - 0.4, y + 0.4], color="black", linewidth=2)
     at_most = {"growth": " (at most)", "faster": ""}
@@ -837,7 +845,6 @@ def bars(results: Sequence[dict[str, Any]]) -> "Figure":
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="ratio; black line: reach, blue: reached, red: missed, grey: none stated")
-    axes.margins(x=0.12)
     axes.grid(axis="x", alpha=0.25)
     return figure
 
