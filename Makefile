@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train test test-slow lint dashboard compare figures clean
+.PHONY: help install data train test test-slow lint dashboard compare figures benchmark clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
@@ -13,6 +13,7 @@ help:
 	@echo "make dashboard  TensorBoard on logs/     make lint       ruff"
 	@echo "make compare    is the difference between arms real? RUNS=logs/wikiart OPTIONS='--reference ARM'"
 	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
+	@echo "make benchmark  speed and memory beside a plain loop, Lightning's defaults and captum: OPTIONS='...'"
 	@echo "make install    set up .venv alone       make clean      remove .venv and caches (logs/ and data/ stay)"
 
 install: $(READY)
@@ -51,6 +52,10 @@ compare: install
 MODEL ?= vgg16
 figures: install
 	$(BIN)/python scripts/figures.py $(RUNS) --photos $(PHOTOS) --model $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+# make benchmark OPTIONS="--root ~/wikiart --only full,steady --repeats 5"
+benchmark: install
+	$(BIN)/python scripts/benchmark.py $(OPTIONS)
 
 dashboard: install
 	$(BIN)/tensorboard --logdir logs
