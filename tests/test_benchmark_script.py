@@ -117,12 +117,6 @@ def test_medians_ratios_and_reach_by_hand(script: ModuleType) -> None:
     ]
 
 
-def test_the_caches_rate_is_what_a_cold_run_takes_longer(script: ModuleType) -> None:
-    raw = {"cold, bf16": {"s": [30.0, 15.0, 8.0]}, "warm, bf16": {"s": [10.0, 10.0, 10.0]}}
-    script.add_cache_rate(raw, paintings=100)
-    assert raw["cold, bf16"]["paintings/s"] == [5.0, 20.0]
-
-
 def test_every_row_has_its_sides(script: ModuleType) -> None:
     known = {*script.SIDES, *script.COMMANDS}
     named = {side for row in script.ROWS for side in (row.ours, row.theirs) if side}

@@ -82,15 +82,17 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
 
 def normalize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
     """(batch, 3, height, width) of [0, 255], uint8 or float32, to float32: (x / 255 - mean) / std, channels-last."""
-    mean, std = _on_device(tuple(preprocessing.mean), tuple(preprocessing.std), pictures.device)
+    scale, shift = _on_device(tuple(preprocessing.mean), tuple(preprocessing.std), pictures.device)
     pictures = pictures.to(torch.float32, memory_format=torch.channels_last, copy=True)
-    return pictures.div_(255).sub_(mean).div_(std)
+    return pictures.mul_(scale).add_(shift)
 
 
 @functools.cache  # making them for each batch would have a training loop wait for its GPU
 @torch.inference_mode(False)
 def _on_device(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    return tuple(torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
+    """By what (x / 255 - mean) / std multiplies, and what it adds then."""
+    mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (mean, std))
+    return tuple(values.float().to(device) for values in (1 / (255 * std), -mean / std))
 
 
 def as_picture(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Image.Image:

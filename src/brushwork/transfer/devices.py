@@ -1,5 +1,7 @@
 """Which devices and which precision a job gets."""
 
+import ctypes
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,8 @@ from typing import Any
 import torch
 
 from brushwork.errors import UserError
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of <malloc.h>
 
 
 def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict[str, Any]:
@@ -49,6 +53,19 @@ def choose(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError):
         raise UserError(f"--device {name} is not to be had on this machine: use auto or cpu") from None
+
+
+def keep_freed_memory() -> None:
+    """Let glibc give freed memory to the next tensor rather than back to the system.
+
+    Large tensors otherwise come from fresh pages each time: on a processor 100,000 page faults a step of AlexNet,
+    a quarter of its time in bfloat16. The process keeps the most memory that it has used. Elsewhere than on Linux
+    with glibc this does nothing.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _count(devices: int | str | list[int], on_cuda: bool) -> int:

@@ -60,6 +60,7 @@ class Training:
             torch.set_num_threads(settings.threads)
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # else Lightning sets it again under DDP
         L.seed_everything(settings.seed, workers=True, verbose=False)
+        devices.keep_freed_memory()
         self.trainer_options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
         check_trainer(self.trainer_options, job.callbacks)
         self.preprocessing = backbones.preprocessing(
