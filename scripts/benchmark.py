@@ -675,7 +675,9 @@ def saliency(setup: Setup) -> dict[str, float]:
     """Logits and maps of the predicted class, as scripts/saliency.py has them."""
     from brushwork import predictor
     from brushwork.saliency.maps import logits_and_saliency
+    from brushwork.transfer import devices
 
+    devices.keep_freed_memory()
     network = predictor.imagenet("vgg16", None).network.to(setup.device)
     images = photos_like(setup)
     return {"maps/s": per_second(lambda: logits_and_saliency(network, images), len(images), setup.device)}

@@ -70,6 +70,7 @@ def main() -> int:
     predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
     target = None if arguments.target == "predicted" else predictor.class_index(arguments.target)
     device = devices.choose(arguments.device)
+    devices.keep_freed_memory()
     stems = photos.stems(paths)
     out = arguments.out or Path(run_folder.fresh("logs/saliency", Path(arguments.model).stem))
     refuse_to_replace(out, stems, paths, arguments.overwrite)

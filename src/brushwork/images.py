@@ -184,19 +184,24 @@ def _decode_plain_jpeg(path: Path | str, max_megapixels: float) -> "Tensor | Non
 
 
 def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":
-    """uint8 (3, height, width) to (3, size, size). torchvision's resize: a fifth of the time of Pillow's."""
-    from torchvision.transforms.v2 import functional
+    """uint8 (3, height, width) to (3, size, size). torch's resize of bytes takes a fifth of the time of Pillow's."""
+    from torch.nn.functional import interpolate
+
+    def resized(pixels: "Tensor", height: int, width: int) -> "Tensor":
+        return interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]
 
     height, width = pixels.shape[1:]
+    if how == "squash":
+        return resized(pixels, size, size)
     if how == "crop":
         side = min(height, width)
-        pixels = functional.center_crop(pixels, [side, side])
-    elif how == "pad":
+        top, left = (height - side) // 2, (width - side) // 2
+        return resized(pixels[:, top : top + side, left : left + side], size, size)
+    if how == "pad":
         longest = max(height, width)
         height, width = (max(1, round(side * size / longest)) for side in (height, width))
-        picture = functional.resize(pixels, [height, width], antialias=True)
-        left, top = (size - width) // 2, (size - height) // 2
-        return functional.pad(picture, [left, top, size - width - left, size - height - top], fill=list(BACKGROUND))
-    elif how != "squash":
-        raise unknown("data.resize", how, ("squash", "crop", "pad"))
-    return functional.resize(pixels, [size, size], antialias=True)
+        top, left = (size - height) // 2, (size - width) // 2
+        square = pixels.new_tensor(BACKGROUND)[:, None, None].expand(3, size, size).clone()
+        square[:, top : top + height, left : left + width] = resized(pixels, height, width)
+        return square
+    raise unknown("data.resize", how, ("squash", "crop", "pad"))

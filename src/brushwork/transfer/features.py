@@ -17,7 +17,7 @@ from brushwork.predictor import in_eval_mode
 from brushwork.row_store import Rows, RowStore
 from brushwork.transfer import tuning
 
-_BATCH = 64  # pictures whose features are computed at once
+_BATCH = 128  # pictures whose features are computed at once
 _VERSION = 1  # of how features are computed: a new one computes all again
 
 
