@@ -128,7 +128,10 @@ class RowStore:
                 need, free = len(missing) * self.row_bytes, shutil.disk_usage(self.folder).free
                 log.info("%s: %s to compute, %s, kept in %s", name, f"{len(missing):,}", size_of(need), self.folder)
                 if need + _SPARE_BYTES > free:
-                    raise OSError(f"{size_of(free)} are free there; BRUSHWORK_CACHE names a folder on another disk")
+                    raise OSError(
+                        f"{size_of(free)} are free, {size_of(_SPARE_BYTES)} of them for the run itself; "
+                        f"BRUSHWORK_CACHE names a folder on another disk"
+                    )
                 files.write_json(self.folder / ABOUT, self.about)
                 self._add(keys, missing, make, name, len(known))
 
