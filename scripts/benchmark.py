@@ -618,14 +618,14 @@ def brushwork(
 def fill_store(setup: Setup) -> dict[str, float]:
     """How fast the paintings are decoded, resized and written."""
     from brushwork import backbones
-    from brushwork.paintings import catalogue, store
+    from brushwork.paintings import catalogue, facts, store
 
     with tempfile.TemporaryDirectory(dir=setup.work) as folder:
         os.environ["BRUSHWORK_CACHE"] = folder
         start = time.perf_counter()
         found = catalogue.scan(Path(setup.work, "paintings"))
         preprocessing = backbones.preprocessing("alexnet", setup.image_size)
-        store.open_pictures(found, store.identities(found), preprocessing, 89)
+        store.open_pictures(found, facts.identities(found), preprocessing, 89)
         return {"paintings/s": len(found.paintings) / (time.perf_counter() - start)}
 
 

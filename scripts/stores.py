@@ -10,8 +10,6 @@ from brushwork.terminal import exit_with
 if TYPE_CHECKING:
     from brushwork.row_store import Listed
 
-_OF_FEATURES = ("network", "precision", "device")
-
 EPILOG = """\
 examples:
   python scripts/stores.py                                  list them
@@ -61,7 +59,8 @@ def main() -> int:
 def describe(store: "Listed", size: str) -> str:
     """A store in two lines: its name and figures; what it is of."""
     used = time.strftime("%Y-%m-%d %H:%M", time.localtime(store.used))
-    what = [str(store.about[key]) for key in ("image_size", "resize", *_OF_FEATURES, "root") if key in store.about]
+    known = ("image_size", "resize", "network", "precision", "device", "root")
+    what = [str(store.about[key]) for key in known if key in store.about]
     return f"{store.folder.name}  {store.rows:,} rows  {size}  used {used}\n  {', '.join(what) or 'damaged'}"
 
 

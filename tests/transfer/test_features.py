@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from brushwork import backbones, row_store, run_folder
 from brushwork.config import Job
-from brushwork.paintings import demo, store
+from brushwork.paintings import demo, facts, store
 from brushwork.paintings.augment import Augmentation
 from brushwork.row_store import RowStore
 from brushwork.transfer import features, heads, training, tuning
@@ -115,7 +115,7 @@ def test_room_for_the_pictures_alone(
 
 def _pictures_of(make_job: MakeJob) -> tuple:
     prepared = training.Training(make_job(folder="none"))
-    return prepared.catalogue, store.identities(prepared.catalogue), prepared.preprocessing, 89
+    return prepared.catalogue, facts.identities(prepared.catalogue), prepared.preprocessing, 89
 
 
 def to_compute(caplog: pytest.LogCaptureFixture) -> list[str]:

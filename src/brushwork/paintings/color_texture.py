@@ -70,8 +70,7 @@ def accuracies(catalogue: Catalogue, parts: Parts, max_megapixels: float) -> dic
 
 def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
     """The features of all paintings, (paintings, features), from the cache where these paintings were met before."""
-    identities = [[p.path, *facts.identity_of(catalogue.root / p.path)] for p in catalogue.paintings]
-    path = files.cache_folder() / f"color-texture-{_VERSION}-{files.short_hash(identities)}.npy"
+    path = files.cache_folder() / f"color-texture-{_VERSION}-{files.short_hash(facts.identities(catalogue))}.npy"
     if path.exists():
         try:
             return np.load(path)

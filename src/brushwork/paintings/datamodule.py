@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from brushwork import backbones, images
 from brushwork.backbones import Preprocessing
-from brushwork.paintings import augment, store
+from brushwork.paintings import augment, facts, store
 from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.splits import Parts
@@ -159,13 +159,17 @@ class PaintingsModule(L.LightningDataModule):
         self.catalogue, self.parts, self.preprocessing = catalogue, parts, preprocessing
         self.seed, self.batch_size, self.augmentation = seed, batch_size, augmentation
         self.max_megapixels, self.keep, self.workers = max_megapixels, keep, workers
-        self.identities = store.identities(catalogue)
         self.labels = torch.tensor([catalogue.label(painting) for painting in catalogue.paintings])
         self.pictures: Rows | None = None
 
     def setup(self, stage: str) -> None:
         if self.keep and self.pictures is None and self.kept_pictures is not None:
             self.pictures = on_device(self.kept_pictures, self.trainer.strategy.root_device)
+
+    @functools.cached_property
+    def identities(self) -> list[tuple[str, int, int]]:
+        """Taken once: features of a painting are known by the file from which its picture was decoded."""
+        return facts.identities(self.catalogue)
 
     @functools.cached_property
     def kept_pictures(self) -> Rows | None:
@@ -223,10 +227,9 @@ class PaintingsModule(L.LightningDataModule):
 
     def shown(self, index: list[int]) -> Tensor:
         """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""
-        size, how = self.preprocessing.image_size, self.preprocessing.resize
-        root, paintings = self.catalogue.root, self.catalogue.paintings
-        squares = [images.load_square(root / paintings[i].path, size, how, self.max_megapixels) for i in index]
-        return self._prepared(torch.stack(squares), torch.tensor(index), training=True)
+        found = PaintingFiles(self.catalogue, index, self.preprocessing, self.max_megapixels)
+        pictures = torch.stack([found[i].images for i in range(len(found))])
+        return self._prepared(pictures, torch.tensor(index), training=True)
 
     def _prepared(self, pictures: Tensor, index: Tensor, training: bool) -> Tensor:
         """uint8 (batch, height, width, 3) to what `Batch.images` is."""

@@ -132,6 +132,11 @@ def read_good(
     return kept, [known for _, known in good], bad
 
 
+def identities(catalogue: Catalogue) -> list[tuple[str, int, int]]:
+    """What tells each painting's file from another or an earlier one: path, bytes, mtime in ns."""
+    return [(painting.path, *identity_of(catalogue.root / painting.path)) for painting in catalogue.paintings]
+
+
 def identity_of(path: Path) -> _Identity:
     try:
         status = path.stat()
