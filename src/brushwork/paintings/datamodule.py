@@ -108,6 +108,9 @@ class StoredBatches:
         self.gather, self.indices, self.labels = gather, indices, labels
         self.sampler, self.batch_size = sampler, batch_size
         self.ahead, self.pin_memory = ahead, pin_memory
+        # Not of an epoch: Lightning drops an epoch's iterator before its end, and what a signal raises while Python
+        # tidies one up is lost.
+        self._thread = ThreadPoolExecutor(1)
         self.batch_sampler = None  # Lightning looks for one, then sets the epoch of `sampler`
 
     def __len__(self) -> int:
@@ -124,13 +127,12 @@ class StoredBatches:
             yield from map(self._batch, order.split(self.batch_size))
             return
         waiting: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(1) as thread:
-            for chosen in order.split(self.batch_size):
-                waiting.append(thread.submit(self._batch, chosen))
-                if len(waiting) > self.ahead:
-                    yield waiting.popleft().result()
-            while waiting:
+        for chosen in order.split(self.batch_size):
+            waiting.append(self._thread.submit(self._batch, chosen))
+            if len(waiting) > self.ahead:
                 yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 class PaintingsModule(L.LightningDataModule):
