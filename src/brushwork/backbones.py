@@ -125,6 +125,18 @@ def build(architecture: str, gain: float | None = None) -> nn.Module:
     return network
 
 
+def redraw(network: nn.Module) -> None:
+    """Draw all weights anew: of each layer's weights, and of its biases, the mean and the deviation stay.
+
+    What is left of training is the scale of each layer (Raghu et al. 2019, "Transfusion", section 5: mean variance
+    initialisation). Running statistics of normalisations stay as they are.
+    """
+    with torch.no_grad():
+        for parameter in network.parameters():
+            mean, deviation = parameter.mean(), parameter.std(correction=0)
+            nn.init.normal_(parameter).mul_(deviation).add_(mean)
+
+
 def names(architecture: str) -> list[str]:
     """The names of torchvision's weights for an architecture."""
     return list(_weights_enum(architecture).__members__)

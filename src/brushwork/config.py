@@ -29,6 +29,7 @@ class DataConfig:
     paint_demo: int | None = MISSING  # paint so many demo pictures a style into root
     styles: list[str] | None = MISSING  # null: every folder
     limit_per_style: int | None = MISSING
+    train_fraction: float = MISSING  # share of each style's training paintings that is used
     image_size: int | None = MISSING  # null: the network's own
     resize: str = MISSING  # squash | crop | pad
     class_weights: str | None = MISSING  # null | balanced
@@ -61,6 +62,7 @@ class ModelConfig:
     weights: str | None = MISSING  # imagenet | a torchvision name | a path | null
     verify_weights: bool = MISSING
     init_gain: float | None = MISSING  # random weights of deviation gain / sqrt(fan_in)
+    redraw: bool = MISSING  # draw each layer's weights anew, with the mean and deviation of the loaded ones
 
 
 @dataclass
@@ -73,9 +75,17 @@ class HeadConfig:
 
 @dataclass
 class TuningConfig:
-    """What is trained (conf/tuning/)."""
+    """What is trained, and how (conf/tuning/)."""
 
     name: str = MISSING
+    backbone_rate: float = MISSING
+    layer_decay: float = MISSING
+    probe_epochs: int = MISSING
+    thaw_epochs: int = MISSING
+    label_smoothing: float = MISSING
+    l2_sp: float = MISSING
+    ema: float | None = MISSING
+    average_flips: bool = MISSING
 
 
 @dataclass
@@ -88,6 +98,7 @@ class Config:
     ckpt_path: str | None = MISSING
     keep_last: bool = MISSING
     threads: int | None = MISSING
+    patience: int | None = MISSING  # epochs without a higher validation accuracy, after which a run stops
     data: DataConfig = MISSING
     split: SplitConfig = MISSING
     model: ModelConfig = MISSING
@@ -198,6 +209,7 @@ def _check(settings: Config) -> None:
         ("seed", settings.seed, 0),
         ("split.seed", split.seed, 0),
         ("threads", settings.threads, 1),
+        ("patience", settings.patience, 1),
         ("data.batch_size", data.batch_size, 1),
         ("data.workers", data.workers, 0),
         ("data.limit_per_style", data.limit_per_style, 2),
@@ -208,6 +220,8 @@ def _check(settings: Config) -> None:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
     if settings.seed >= 2**32:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
+    if not 0 < data.train_fraction <= 1:
+        raise UserError(f"expected data.train_fraction to be above 0 and at most 1, but got {data.train_fraction:g}")
     if not 0 < data.crop_scale <= 1:
         raise UserError(f"expected data.crop_scale to be above 0 and at most 1, but got {data.crop_scale:g}")
     if not 0 <= data.color_jitter <= 1:

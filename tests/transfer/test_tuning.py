@@ -6,6 +6,7 @@ from torchvision import models
 
 from brushwork.errors import UserError
 from brushwork.transfer import heads, tuning
+from brushwork.transfer.tuning import Tuning
 
 
 @pytest.fixture
@@ -16,25 +17,25 @@ def parts() -> tuple[nn.Module, nn.Module]:
 
 def test_full(parts: tuple[nn.Module, nn.Module]) -> None:
     network, new = parts
-    assert len(tuning.choose_parameters(network, new, "full")) == len(list(network.parameters()))
+    assert len(tuning.choose_parameters(network, new, Tuning("full"))) == len(list(network.parameters()))
     network.eval()
-    tuning.set_train_mode(network, new, "full")
+    tuning.start_epoch(network, new, Tuning("full"), 0)
     assert all(module.training for module in network.modules())
 
 
 def test_head_only(parts: tuple[nn.Module, nn.Module]) -> None:
     network, new = parts
-    trained = tuning.choose_parameters(network, new, "head_only")
+    trained = tuning.choose_parameters(network, new, Tuning("head_only"))
     assert [id(parameter) for parameter in trained] == [id(parameter) for parameter in new.parameters()]
     network.train()
-    tuning.set_train_mode(network, new, "head_only")
+    tuning.start_epoch(network, new, Tuning("head_only"), 0)
     assert [name for name, module in network.named_modules() if module.training] == ["classifier.1"]
     assert not network.classifier[0].training  # the dropout
 
 
 def test_table(parts: tuple[nn.Module, nn.Module]) -> None:
     network, new = parts
-    tuning.choose_parameters(network, new, "head_only")
+    tuning.choose_parameters(network, new, Tuning("head_only"))
     lines = [line.split() for line in tuning.table(network, new, 0.01).splitlines()]
     assert lines == [
         ["part", "parameters", "trained", "learning", "rate"],
@@ -46,4 +47,4 @@ def test_table(parts: tuple[nn.Module, nn.Module]) -> None:
 
 def test_unknown_tuning(parts: tuple[nn.Module, nn.Module]) -> None:
     with pytest.raises(UserError, match="unknown tuning 'fulll': did you mean 'full'"):
-        tuning.choose_parameters(*parts, "fulll")
+        tuning.choose_parameters(*parts, Tuning("fulll"))

@@ -207,6 +207,19 @@ def given(catalogue: Catalogue) -> Parts:
     return parts
 
 
+def thin(parts: Parts, paintings: list[Painting], fraction: float, seed: int) -> Parts:
+    """The parts with a share of each style's training paintings only, one at least; the others are unused.
+
+    Each style is drawn by (seed, style) alone, a smaller share from within a greater one.
+    """
+    thinned = list(parts)
+    for style in sorted({painting.style for painting in paintings}):
+        members = [i for i, painting in enumerate(paintings) if painting.style == style and parts[i] == "train"]
+        for i in style_rng(seed, style).permutation(members)[max(1, round(fraction * len(members))) :]:
+            thinned[i] = "unused"
+    return thinned
+
+
 def check(catalogue: Catalogue, parts: Parts) -> None:
     """Refuse a split in which a class can't be learned; warn where one can't be scored.
 

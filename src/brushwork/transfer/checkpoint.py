@@ -118,6 +118,7 @@ def refuse_other_course(path: Path, found: dict[str, Any], wanted: dict[str, Any
     for key in (
         "seed",
         "tuning",
+        "train_fraction",
         "optimizer",
         "scheduler",
         "batch_size",

@@ -22,7 +22,7 @@ _VERSION = 1  # of how features are computed: a new one computes all again
 
 
 class FeatureBatch(NamedTuple):
-    """What reaches the new layer of a batch of paintings, (batch, *shape); `labels` and `index` as in `Batch`."""
+    """What reaches the first trained layer of a batch, (batch, *shape); `labels` and `index` as in `Batch`."""
 
     features: Tensor
     labels: Tensor
@@ -35,13 +35,14 @@ def can_be_kept(tuning_name: str, augmentation: Augmentation, precision: str) ->
     Precisions that turn the weights themselves to another type do so later than features are computed.
     """
     endless = augmentation != Augmentation(flip=augmentation.flip)
-    return tuning_name == "head_only" and not endless and (precision == "32-true" or precision.endswith("-mixed"))
+    frozen = tuning_name in ("head_only", "classifier")
+    return frozen and not endless and (precision == "32-true" or precision.endswith("-mixed"))
 
 
-def input_of(new_layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
-    """What reaches the new layer, (batch, *shape), when the network gets images (batch, 3, height, width)."""
+def input_of(layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
+    """What reaches a layer, (batch, *shape), when the network gets images (batch, 3, height, width)."""
     caught = []
-    hook = new_layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+    hook = layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     try:
         network(images)
     finally:
@@ -49,11 +50,11 @@ def input_of(new_layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor
     return caught[0]
 
 
-def frozen_hash(network: nn.Module, new_layer: nn.Module) -> str:
-    """Names the weights of all but the new layer."""
-    found, new = hashlib.sha256(), tuning.path(network, new_layer) + "."
+def frozen_hash(network: nn.Module, first_trained: nn.Module) -> str:
+    """Names the weights before the first trained layer."""
+    found, trained = hashlib.sha256(), tuning.path(network, first_trained) + "."
     for name, value in network.state_dict().items():
-        if not name.startswith(new):
+        if not name.startswith(trained):
             found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return found.hexdigest()[:16]
@@ -67,12 +68,12 @@ class FeaturesModule(PaintingsModule):
     the device and torch's version. Where there is no room, batches are of pictures.
 
     Args:
-        network: all but its `new_layer` is frozen and runs in eval mode.
+        network: what stands before its `first_trained` layer is frozen and runs in eval mode.
     """
 
-    def __init__(self, network: nn.Module, new_layer: nn.Module, *arguments: Any, **options: Any) -> None:
+    def __init__(self, network: nn.Module, first_trained: nn.Module, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.network, self.new_layer = network, new_layer
+        self.network, self.first_trained = network, first_trained
         self.features: Rows | None = None
 
     def setup(self, stage: str) -> None:
@@ -105,7 +106,7 @@ class FeaturesModule(PaintingsModule):
             """uint8 (batch, 3, height, width) to features (batch, *shape)."""
             images = backbones.normalize(pictures.to(device), self.preprocessing)
             with torch.inference_mode(), in_eval_mode(network), precision.forward_context():
-                return input_of(self.new_layer, network, images).cpu()
+                return input_of(self.first_trained, network, images).cpu()
 
         def compute(chosen: list[int]) -> Tensor:
             if self.kept_pictures is None:
@@ -122,8 +123,8 @@ class FeaturesModule(PaintingsModule):
         example = features_of(torch.zeros(1, 3, size, size, dtype=torch.uint8))
         about = {
             "root": str(self.catalogue.root.resolve()),
-            "network": f"{type(network).__name__} up to {tuning.path(network, self.new_layer)}",
-            "weights": frozen_hash(network, self.new_layer),
+            "network": f"{type(network).__name__} up to {tuning.path(network, self.first_trained)}",
+            "weights": frozen_hash(network, self.first_trained),
             **asdict(self.preprocessing),
             "precision": precision.precision,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

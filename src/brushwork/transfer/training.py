@@ -18,7 +18,7 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import nn
@@ -79,6 +79,8 @@ class Training:
         report_copies(self.catalogue, self.parts, pairs, settings.data.strict)
         splits.check(self.catalogue, self.parts)
         self.split_hash = splits.split_hash(self.catalogue, self.parts)
+        if settings.data.train_fraction < 1:
+            self.parts = splits.thin(self.parts, self.catalogue.paintings, settings.data.train_fraction, settings.seed)
         self.description = {
             "architecture": settings.model.architecture,
             "head": settings.head.name,
@@ -89,6 +91,7 @@ class Training:
             "initial_weights": settings.model.weights or "random",
             "seed": settings.seed,
             "tuning": settings.tuning.name,
+            "train_fraction": settings.data.train_fraction,
             "optimizer": job.resolved["optimizer"],
             "scheduler": job.resolved["scheduler"],
             "batch_size": settings.data.batch_size,
@@ -100,7 +103,9 @@ class Training:
         self.network, self.new_layer = build_network(settings, self.description, load=resumed is None)
         if resumed is not None:  # Lightning would do so only after frozen features are computed
             backbones.load_strictly(self.network, checkpoint.network_state(resumed), ckpt_path)
-        self.trained = tuning.choose_parameters(self.network, self.new_layer, settings.tuning.name)
+        kept = ("name", "backbone_rate", "layer_decay", "probe_epochs", "thaw_epochs")
+        self.tuning = tuning.Tuning(**{key: getattr(settings.tuning, key) for key in kept})
+        self.trained = tuning.choose_parameters(self.network, self.new_layer, self.tuning)
         self.result = self._new_result()
 
     def part(self, name: str) -> list[catalogue.Painting]:
@@ -173,13 +178,15 @@ class Training:
             self.new_layer,
             self.trained,
             num_classes=len(self.catalogue.class_names),
-            tuning_name=settings.tuning.name,
+            tuned=self.tuning,
             optimizer=job.optimizer,
             scheduler=job.scheduler,
             seed=settings.seed,
             class_weights=self._class_weights(),
             description=self.description,
         )
+        classifier.label_smoothing, classifier.l2_sp = settings.tuning.label_smoothing, settings.tuning.l2_sp
+        classifier.average_flips = settings.tuning.average_flips
         write = rank_zero_only.rank == 0 and not self.trainer_options.get("fast_dev_run")
         record = RunRecord(job.folder, self.catalogue, self.result, write)
         trainer = self._trainer(record)
@@ -238,6 +245,10 @@ class Training:
         callbacks = list(self.job.callbacks)
         if self.trainer_options.get("limit_val_batches") == 0:  # nothing to monitor
             callbacks = [c for c in callbacks if not (isinstance(c, ModelCheckpoint) and c.monitor)]
+        if self.settings.patience is not None:
+            callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=self.settings.patience))
+        if self.settings.tuning.ema is not None:
+            callbacks.append(EMAWeightAveraging(decay=self.settings.tuning.ema))
         try:
             return self.job.trainer(
                 **self.trainer_options,
@@ -255,7 +266,8 @@ class Training:
         keep = data.store and not self.trainer_options.get("fast_dev_run")
         make = PaintingsModule
         if keep and can_be_kept(self.settings.tuning.name, self.augmentation, trainer.precision):
-            make = functools.partial(FeaturesModule, self.network, self.new_layer)
+            first_trained = tuning.first_trained(self.network, self.new_layer, self.tuning)
+            make = functools.partial(FeaturesModule, self.network, first_trained)
         return make(
             self.catalogue,
             self.parts,
@@ -407,11 +419,15 @@ def build_network(settings: Config, description: dict[str, Any], load: bool = Tr
     if not load or model.weights is None or backbones.is_named(model.architecture, model.weights):
         if load and model.weights is not None:
             backbones.load_named_weights(network, model.architecture, model.weights, model.verify_weights)
+            if model.redraw:
+                backbones.redraw(network)
         return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
     path = backbones.weights_file(model.architecture, model.weights, "model.weights")
     content = backbones.read_checkpoint(path)
     if checkpoint.KEY not in content:
         backbones.load_strictly(network, backbones.state_dict_in(content), path)
+        if model.redraw:
+            backbones.redraw(network)
         return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
     theirs = content[checkpoint.KEY]
     checkpoint.refuse_other(path, theirs, description)
