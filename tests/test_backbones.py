@@ -196,6 +196,20 @@ def test_initialisation_by_gain() -> None:
     assert not layer.bias.any()
 
 
+def test_redrawn_weights_keep_each_layers_mean_and_deviation() -> None:
+    network = backbones.build("alexnet")
+    nn.init.uniform_(network.classifier[4].weight, 1, 3)
+    nn.init.constant_(network.classifier[4].bias, 0.5)
+    before = network.classifier[4].weight.clone()
+    backbones.redraw(network)
+    after = network.classifier[4].weight
+    assert after.mean().item() == pytest.approx(2, abs=1e-3)
+    assert after.std().item() == pytest.approx(2 / 12**0.5, abs=1e-3)  # of a uniform distribution
+    assert after.max() > 3.5  # no longer uniform
+    assert abs(torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1]) < 0.01
+    assert (network.classifier[4].bias == 0.5).all()
+
+
 def test_real_weights_load_and_classify(shared: Path) -> None:
     """SqueezeNet's real ImageNet weights know a doberman."""
     from brushwork import images

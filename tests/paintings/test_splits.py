@@ -36,6 +36,22 @@ def test_by_seed_alone() -> None:
     )  # whatever A is
 
 
+def test_thinned() -> None:
+    paintings = some("A", 64) + some("B", 20)
+    parts = splits.random(paintings, Fractions(0.25), seed=0)
+    quarter, sixteenth = (splits.thin(parts, paintings, fraction, seed=1) for fraction in (1 / 4, 1 / 16))
+    counts = Counter((p.style, part) for p, part in zip(paintings, quarter, strict=True))
+    assert counts["A", "train"], counts["B", "train"] == (12, 4)  # of 48 and 15
+    assert {i for i, part in enumerate(sixteenth) if part == "train"} < {
+        i for i, part in enumerate(quarter) if part == "train"
+    }
+    for before, after in zip(parts, quarter, strict=True):
+        assert after == before or (before, after) == ("train", "unused")
+    assert splits.thin(parts, paintings, 1 / 4, seed=2) != quarter
+    least = splits.thin(parts, paintings, 0.001, seed=0)
+    assert [p.style for p, part in zip(paintings, least, strict=True) if part == "train"] == ["A", "B"]
+
+
 def test_class_too_small() -> None:
     with pytest.raises(UserError, match="style B has 1 painting, too few to split"):
         splits.random(some("A", 10) + some("B", 1), Fractions(0.2), 0)

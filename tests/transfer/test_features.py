@@ -53,8 +53,10 @@ def test_features_and_the_tail_are_the_network(architecture: str, head: str, sha
     assert not new_layer._forward_pre_hooks
 
 
-def run(make_job: MakeJob, *overrides: str, folder: str) -> tuple[list[dict[str, str]], dict]:
-    job = make_job("tuning=head_only", *overrides, folder=folder)
+def run(
+    make_job: MakeJob, *overrides: str, folder: str, tuning: str = "head_only"
+) -> tuple[list[dict[str, str]], dict]:
+    job = make_job(f"tuning={tuning}", *overrides, folder=folder)
     jobs.run_job(job)
     return run_folder.read_csv(job.folder / run_folder.METRICS), run_folder.read_result(job.folder)
 
@@ -84,6 +86,18 @@ def test_losses_are_those_of_the_slow_path(make_job: MakeJob, tmp_path: Path, ov
     if "data.flip=false" not in overrides:  # the mirrored views matter
         plain, _ = run(make_job, *overrides, "data.flip=false", folder="plain")
         assert abs(float(plain[-1]["train/loss"]) - float(fast[-1]["train/loss"])) > 1e-4
+
+
+def test_a_classifier_of_several_layers(make_job: MakeJob) -> None:
+    overrides = ("model.init_gain=1.4", "optimizer.lr=0.1")
+    fast, _ = run(make_job, *overrides, folder="fast", tuning="classifier")
+    about = next(listed.about for listed in row_store.listed() if listed.about["kind"] == "features")
+    assert about["network"] == "MobileNetV3 up to classifier"
+    slow, _ = run(make_job, *overrides, "data.store=off", folder="slow", tuning="classifier")
+    for ours, theirs in zip(fast, slow, strict=True):
+        assert float(ours["train/loss"]) == pytest.approx(float(theirs["train/loss"]), abs=1e-5)
+    head, _ = run(make_job, *overrides, folder="head")
+    assert abs(float(head[-1]["train/loss"]) - float(fast[-1]["train/loss"])) > 1e-4
 
 
 def test_features_are_found_without_the_pictures(make_job: MakeJob) -> None:
@@ -157,6 +171,8 @@ def test_bf16_features_are_kept_as_they_are(make_job: MakeJob) -> None:
 def test_what_cannot_be_kept_is_not(make_job: MakeJob) -> None:
     """Crops and colours never repeat; a network that is trained has no features to keep."""
     assert features.can_be_kept("head_only", Augmentation(flip=True), "32-true")
+    assert features.can_be_kept("classifier", Augmentation(flip=True), "32-true")
+    assert not features.can_be_kept("upper", Augmentation(), "32-true")
     assert features.can_be_kept("head_only", Augmentation(flip=False), "bf16-mixed")
     assert not features.can_be_kept("full", Augmentation(), "32-true")
     assert not features.can_be_kept("head_only", Augmentation(crop_scale=0.5), "32-true")

@@ -230,6 +230,42 @@ def test_head_only_trains_the_new_layer_alone(make_job: MakeJob, tmp_path: Path)
     assert len(optimizer["state"]) == 2
 
 
+def test_a_run_without_progress_stops(make_job: MakeJob, tmp_path: Path) -> None:
+    options = ("patience=2", "optimizer.lr=0", "trainer.max_epochs=9", "tuning=head_only")
+    jobs.run_job(make_job(*options, folder="unbroken"))
+    assert [row["epoch"] for row in metrics(tmp_path / "unbroken")] == ["1", "2", "3"]
+    assert run_folder.read_result(tmp_path / "unbroken")["last"]["epoch"] == 3
+    job = make_job(*options, folder="resumed")
+    with pytest.raises(SystemExit):
+        training.Training(interrupted(job, epoch=1)).run()
+    training.Training(job, job.folder / run_folder.LAST).run()
+    assert [row["epoch"] for row in metrics(job.folder)] == ["1", "2", "3"]
+
+
+def test_a_fraction_of_the_training_paintings(make_job: MakeJob, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        jobs.run_job(make_job("data.train_fraction=0.5", f"seed={seed}", "trainer.max_epochs=1", folder=f"{seed}"))
+    results = [run_folder.read_result(tmp_path / f"{seed}") for seed in (0, 1)]
+    rows = [run_folder.read_csv(tmp_path / f"{seed}" / run_folder.SPLIT) for seed in (0, 1)]
+    train = [{row["path"] for row in table if row["part"] == "train"} for table in rows]
+    assert [len(paths) for paths in train] == [12, 12]  # of 24
+    assert train[0] != train[1]
+    assert [metrics(tmp_path / f"{seed}")[0]["train_images"] for seed in (0, 1)] == ["12", "12"]
+    val = [{row["path"] for row in table if row["part"] == "val"} for table in rows]
+    assert val[0] == val[1] and len(val[0]) == 6
+    assert results[0]["split_hash"] == results[1]["split_hash"]  # who validates is the same
+
+
+def test_redrawn_weights(make_job: MakeJob, tmp_path: Path) -> None:
+    state = tmp_path / "state.pth"
+    source = models.mobilenet_v3_small().state_dict()
+    torch.save(source, state)
+    ours = training.Training(make_job(f"model.weights={state}", "model.redraw=true")).network.state_dict()
+    for key in ("features.1.block.0.0.weight", "classifier.0.weight"):
+        assert not torch.equal(ours[key], source[key])
+        assert ours[key].std().item() == pytest.approx(source[key].std().item(), rel=0.3)
+
+
 def test_checkpoint_loads_alone_and_predicts_the_same(reference: Path, paintings: Path) -> None:
     """Offline, without data or initial weights: the network of best.ckpt gives predictions.csv."""
     predictor = checkpoint.load_predictor(reference / run_folder.BEST)
@@ -325,6 +361,7 @@ def test_what_would_not_go_on_as_it_began_is_not_resumed(
         ("+trainer.limit_val_batches=1", "limit_val_batches=1 would score the first styles only"),
         ("+trainer.val_check_interval=1", "val_check_interval"),
         ("+trainer.overfit_batches=2", "overfit_batches would validate on training paintings"),
+        ("patience=1 +trainer.limit_val_batches=0", "patience=1 waits for the validation accuracy"),
         ("+trainer.limit_test_batches=1", "limit_test_batches would score the first styles only"),
         ("callbacks.best.monitor=val/loss", "callbacks.best keeps the epoch of the highest val/accuracy"),
         (
@@ -335,7 +372,7 @@ def test_what_would_not_go_on_as_it_began_is_not_resumed(
 )
 def test_user_errors_before_anything_is_written(make_job: MakeJob, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        jobs.run_job(make_job(override))
+        jobs.run_job(make_job(*(override.split() if override.startswith("patience") else [override])))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     written = {path.name for path in (tmp_path / "run").iterdir()}

@@ -62,7 +62,7 @@ class Training:
         L.seed_everything(settings.seed, workers=True, verbose=False)
         devices.keep_freed_memory()
         self.trainer_options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
-        check_trainer(self.trainer_options, job.callbacks)
+        check_trainer(self.trainer_options, job.callbacks, settings.patience)
         self.preprocessing = backbones.preprocessing(
             settings.model.architecture, settings.data.image_size, settings.data.resize
         )
@@ -347,7 +347,7 @@ def check_names(settings: Config) -> None:
             raise unknown(key, name, valid)
 
 
-def check_trainer(options: dict[str, Any], callbacks: list[Any]) -> None:
+def check_trainer(options: dict[str, Any], callbacks: list[Any], patience: int | None) -> None:
     """Refuse Trainer options that would make a run's figures mean something else than they say."""
     if not isinstance(options.get("max_epochs"), int | None):
         raise UserError(f"expected trainer.max_epochs to be a whole number, but got {options['max_epochs']}")
@@ -360,6 +360,8 @@ def check_trainer(options: dict[str, Any], callbacks: list[Any]) -> None:
             f"trainer.limit_val_batches={options['limit_val_batches']} would score the first styles only: use 0, or "
             f"fewer paintings by data.limit_per_style"
         )
+    if patience is not None and whole["limit_val_batches"] in ("0", "0.0"):
+        raise UserError(f"patience={patience} waits for the validation accuracy: leave trainer.limit_val_batches=0 out")
     if options.get("overfit_batches"):
         raise UserError("trainer.overfit_batches would validate on training paintings: use data.limit_per_style")
     if whole["limit_test_batches"] not in ("1.0", "None"):
