@@ -29,7 +29,9 @@ def verdict(difference: Difference) -> str:
     interval = in_points(difference.over_seeds.interval)
     if difference.p_corrected >= LEVEL:
         needed = difference.seeds_needed or f"more than {MOST_SEEDS}"
-        corrected = "" if difference.p >= LEVEL else f" (p {p_value(difference.p_corrected)}, corrected for all arms)"
+        corrected = (
+            "" if difference.p >= LEVEL else f" (p {p_value(difference.p_corrected)}, corrected for all comparisons)"
+        )
         return (
             f"no difference shown between {arm} and {reference}: {points(mean)} points {interval}{corrected}; "
             f"to show one of 1 point you would need about {needed} seeds.{apart}"
