@@ -70,8 +70,11 @@ def main() -> int:
         print(wrapped(f"warning: {warning}"))
     for answer in text.answers(grid, answered):
         print(f"\n{answer.question}")
-        for line in answer.says or [text.NOTHING]:
+        for line in answer.says:
             print(wrapped(f"{line}.", "  "))
+        for lacks in answer.to_train:
+            print(wrapped(f"{lacks.what}:", "  "))
+            print(f"    {lacks.command}")
         for line in answer.not_carried:
             print(wrapped(f"not carried: {line}.", "  "))
     print("\nNone of these answers carries:")

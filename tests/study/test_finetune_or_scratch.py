@@ -127,7 +127,6 @@ def test_the_crossover_is_interpolated_in_the_logarithm(crossing: Path) -> None:
             "that A is better after is shown; that B is better before is not)",
         ),
         ([gain(140, 0.1)], "a crossover needs at least two amounts of data with both arms"),
-        ([], "nothing is known of a crossover"),
     ],
 )
 def test_a_crossover_is_called_only_where_a_difference_is_shown(gains: list[Gain], told: str) -> None:
@@ -206,21 +205,29 @@ def test_where_it_depends() -> None:
 def test_missing_runs_are_named_with_the_command_that_trains_them() -> None:
     lacks = [Missing(("random", "full"), [0.0625])]
     gains = {FINE_TUNED: [gain(2240, 0.04)]}
-    small, large, different = said(
+    both = [
         answered(gains, {FINE_TUNED: lacks, SCALE: [Missing(("redrawn", "full"), [0.0625, 1.0])]}),
         answered(gains, {FINE_TUNED: lacks}, PLATEAU),
-    )
-    where = "random split, 5 epochs, 1/16 of the data; random split, to plateau (patience 5, at most 60 epochs), 1/16"
-    assert small == [
-        f"not answered for want of finished runs of random full on the seeds of the other arm ({where} of the data); "
-        f"train them, with the settings that these runs share: python train.py -m experiment=finetune_or_scratch "
-        f"model.weights=null tuning=full data.train_fraction=0.0625 split=random budget=report,plateau"
     ]
-    assert not any(line.startswith("not answered") for line in large)
-    assert different[1] == small[0]
-    assert different[2].endswith(
+    small, large, different = text.answers(grid(*both), both)
+    where = "random split, 5 epochs, 1/16 of the data; random split, to plateau (patience 5, at most 60 epochs), 1/16"
+    assert small.says == ["Nothing: the arms of this question are not among these runs"]
+    (needed,) = small.to_train
+    assert needed.what == (
+        f"not answered for want of finished runs of random full with the seeds of the other arm ({where} of the data): "
+        f"train them with the settings that these runs share"
+    )
+    assert needed.command == (
+        "python train.py -m experiment=finetune_or_scratch model.weights=null tuning=full data.train_fraction=0.0625 "
+        "split=random budget=report,plateau"
+    )
+    assert large.to_train == []
+    assert different.to_train[0] == needed
+    assert "(random split, 5 epochs, 1/16 and all of the data)" in different.to_train[1].what
+    assert different.to_train[1].command.endswith(
         "model.weights=imagenet model.redraw=true tuning=full data.train_fraction=0.0625,1 split=random budget=report"
     )
+    assert f": `{needed.command}`\n" in tables.markdown(grid(*both), both, [], "x.png")
 
 
 def test_what_is_missing_is_found(write_grid_run: WriteGridRun) -> None:
@@ -294,7 +301,9 @@ def test_the_script_answers_and_leaves_out_by_name(run: Run, crossing: Path, tmp
     assert f"left out: {spoilt} is diverged\n" in out
     assert "warning: the arms' seeds are not the same" in out
     assert "These data don't decide" in out  # with two seeds of three
-    assert max(len(line) for line in out.splitlines() if "left out" not in line) <= 100
+    assert "\n    python train.py -m experiment=finetune_or_scratch model.weights=imagenet model.redraw=true " in out
+    sentences = [line for line in out.splitlines() if not line.startswith(("left out", "    python"))]
+    assert max(map(len, sentences)) <= 100
     assert (
         out.splitlines()[-1] == "results: out (finetune_or_scratch.md, finetune_or_scratch.csv, accuracy-by-data.png)"
     )

@@ -82,7 +82,8 @@ def markdown(grid: Grid, answered: Sequence[Answered], left_out: Sequence[str], 
     """
     blocks = [f"# {TITLE}", *(f"Warning: {warning}." for warning in grid.warnings)]
     for one in text.answers(grid, answered):
-        blocks += [f"## {one.question}", "**What these data say**", _list(one.says or [text.NOTHING])]
+        blocks += [f"## {one.question}", "**What these data say**", _list(one.says)]
+        blocks.append("\n".join(f"- {lacks.what}: `{lacks.command}`" for lacks in one.to_train))
         blocks += ["**What they don't carry**", _list(one.not_carried)]
     blocks += ["## What none of the answers carries", _list(text.not_carried(grid))]
     blocks += ["## The figure", f"![Accuracy against the number of training paintings]({figure})", METHOD["figure"]]

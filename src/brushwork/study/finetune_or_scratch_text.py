@@ -20,11 +20,20 @@ _IMAGENET_PHOTOS = 1_281_167  # the training part of ILSVRC 2012
 
 
 @dataclass(frozen=True)
+class ToTrain:
+    """Runs that an answer lacks, in a line, and the command that trains them."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """One of the report's questions (section 2.4): what the data say, and what they don't carry; a line each."""
 
     question: str
     says: list[str]
+    to_train: list[ToTrain]
     not_carried: list[str]
 
 
@@ -42,7 +51,8 @@ def _small(grid: Grid, answered: Sequence[Answered]) -> Answer:
         limits.append(f"'Small' is {amount} of {grid.styles} styles here; of fewer nothing is known")
     return Answer(
         "My dataset is small but similar to the original dataset. Should I fine-tune?",
-        says + _missing(answered, (pairs.FINE_TUNED,), min),
+        says or [NOTHING],
+        _to_train(answered, (pairs.FINE_TUNED,), min),
         limits,
     )
 
@@ -50,7 +60,9 @@ def _small(grid: Grid, answered: Sequence[Answered]) -> Answer:
 def _large(grid: Grid, answered: Sequence[Answered]) -> Answer:
     most = _at_one_end(answered, max)
     says = _headline("with the most paintings of each panel", most)
-    says += [f"{one.panel.name}: {crossover(one.of(pairs.FINE_TUNED))}" for one in answered]
+    for one in answered:
+        if (found := one.of(pairs.FINE_TUNED)).gains:
+            says.append(f"{one.panel.name}: {crossover(found)}")
     limits = [_similar(grid, "a large set of photographs")]
     if most:
         amount = _range([gain.paintings for _, gain in most])
@@ -60,7 +72,8 @@ def _large(grid: Grid, answered: Sequence[Answered]) -> Answer:
         )
     return Answer(
         "My dataset is large and similar to the original dataset. Should I fine-tune or train from scratch?",
-        says + _missing(answered, (pairs.FINE_TUNED,), max),
+        says or [NOTHING],
+        _to_train(answered, (pairs.FINE_TUNED,), max),
         limits,
     )
 
@@ -71,7 +84,8 @@ def _different(grid: Grid, answered: Sequence[Answered]) -> Answer:
     says += [f"{pair.question}: {tally(gains)}" for pair, gains in others if gains]
     return Answer(
         "My dataset is different from the original. Should I fine-tune?",
-        says + _missing(answered, pairs.PAIRS),
+        says or [NOTHING],
+        _to_train(answered, pairs.PAIRS),
         [
             f"How different data are from those of the weights was not varied: there is one target, {_target(grid)}. "
             f"What the weights gain or cost on it does not tell what they would on data nearer to photographs, or "
@@ -153,11 +167,7 @@ def crossover(result: Result) -> str:
     """From how many paintings on the order of a pair is another, or that it is not seen to change."""
     gains = result.gains
     if len(gains) < 2:
-        return (
-            "a crossover needs at least two amounts of data with both arms"
-            if gains
-            else "nothing is known of a crossover"
-        )
+        return "a crossover needs at least two amounts of data with both arms"
     arm, reference, most = gains[0].difference.arm, gains[0].difference.reference, gains[-1].paintings
     called = [one for one in result.crossovers if one.is_called]
     if called:
@@ -197,8 +207,8 @@ def _thousands(places: Sequence[float]) -> str:
     return f"at {low}" if low == high else f"from {low} to {high}"
 
 
-def _missing(answered: Sequence[Answered], wanted: Sequence[Pair], end: Callable | None = None) -> list[str]:
-    """A line for each arm that a pair lacks, and how to train it; with `end` at that amount of data only."""
+def _to_train(answered: Sequence[Answered], wanted: Sequence[Pair], end: Callable | None = None) -> list[ToTrain]:
+    """What pairs lack, arm by arm; with `end` at that amount of data only."""
     lacking: dict[tuple, list[tuple[Panel, list[float]]]] = {}
     for one in answered:
         amounts = one.panel.amounts
@@ -210,10 +220,10 @@ def _missing(answered: Sequence[Answered], wanted: Sequence[Pair], end: Callable
         for side, fractions in sides.items():
             if fractions:
                 lacking.setdefault((side, budget), []).append((one.panel, sorted(fractions)))
-    return [missing_line(side, found) for (side, _), found in lacking.items()]
+    return [to_train(side, found) for (side, _), found in lacking.items()]
 
 
-def missing_line(side: tuple[str, str], found: Sequence[tuple[Panel, Sequence[float]]]) -> str:
+def to_train(side: tuple[str, str], found: Sequence[tuple[Panel, Sequence[float]]]) -> ToTrain:
     """Which runs are missing where, and the command that trains them.
 
     Args:
@@ -222,7 +232,10 @@ def missing_line(side: tuple[str, str], found: Sequence[tuple[Panel, Sequence[fl
             or of one.
     """
     initialisation, tuning = side
-    where = "; ".join(f"{panel.name}, {', '.join(map(share, fractions))} of the data" for panel, fractions in found)
+    where = "; ".join(
+        f"{panel.name}, {' and '.join('all' if one == 1 else share(one) for one in fractions)} of the data"
+        for panel, fractions in found
+    )
     fractions = sorted({fraction for _, some in found for fraction in some})
     splits = dict.fromkeys(panel.split for panel, _ in found)
     command = (
@@ -231,9 +244,10 @@ def missing_line(side: tuple[str, str], found: Sequence[tuple[Panel, Sequence[fl
         f"{_budget_overrides(dict.fromkeys(panel.budget for panel, _ in found))}"
     )
     named = "pretrained" if initialisation == PRETRAINED else initialisation
-    return (
-        f"not answered for want of finished runs of {named} {tuning} on the seeds of the other arm ({where}); train "
-        f"them, with the settings that these runs share: {command}"
+    return ToTrain(
+        f"not answered for want of finished runs of {named} {tuning} with the seeds of the other arm ({where}): train "
+        f"them with the settings that these runs share",
+        command,
     )
 
 
