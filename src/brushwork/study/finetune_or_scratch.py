@@ -96,7 +96,7 @@ def answer(grid: Grid) -> list[Answered]:
     """Hold the pairs of each panel against each other.
 
     A pair is a question of its own, asked beforehand: in each panel its p values are corrected over its amounts of
-    data. Over all 15 gains of a panel no three seeds would show 15 points.
+    data. Over all 15 gains of a panel three seeds could hardly show even 15 points.
 
     Raises:
         UserError: a run's predictions can't be read.
