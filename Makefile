@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train test test-slow lint dashboard compare figures benchmark clean
+.PHONY: help install data train test test-slow lint dashboard compare finetune_or_scratch figures benchmark clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
@@ -12,6 +12,7 @@ help:
 	@echo "make test       run the tests            make test-slow  kills, launchers, long runs"
 	@echo "make dashboard  TensorBoard on logs/     make lint       ruff"
 	@echo "make compare    is the difference between arms real? RUNS=logs/wikiart OPTIONS='--reference ARM'"
+	@echo "make finetune_or_scratch   answered from runs of that experiment: RUNS=logs/finetune_or_scratch"
 	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
 	@echo "make benchmark  speed and memory beside a plain loop, Lightning's defaults and captum: OPTIONS='...'"
 	@echo "make install    set up .venv alone       make clean      remove .venv and caches (logs/ and data/ stay)"
@@ -47,6 +48,11 @@ lint: install
 RUNS ?= logs
 compare: install
 	$(BIN)/python scripts/compare.py $(RUNS) $(OPTIONS)
+
+# make finetune_or_scratch RUNS=logs/finetune_or_scratch OPTIONS="--out logs/answer"
+finetune_or_scratch: RUNS = logs/finetune_or_scratch
+finetune_or_scratch: install
+	$(BIN)/python scripts/finetune_or_scratch.py $(RUNS) $(OPTIONS)
 
 # make figures RUNS=logs/wikiart PHOTOS="husky.jpg cat.jpg" MODEL=vgg16 WEIGHTS=vgg16.pth
 MODEL ?= vgg16

@@ -9,6 +9,7 @@ import yaml
 from brushwork import files, run_folder
 
 WriteRun = Callable[..., Path]
+WriteGridRun = Callable[..., Path]
 STYLES = ("Baroque", "Realism")
 
 
@@ -16,7 +17,8 @@ STYLES = ("Baroque", "Realism")
 def write_run(tmp_path: Path) -> WriteRun:
     """Write a finished run whose last epoch got `right` paintings right; returns its folder.
 
-    Painting i is by artist i // 2, of the styles in turn. Other arguments replace settings and results.
+    Painting i is by artist i // 2, of the styles in turn. So many more `train`. Other arguments replace settings
+    (by dotted name) and results.
     """
 
     def write(
@@ -26,6 +28,7 @@ def write_run(tmp_path: Path) -> WriteRun:
         head: str = "replace_last",
         styles: Sequence[str] = STYLES,
         settings: dict | None = None,
+        train: int = 0,
         **result: object,
     ) -> Path:
         folder = tmp_path / "runs" / name
@@ -43,7 +46,10 @@ def write_run(tmp_path: Path) -> WriteRun:
         }
         for key, value in (settings or {}).items():
             group, _, last = key.partition(".")
-            config[group][last] = value
+            if last:
+                config[group][last] = value
+            else:
+                config[group] = value
         (folder / run_folder.CONFIG).write_text(yaml.safe_dump(config))
         paintings = [(f"artist-{i // 2}_{i}.jpg", styles[i % len(styles)]) for i in range(len(right))]
         rows = [
@@ -58,8 +64,9 @@ def write_run(tmp_path: Path) -> WriteRun:
             }
             for i, ((file, style), ok) in enumerate(zip(paintings, right, strict=True))
         ]
+        trained = [{"path": f"{styles[0]}/train_{i}.jpg", "style": styles[0], "part": "train"} for i in range(train)]
         run_folder.write_csv(folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
-        run_folder.write_csv(folder / run_folder.SPLIT, run_folder.SPLIT_COLUMNS, rows)
+        run_folder.write_csv(folder / run_folder.SPLIT, run_folder.SPLIT_COLUMNS, rows + trained)
         accuracy = sum(right) / len(right)
         epochs = [{"epoch": 1, "val/accuracy": 0.1}, {"epoch": 2, "val/accuracy": accuracy}]
         run_folder.write_csv(folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, epochs)
@@ -78,5 +85,33 @@ def write_run(tmp_path: Path) -> WriteRun:
         }
         files.write_json(folder / run_folder.RESULT, written | result)
         return folder
+
+    return write
+
+
+@pytest.fixture
+def write_grid_run(write_run: WriteRun) -> WriteGridRun:
+    """Write a finished run of 5 epochs that got `right` of 20 paintings right, from 40 or a fraction to train."""
+
+    def write(
+        weights: str | None,
+        tuning: str,
+        fraction: float,
+        seed: int = 0,
+        right: int = 10,
+        split: str = "random",
+        redraw: bool = False,
+        settings: dict | None = None,
+        **result: object,
+    ) -> Path:
+        settings = {"trainer.max_epochs": 5, "patience": None} | (settings or {})
+        axes = {"data.train_fraction": fraction, "model.weights": weights, "model.redraw": redraw}
+        axes |= {"tuning.name": tuning, "split.name": split}
+        name = files.short_hash([axes | settings, seed, str(result)])
+        drawn_by = seed if fraction < 1 else None
+        hashed = {"split_hash": files.short_hash([split, fraction, drawn_by, name])}
+        answered = [i < right for i in range(20)]
+        train = round(40 * fraction)
+        return write_run(name, answered, seed=seed, settings=axes | settings, train=train, **(hashed | result))
 
     return write

@@ -11,7 +11,7 @@ from brushwork import files, run_folder
 from brushwork.config import Job
 from brushwork.errors import UserError
 from brushwork.transfer import job as jobs
-from brushwork.transfer import sweep
+from brushwork.transfer import sweep, training
 from tests.conftest import REPOSITORY
 
 
@@ -113,3 +113,9 @@ def test_disk_need(
     sweep.state_disk_need(job, 228_179_240, 456_358_480)
     assert "sweep of 6 jobs" in caplog.text
     assert "about 2.3 GB of checkpoints (1.4 GB kept)" in caplog.text
+
+
+def test_a_best_checkpoint_that_is_not_kept_needs_no_disk(make_job: Callable[..., Job]) -> None:
+    sizes = [training.Training(make_job(*options)).checkpoint_bytes() for options in ([], ["callbacks.best=null"])]
+    assert 0 < sizes[0][0] < sizes[0][1]
+    assert sizes[1] == (0, sizes[0][1])

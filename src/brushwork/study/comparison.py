@@ -75,6 +75,13 @@ class Difference:
     p_corrected: float | None = None
     mcnemar_corrected: list[float] | None = None
 
+    @property
+    def shown(self) -> bool:
+        """Whether it is called real: the corrected p is below LEVEL, and other paintings leave its sign too."""
+        others = self.over_paintings
+        real_on_others = others is None or not others[0] <= 0 <= others[1]
+        return self.p_corrected is not None and self.p_corrected < LEVEL and real_on_others
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -108,7 +115,7 @@ def compare(compared: Sequence[Arm]) -> Comparison:
     given = [answers.read(arm) for arm in bar]
     same = answers.on_same_paintings(given)
     differences = [
-        _difference(compared[0], arm, given[0] if same else None, given[position] if same else None, len(compared) - 1)
+        difference(compared[0], arm, given[0] if same else None, given[position] if same else None, len(compared) - 1)
         for position, arm in enumerate(compared[1:], 1)
     ]
     return Comparison(
@@ -119,7 +126,7 @@ def compare(compared: Sequence[Arm]) -> Comparison:
             if any(spreads := [_spread(arm, quantity) for arm in compared])
         },
         over_paintings=[one and statistics.cluster_interval(one.right.mean(0), one.artists.tolist()) for one in given],
-        differences=_corrected(differences),
+        differences=corrected(differences),
         warnings=arms.warnings(compared),
         answers=given,
         same_paintings=same,
@@ -131,7 +138,16 @@ def _spread(arm: Arm, quantity: Quantity) -> Spread | None:
     return None if None in values else statistics.spread(values)
 
 
-def _difference(reference: Arm, arm: Arm, theirs: Answers | None, ours: Answers | None, comparisons: int) -> Difference:
+def difference(reference: Arm, arm: Arm, theirs: Answers | None, ours: Answers | None, comparisons: int) -> Difference:
+    """An arm against the reference, on their common seeds; its p values are not corrected yet.
+
+    Args:
+        theirs, ours: the answers of both, on the same paintings; None where they are not.
+        comparisons: so many differences will be corrected together.
+
+    Raises:
+        UserError: the arms have no seed in common.
+    """
     pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]
     if not pairs:
         raise UserError(
@@ -162,23 +178,21 @@ def _difference(reference: Arm, arm: Arm, theirs: Answers | None, ours: Answers 
     )
 
 
-def _corrected(differences: list[Difference]) -> list[Difference]:
-    """With the p values corrected: each seed's McNemar test over the arms that have this seed."""
-    over_seeds = statistics.holm([difference.p for difference in differences])
+def corrected(differences: list[Difference]) -> list[Difference]:
+    """With the p values corrected by Holm: each seed's McNemar test over the differences that have this seed."""
+    over_seeds = statistics.holm([one.p for one in differences])
     by_seed = {}
-    for seed in {seed for difference in differences for seed in difference.seeds}:
+    for seed in {seed for one in differences for seed in one.seeds}:
         tests = [
-            difference.mcnemar[difference.seeds.index(seed)].p
-            if difference.mcnemar is not None and seed in difference.seeds
-            else None
-            for difference in differences
+            one.mcnemar[one.seeds.index(seed)].p if one.mcnemar is not None and seed in one.seeds else None
+            for one in differences
         ]
         by_seed[seed] = statistics.holm(tests)
     return [
         replace(
-            difference,
+            one,
             p_corrected=over_seeds[position],
-            mcnemar_corrected=difference.mcnemar and [by_seed[seed][position] for seed in difference.seeds],
+            mcnemar_corrected=one.mcnemar and [by_seed[seed][position] for seed in one.seeds],
         )
-        for position, difference in enumerate(differences)
+        for position, one in enumerate(differences)
     ]

@@ -29,7 +29,9 @@ def verdict(difference: Difference) -> str:
     interval = in_points(difference.over_seeds.interval)
     if difference.p_corrected >= LEVEL:
         needed = difference.seeds_needed or f"more than {MOST_SEEDS}"
-        corrected = "" if difference.p >= LEVEL else f" (p {p_value(difference.p_corrected)}, corrected for all arms)"
+        corrected = (
+            "" if difference.p >= LEVEL else f" (p {p_value(difference.p_corrected)}, corrected for all comparisons)"
+        )
         return (
             f"no difference shown between {arm} and {reference}: {points(mean)} points {interval}{corrected}; "
             f"to show one of 1 point you would need about {needed} seeds.{apart}"
@@ -177,12 +179,12 @@ def markdown(compared: Comparison, left_out: Sequence[str], figures: Sequence[st
         *(f"**{verdict(one)}**" for one in compared.differences),
         *(f"Warning: {warning}." for warning in compared.warnings),
         "## The arms",
-        _markdown(arms_table(compared)),
+        markdown_table(arms_table(compared)),
         METHOD["arms"],
         "## The differences",
-        _markdown(differences_table(compared)),
+        markdown_table(differences_table(compared)),
         METHOD["differences"],
-        _markdown(seeds_table(compared)),
+        markdown_table(seeds_table(compared)),
         METHOD["seeds"],
         "## The figures",
         "\n".join(f"![{Path(name).stem}]({name})" for name in figures),
@@ -207,7 +209,8 @@ METHOD = {
 }
 
 
-def _markdown(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table as Markdown; its first row is the heading."""
     lines = [table[0], ["---"] * len(table[0]), *table[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -220,30 +223,32 @@ def csv_rows(compared: Comparison) -> Iterator[dict[str, Any]]:
             for run in arm.runs:
                 yield base | {"seed": run.seed, "value": quantity.read(run.result)}
             if spread is not None:
-                yield base | _cells(spread)
+                yield base | cells(spread)
     for arm, interval in zip(compared.arms, compared.over_paintings, strict=True):
         if interval is not None:
             mean = compared.spreads[comparison.LAST.label][compared.arms.index(arm)].mean
-            yield {"arm": arm.name, "quantity": f"{comparison.LAST.label}, over paintings", "value": mean} | _ends(
+            yield {"arm": arm.name, "quantity": f"{comparison.LAST.label}, over paintings", "value": mean} | ends(
                 interval
             )
     for one in compared.differences:
         base = {"arm": one.arm, "against": one.reference}
         for seed, difference in zip(one.seeds, one.by_seed, strict=True):
             yield base | {"quantity": "difference", "seed": seed, "value": difference}
-        yield base | {"quantity": "difference", "p": one.p, "p_corrected": one.p_corrected} | _cells(one.over_seeds)
+        yield base | {"quantity": "difference", "p": one.p, "p_corrected": one.p_corrected} | cells(one.over_seeds)
         if one.over_paintings is not None:
             value = {"quantity": "difference, over paintings", "value": one.over_seeds.mean}
-            yield base | value | _ends(one.over_paintings)
+            yield base | value | ends(one.over_paintings)
         for seed, test, corrected in zip(one.seeds, one.mcnemar or [], one.mcnemar_corrected or [], strict=False):
             value = {"quantity": "McNemar: only the arm right", "seed": seed, "value": test.only_second}
             yield base | value | {"p": test.p, "p_corrected": corrected}
             yield base | value | {"quantity": "McNemar: only the reference right", "value": test.only_first}
 
 
-def _cells(spread: Spread) -> dict[str, Any]:
-    return {"value": spread.mean, "deviation": spread.deviation} | _ends(spread.interval or (None, None))
+def cells(spread: Spread) -> dict[str, Any]:
+    """A mean over seeds as cells of a CSV."""
+    return {"value": spread.mean, "deviation": spread.deviation} | ends(spread.interval or (None, None))
 
 
-def _ends(interval: tuple[float | None, float | None]) -> dict[str, Any]:
+def ends(interval: tuple[float | None, float | None]) -> dict[str, Any]:
+    """An interval as cells of a CSV."""
     return dict(zip(("low", "high"), interval, strict=True))

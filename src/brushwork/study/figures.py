@@ -3,15 +3,22 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from brushwork.run_folder import BASELINES
 from brushwork.study import reported
 from brushwork.study.arms import Arm
+from brushwork.study.data_grid import INITIALISATIONS, PRETRAINED, RANDOM, REDRAWN, TUNINGS, Panel, share
 
 _REPORTS_COLORS = {"replace_last": "tab:blue", "replace_two": "tab:red"}
 _COLORS = ("tab:green", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive", "tab:cyan")
+_WEIGHTS_COLORS = {PRETRAINED: "#0072B2", RANDOM: "#D55E00", REDRAWN: "#009E73"}  # told apart by the colour-blind
+_TUNING_MARKS = {"full": ("-", "o"), "upper": ("--", "s"), "classifier": ("-.", "^"), "head_only": (":", "D")}
+_OTHER_MARKS = ((0, (6, 2, 1, 2, 1, 2)), "v")
+_BASELINE_STYLES = dict(zip(BASELINES, (":", "-.", "--"), strict=True))
 _LABELS = {"val/accuracy": "validation accuracy", "train/loss": "training loss"}
 
 
@@ -37,10 +44,10 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
             if len(lines) > 1:
                 axes.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
         if column.endswith("accuracy"):
-            for (name, label), style in zip(BASELINES.items(), (":", "-.", "--"), strict=True):
+            for name, label in BASELINES.items():
                 known = {b for run in runs if (b := run.result["baselines"][name]) is not None}
                 for number, value in enumerate(sorted(known)):  # of several splits there are several
-                    line = axes.axhline(value, color="0.35", linestyle=style, linewidth=1.2)
+                    line = axes.axhline(value, color="0.35", linestyle=_BASELINE_STYLES[name], linewidth=1.2)
                     line.set_label("_" if number else label)
         if column == "val/accuracy" and all(map(reported.follows, runs)):
             for peak in reported.PEAKS:
@@ -61,3 +68,90 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
     return figure
+
+
+def accuracy_by_data(panels: Sequence[Panel], weights: str = "ImageNet") -> Figure:
+    """A panel for each split (row) and budget (column): validation accuracy of the last epoch against the number of
+    training paintings. A line for each initial weights (colour) and tuning (mark), the mean over seeds in a band from
+    the lowest to the highest; baselines in grey.
+
+    Args:
+        weights: what the pretrained ones are called.
+    """
+    splits = list(dict.fromkeys(panel.split for panel in panels))
+    budgets = list(dict.fromkeys(panel.budget for panel in panels))
+    size = (4.6 * len(budgets) + 3.1, max(4.0 * len(splits), 5.0) + 0.4)
+    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    grid = figure.subplots(len(splits), len(budgets), squeeze=False, sharey=True)
+    for axes in grid.flat:
+        axes.set_visible(False)  # a split may lack a budget
+    for panel in panels:
+        _draw_panel(grid[splits.index(panel.split), budgets.index(panel.budget)], panel)
+    for row in grid:
+        next(axes for axes in row if axes.get_visible()).set_ylabel("validation accuracy, last epoch")
+    figure.legend(
+        handles=_keys(panels, weights), loc="outside right center", fontsize=9, frameon=False, handlelength=3.2
+    )
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    for name, by_paintings in panel.baselines.items():
+        amounts = sorted(by_paintings)
+        means = [by_paintings[amount] for amount in amounts]
+        label = BASELINES[name]
+        axes.plot(amounts, means, color="0.45", linestyle=_BASELINE_STYLES[name], linewidth=1.3, label=label, zorder=1)
+    for line in panel.lines:
+        color, (style, marker) = _WEIGHTS_COLORS[line.initialisation], _TUNING_MARKS.get(line.tuning, _OTHER_MARKS)
+        paintings = [point.paintings for point in line.points]
+        means, lows, highs = np.array([(np.mean(a), min(a), max(a)) for a in (p.accuracies for p in line.points)]).T
+        axes.fill_between(paintings, lows, highs, color=color, alpha=0.12, linewidth=0, zorder=2)
+        axes.plot(
+            *(paintings, means),
+            color=color,
+            linestyle=style,
+            marker=marker,
+            markersize=5.5,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            linewidth=1.9,
+            label=line.name,
+            zorder=3,
+        )
+    axes.set_visible(True)
+    axes.set_xscale("log", base=2)
+    ticks = [f"{paintings:,}\n{share(fraction)}" for fraction, paintings in panel.amounts.items()]
+    axes.set_xticks([*panel.amounts.values()], ticks)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(labelleft=True)
+    axes.set_xlabel("training paintings, and their share")
+    axes.set_title(panel.name, fontsize=10)
+    axes.grid(alpha=0.25)
+
+
+def _keys(panels: Sequence[Panel], weights: str) -> list[Line2D]:
+    """The legend: what colour, mark and grey line mean, of all that is drawn."""
+    lines = [line for panel in panels for line in panel.lines]
+    tunings = {line.tuning for line in lines}
+
+    def heading(text: str) -> Line2D:
+        return Line2D([], [], linestyle="none", label=f"\n$\\bf{{{text.replace(' ', '~')}}}$")
+
+    keys = [heading("initial weights")]
+    for one in INITIALISATIONS:
+        if one in {line.initialisation for line in lines}:
+            label = {PRETRAINED: weights, REDRAWN: f"redrawn: mean and deviation\nof {weights}'s layers"}.get(one, one)
+            keys.append(Line2D([], [], color=_WEIGHTS_COLORS[one], linewidth=4, label=label))
+    keys.append(heading("what is trained"))
+    for tuning in [*TUNINGS, *sorted(tunings - TUNINGS.keys())]:
+        if tuning in tunings:
+            style, marker = _TUNING_MARKS.get(tuning, _OTHER_MARKS)
+            label = TUNINGS.get(tuning, tuning).replace(" and ", "\nand ")
+            keys.append(Line2D([], [], color="0.2", linestyle=style, marker=marker, markersize=5.5, label=label))
+    known = [name for name in BASELINES if any(name in panel.baselines for panel in panels)]
+    if known:
+        keys.append(heading("no network"))
+    for name in known:
+        keys.append(Line2D([], [], color="0.45", linestyle=_BASELINE_STYLES[name], label=BASELINES[name]))
+    band = "\nlines: means over seeds;\nbands: lowest to highest seed"
+    return [*keys, Line2D([], [], linestyle="none", label=band)]

@@ -331,9 +331,11 @@ class Training:
             )
 
     def checkpoint_bytes(self) -> tuple[int, int]:
-        """About the sizes of best.ckpt and last.ckpt: weights, and weights with the optimizer's momentum."""
+        """About the sizes of best.ckpt (0 without callbacks.best) and last.ckpt: weights, and weights with the
+        optimizer's momentum."""
         weights = sum(tensor.numel() * tensor.element_size() for tensor in self.network.state_dict().values())
-        return weights, weights + 4 * tuning.count(self.trained)
+        keeps_best = any(isinstance(one, ModelCheckpoint) and one.monitor for one in self.job.callbacks)
+        return weights * keeps_best, weights + 4 * tuning.count(self.trained)
 
 
 def check_names(settings: Config) -> None:
