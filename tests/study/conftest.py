@@ -109,7 +109,7 @@ def write_grid_run(write_run: WriteRun) -> WriteGridRun:
         axes |= {"tuning.name": tuning, "split.name": split}
         name = files.short_hash([axes | settings, seed, str(result)])
         drawn_by = seed if fraction < 1 else None
-        hashed = {"split_hash": files.short_hash([split, fraction, drawn_by, name])}
+        hashed = {"split_hash": files.short_hash([split, name])}
         answered = [i < right for i in range(20)]
         train = round(40 * fraction)
         return write_run(name, answered, seed=seed, settings=axes | settings, train=train, **(hashed | result))

@@ -180,19 +180,15 @@ def _splits(runs: Sequence[Run]) -> dict[Path, _Split]:
     Raises:
         UserError: runs of one split validate on different paintings.
     """
-    by_hash: dict[str, _Split] = {}
     found: dict[Path, _Split] = {}
     first: dict[str, Run] = {}
     for run in runs:
-        name = run.result["split_hash"]
-        if name not in by_hash:
-            rows = run_folder.read_csv(run.folder / run_folder.SPLIT)
-            by_hash[name] = _Split(
-                sum(row["part"] == "train" for row in rows),
-                frozenset(row["path"] for row in rows if row["part"] == "val"),
-                frozenset(row["style"] for row in rows),
-            )
-        found[run.folder] = by_hash[name]
+        rows = run_folder.read_csv(run.folder / run_folder.SPLIT)
+        found[run.folder] = _Split(
+            sum(row["part"] == "train" for row in rows),
+            frozenset(row["path"] for row in rows if row["part"] == "val"),
+            frozenset(row["style"] for row in rows),
+        )
         same = first.setdefault(run.config["split"]["name"], run)
         if found[same.folder].val != found[run.folder].val:
             raise UserError(
