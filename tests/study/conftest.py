@@ -108,8 +108,7 @@ def write_grid_run(write_run: WriteRun) -> WriteGridRun:
         axes = {"data.train_fraction": fraction, "model.weights": weights, "model.redraw": redraw}
         axes |= {"tuning.name": tuning, "split.name": split}
         name = files.short_hash([axes | settings, seed, str(result)])
-        drawn_by = seed if fraction < 1 else None
-        hashed = {"split_hash": files.short_hash([split, name])}
+        hashed = {"split_hash": split}  # whatever share of its training paintings is used
         answered = [i < right for i in range(20)]
         train = round(40 * fraction)
         return write_run(name, answered, seed=seed, settings=axes | settings, train=train, **(hashed | result))
