@@ -24,6 +24,9 @@ CONF = REPOSITORY / "conf"
         ("data.workers=-1", "expected data.workers to be at least 0, but got -1"),
         ("seed=4294967296", "expected seed to be below 4294967296"),
         ("seed=-1", "expected seed to be at least 0, but got -1"),
+        ("data.train_fraction=0", "expected data.train_fraction to be above 0 and at most 1, but got 0"),
+        ("patience=0", "expected patience to be at least 1, but got 0"),
+        ("model.redraw=true", "model.redraw=true draws loaded weights anew, and model.weights=null"),
         ("model.init_gain=-1", "expected model.init_gain to be above 0, but got -1"),
         ("threads=0", "expected threads to be at least 1, but got 0"),
         ("split.val_fraction=1.5", "expected split.val_fraction to be between 0 and 1, but got 1.5"),
@@ -49,7 +52,18 @@ def test_hydra_refuses_unknown_keys_choices_and_wrong_types(make_job: MakeJob, o
 
 
 def test_every_choice_composes(make_job: MakeJob) -> None:
-    for group in ("model", "head", "tuning", "optimizer", "scheduler", "logger", "data", "split", "experiment"):
+    for group in (
+        "model",
+        "head",
+        "tuning",
+        "budget",
+        "optimizer",
+        "scheduler",
+        "logger",
+        "data",
+        "split",
+        "experiment",
+    ):
         for path in sorted((CONF / group).glob("*.yaml")):
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 job = config.make_job(compose("train", ["run_dir=x", f"{group}={path.stem}"]))

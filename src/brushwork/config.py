@@ -235,6 +235,8 @@ def _check(settings: Config) -> None:
         )
     if settings.model.init_gain is not None and not settings.model.init_gain > 0:
         raise UserError(f"expected model.init_gain to be above 0, but got {settings.model.init_gain:g}")
+    if settings.model.redraw and settings.model.weights is None:
+        raise UserError("model.redraw=true draws loaded weights anew, and model.weights=null loads none: name some")
     if not 0 < data.max_megapixels <= 178:
         raise UserError(
             f"expected data.max_megapixels to be at most 178 (Pillow's own guard), but got {data.max_megapixels:g}"

@@ -420,26 +420,33 @@ def build_network(settings: Config, description: dict[str, Any], load: bool = Tr
     model, head = settings.model, settings.head
     num_classes = len(description["class_names"])
     network = backbones.build(model.architecture, model.init_gain)
-    if not load or model.weights is None or backbones.is_named(model.architecture, model.weights):
-        if load and model.weights is not None:
-            backbones.load_named_weights(network, model.architecture, model.weights, model.verify_weights)
-            if model.redraw:
-                backbones.redraw(network)
-        return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
+    if load and model.weights is not None:
+        new_layer = load_initial_weights(network, settings, description)
+        if model.redraw:
+            backbones.redraw(network)
+        if new_layer is not None:
+            return network, new_layer
+    return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
+
+
+def load_initial_weights(network: nn.Module, settings: Config, description: dict[str, Any]) -> nn.Module | None:
+    """Load what model.weights names; where that is a checkpoint of ours, its head is made first, and returned."""
+    model = settings.model
+    if backbones.is_named(model.architecture, model.weights):
+        backbones.load_named_weights(network, model.architecture, model.weights, model.verify_weights)
+        return None
     path = backbones.weights_file(model.architecture, model.weights, "model.weights")
     content = backbones.read_checkpoint(path)
     if checkpoint.KEY not in content:
         backbones.load_strictly(network, backbones.state_dict_in(content), path)
-        if model.redraw:
-            backbones.redraw(network)
-        return network, heads.replace_head(network, head.name, num_classes, head.zero_init)
+        return None
     theirs = content[checkpoint.KEY]
     checkpoint.refuse_other(path, theirs, description)
     if theirs["split_hash"] != description["split_hash"]:
         log.warning("%s was trained on another split: it may have seen paintings that validate here", path)
-    new_layer = heads.replace_head(network, head.name, num_classes)
+    new_layer = heads.replace_head(network, settings.head.name, len(description["class_names"]))
     backbones.load_strictly(network, checkpoint.network_state(content), path)
-    return network, new_layer
+    return new_layer
 
 
 def keep_best(ckpt_path: Path, folder: Path) -> None:
