@@ -129,18 +129,19 @@ class _Style(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         found, maps = [], images
+        pooled = False
         for layer in self:
             if isinstance(layer, nn.MaxPool2d):
-                found += self.statistics(maps)
+                found += self.statistics(maps) if pooled else []
+                pooled = True
             maps = layer(maps)
         if not isinstance(self[-1], nn.MaxPool2d):
             found += self.statistics(maps)
         return torch.cat(found, 1)
 
     def statistics(self, maps: Tensor) -> list[Tensor]:
-        with torch.autocast(maps.device.type, enabled=False):
-            variance, mean = torch.var_mean(maps.float(), (2, 3), correction=0)
-            return [mean, (variance + 1e-5).sqrt()]
+        flat = maps.permute(0, 2, 3, 1).flatten(1, 2)  # (batch, positions, channels)
+        return [flat.mean(1).float(), ((flat * flat).mean(1).float() + 1e-5).sqrt()]
 
 
 class _Gram(_Style):
@@ -150,11 +151,11 @@ class _Gram(_Style):
         maps = images
         for layer in self:
             maps = layer(maps)
-        with torch.autocast(maps.device.type, enabled=False):
-            flat = maps.float().flatten(2)
+        if True:
+            flat = maps.flatten(2)
             gram = flat @ flat.transpose(1, 2) / flat.shape[2]
             rows, columns = torch.triu_indices(*gram.shape[1:], device=gram.device)
-            return (gram[:, rows, columns].clamp(min=0) + 1e-5).sqrt()
+            return (gram.float()[:, rows, columns].clamp(min=0) + 1e-5).sqrt()
 
 
 class _Standardized(nn.BatchNorm1d):
