@@ -75,17 +75,9 @@ class HeadConfig:
 
 @dataclass
 class TuningConfig:
-    """What is trained, and how (conf/tuning/)."""
+    """What is trained (conf/tuning/)."""
 
     name: str = MISSING
-    backbone_rate: float = MISSING
-    layer_decay: float = MISSING
-    probe_epochs: int = MISSING
-    thaw_epochs: int = MISSING
-    label_smoothing: float = MISSING
-    l2_sp: float = MISSING
-    ema: float | None = MISSING
-    average_flips: bool = MISSING
 
 
 @dataclass
@@ -98,6 +90,7 @@ class Config:
     ckpt_path: str | None = MISSING
     keep_last: bool = MISSING
     threads: int | None = MISSING
+    ema_decay: float | None = MISSING  # of an average of the weights, which is what is scored and kept
     patience: int | None = MISSING  # epochs without a higher validation accuracy, after which a run stops
     data: DataConfig = MISSING
     split: SplitConfig = MISSING
@@ -220,6 +213,8 @@ def _check(settings: Config) -> None:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
     if settings.seed >= 2**32:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
+    if settings.ema_decay is not None and not 0 < settings.ema_decay < 1:
+        raise UserError(f"expected ema_decay to be between 0 and 1, or null, but got {settings.ema_decay:g}")
     if not 0 < data.train_fraction <= 1:
         raise UserError(f"expected data.train_fraction to be above 0 and at most 1, but got {data.train_fraction:g}")
     if not 0 < data.crop_scale <= 1:

@@ -119,6 +119,7 @@ def refuse_other_course(path: Path, found: dict[str, Any], wanted: dict[str, Any
         "seed",
         "tuning",
         "train_fraction",
+        "ema_decay",
         "optimizer",
         "scheduler",
         "batch_size",

@@ -13,7 +13,6 @@ from brushwork.paintings.datamodule import Batch
 from brushwork.transfer import checkpoint, heads, tuning
 from brushwork.transfer.features import FeatureBatch
 from brushwork.transfer.scores import Scores
-from brushwork.transfer.tuning import Tuning
 
 
 class StyleClassifier(L.LightningModule):
@@ -35,7 +34,7 @@ class StyleClassifier(L.LightningModule):
         trained_parameters: list[nn.Parameter],
         *,
         num_classes: int,
-        tuned: Tuning,
+        tuning_name: str,
         optimizer: Callable,
         scheduler: Callable | None,
         seed: int,
@@ -44,15 +43,14 @@ class StyleClassifier(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
-        self.tuning, self.seed, self.description = tuned, seed, description
+        self.tuning_name, self.seed, self.description = tuning_name, seed, description
         self._new_layer = [new_layer]  # in a list: already part of `network`, to be stored once
         self._trained_parameters = trained_parameters
         self._optimizer, self._scheduler = optimizer, scheduler
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.num_classes = num_classes
-        first_trained = tuning.first_trained(network, new_layer, tuned)
+        first_trained = tuning.first_trained(network, new_layer, tuning_name)
         self._tail = [first_trained and heads.tail(network, first_trained)]
-        self.label_smoothing, self.l2_sp, self.average_flips = 0.0, 0.0, False
         self._answers: list[tuple[Tensor, ...]] = []
         self.scores: Scores | None = None
 
@@ -68,17 +66,13 @@ class StyleClassifier(L.LightningModule):
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
 
     def configure_optimizers(self) -> Any:
-        learning_rate = self._optimizer.keywords.get("lr")
-        groups = tuning.with_rates(self.network, self.new_layer, self.tuning, self._trained_parameters, learning_rate)
-        optimizer = self._optimizer(groups)
+        optimizer = self._optimizer(self._trained_parameters)
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
 
     def on_train_epoch_start(self) -> None:
-        tuning.start_epoch(
-            self.network, self.new_layer, self.tuning, self.current_epoch
-        )  # Lightning leaves modes alone
+        tuning.set_train_mode(self.network, self.new_layer, self.tuning_name)  # Lightning leaves modes alone
         # Dropout becomes a function of (seed, epoch, rank), so that a resumed run equals an unbroken one.
         sequence = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
@@ -88,7 +82,7 @@ class StyleClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> Tensor:
         logits = self._logits(batch)
-        loss = cross_entropy(logits, batch.labels, reduction="none", label_smoothing=self.label_smoothing)  # (batch,)
+        loss = cross_entropy(logits, batch.labels, reduction="none")  # (batch,)
         if self.class_weights is not None:
             loss = loss * self.class_weights[batch.labels]  # torch's own weights are relative to the batch's
         with torch.no_grad():
@@ -105,17 +99,6 @@ class StyleClassifier(L.LightningModule):
         loss, right = (sums / (self._paintings * self.trainer.world_size)).tolist()
         return {"train/loss": loss, "train/accuracy": right}
 
-    def on_train_start(self) -> None:
-        self._start = [(p, p.detach().clone()) for n, p in self.named_parameters() if p.requires_grad]
-
-    def on_before_optimizer_step(self, optimizer: Any) -> None:
-        if self.l2_sp:
-            new = set(self.new_layer.parameters())
-            for parameter, start in self._start:
-                if parameter.grad is not None:
-                    away = parameter.detach() if parameter in new else parameter.detach() - start
-                    parameter.grad.add_(away, alpha=self.l2_sp)
-
     def on_train_epoch_end(self) -> None:
         self.log_dict(self.training_figures(), logger=False)  # for callbacks that watch them
 
@@ -124,9 +107,6 @@ class StyleClassifier(L.LightningModule):
 
     def validation_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> None:
         logits = self._logits(batch).float()
-        if self.average_flips and isinstance(batch, Batch):
-            mirrored = self(batch.images.flip(3)).float()
-            logits = ((logits.softmax(1) + mirrored.softmax(1)) / 2).log()
         probability, predicted = logits.softmax(1).max(1)
         loss = cross_entropy(logits, batch.labels, reduction="none")
         self._answers.append((batch.index, batch.labels, predicted, probability, loss))  # each (batch,)

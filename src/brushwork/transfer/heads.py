@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision import models
 
 from brushwork.errors import UserError, unknown
@@ -102,7 +101,7 @@ def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
 
 def tail(model: nn.Module, layer: nn.Module) -> nn.Module:
     """From what reaches a layer of the classifier, or all of it, to logits; in a SqueezeNet more layers follow it."""
-    if isinstance(model, models.SqueezeNet) and len(list(model.classifier)) > 3:
+    if isinstance(model, models.SqueezeNet):
         after = [] if layer is model.classifier else model.classifier[2:]
         return nn.Sequential(layer, *after, nn.Flatten())
     return layer
@@ -120,79 +119,9 @@ def _check(model: nn.Module, name: str, expected: type[nn.Module]) -> None:
         )
 
 
-class _Style(nn.Sequential):
-    """`features` that return statistics of each stage instead of the last stage's maps.
-
-    Sqrt'd means and deviations over the positions of each channel where a stage ends, before each max pooling and at
-    the end: (batch, 2 x channels of all stages), float32.
-    """
-
-    def forward(self, images: Tensor) -> Tensor:
-        found, maps = [], images
-        pooled = False
-        for layer in self:
-            if isinstance(layer, nn.MaxPool2d):
-                found += self.statistics(maps) if pooled else []
-                pooled = True
-            maps = layer(maps)
-        if not isinstance(self[-1], nn.MaxPool2d):
-            found += self.statistics(maps)
-        return torch.cat(found, 1)
-
-    def statistics(self, maps: Tensor) -> list[Tensor]:
-        flat = maps.permute(0, 2, 3, 1).flatten(1, 2)  # (batch, positions, channels)
-        return [flat.mean(1).float(), ((flat * flat).mean(1).float() + 1e-5).sqrt()]
-
-
-class _Gram(_Style):
-    """`features` up to an early layer, then the Gram matrix of its channels, upper triangle, sqrt'd."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps = images
-        for layer in self:
-            maps = layer(maps)
-        if True:
-            flat = maps.flatten(2)
-            gram = flat @ flat.transpose(1, 2) / flat.shape[2]
-            rows, columns = torch.triu_indices(*gram.shape[1:], device=gram.device)
-            return (gram.float()[:, rows, columns].clamp(min=0) + 1e-5).sqrt()
-
-
-class _Standardized(nn.BatchNorm1d):
-    """By running statistics where a batch holds a single painting."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if len(x) > 1:
-            return super().forward(x)
-        return (x - self.running_mean) / (self.running_var + self.eps).sqrt()
-
-
-def _statistics_head(model: nn.Module, features: nn.Module, num_classes: int) -> nn.Module:
-    model.features = features
-    if hasattr(model, "avgpool"):
-        model.avgpool = nn.Identity()
-    with torch.no_grad():
-        size = features.eval()(torch.zeros(1, 3, 224, 224)).shape[1]
-    new = nn.Sequential(_Standardized(size, affine=False), nn.Dropout(0.5), nn.Linear(size, num_classes))
-    nn.init.zeros_(new[-1].weight)
-    nn.init.zeros_(new[-1].bias)
-    model.classifier = new
-    return new
-
-
-def style(model: nn.Module, num_classes: int) -> nn.Module:
-    return _statistics_head(model, _Style(*model.features), num_classes)
-
-
-def gram(model: nn.Module, num_classes: int) -> nn.Module:
-    return _statistics_head(model, _Gram(*list(model.features)[:5]), num_classes)
-
-
 HEADS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
     "replace_last": replace_last,
     "replace_two": replace_two,
-    "style": style,
-    "gram": gram,
 }
 
 

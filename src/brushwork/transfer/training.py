@@ -18,7 +18,7 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import nn
@@ -31,6 +31,7 @@ from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import PaintingsModule
 from brushwork.transfer import checkpoint, devices, heads, tuning
+from brushwork.transfer.averaging import AveragedWeights
 from brushwork.transfer.classifier import StyleClassifier
 from brushwork.transfer.features import FeaturesModule, can_be_kept
 from brushwork.transfer.record import RunRecord
@@ -91,6 +92,7 @@ class Training:
             "initial_weights": settings.model.weights or "random",
             "seed": settings.seed,
             "tuning": settings.tuning.name,
+            "ema_decay": settings.ema_decay,
             "train_fraction": settings.data.train_fraction,
             "optimizer": job.resolved["optimizer"],
             "scheduler": job.resolved["scheduler"],
@@ -103,9 +105,7 @@ class Training:
         self.network, self.new_layer = build_network(settings, self.description, load=resumed is None)
         if resumed is not None:  # Lightning would do so only after frozen features are computed
             backbones.load_strictly(self.network, checkpoint.network_state(resumed), ckpt_path)
-        kept = ("name", "backbone_rate", "layer_decay", "probe_epochs", "thaw_epochs")
-        self.tuning = tuning.Tuning(**{key: getattr(settings.tuning, key) for key in kept})
-        self.trained = tuning.choose_parameters(self.network, self.new_layer, self.tuning)
+        self.trained = tuning.choose_parameters(self.network, self.new_layer, settings.tuning.name)
         self.result = self._new_result()
 
     def part(self, name: str) -> list[catalogue.Painting]:
@@ -178,15 +178,13 @@ class Training:
             self.new_layer,
             self.trained,
             num_classes=len(self.catalogue.class_names),
-            tuned=self.tuning,
+            tuning_name=settings.tuning.name,
             optimizer=job.optimizer,
             scheduler=job.scheduler,
             seed=settings.seed,
             class_weights=self._class_weights(),
             description=self.description,
         )
-        classifier.label_smoothing, classifier.l2_sp = settings.tuning.label_smoothing, settings.tuning.l2_sp
-        classifier.average_flips = settings.tuning.average_flips
         write = rank_zero_only.rank == 0 and not self.trainer_options.get("fast_dev_run")
         record = RunRecord(job.folder, self.catalogue, self.result, write)
         trainer = self._trainer(record)
@@ -247,8 +245,8 @@ class Training:
             callbacks = [c for c in callbacks if not (isinstance(c, ModelCheckpoint) and c.monitor)]
         if self.settings.patience is not None:
             callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=self.settings.patience))
-        if self.settings.tuning.ema is not None:
-            callbacks.append(EMAWeightAveraging(decay=self.settings.tuning.ema))
+        if self.settings.ema_decay is not None:
+            callbacks.insert(0, AveragedWeights(self.settings.ema_decay))
         try:
             return self.job.trainer(
                 **self.trainer_options,
@@ -266,7 +264,7 @@ class Training:
         keep = data.store and not self.trainer_options.get("fast_dev_run")
         make = PaintingsModule
         if keep and can_be_kept(self.settings.tuning.name, self.augmentation, trainer.precision):
-            first_trained = tuning.first_trained(self.network, self.new_layer, self.tuning)
+            first_trained = tuning.first_trained(self.network, self.new_layer, self.settings.tuning.name)
             make = functools.partial(FeaturesModule, self.network, first_trained)
         return make(
             self.catalogue,
@@ -335,7 +333,8 @@ class Training:
         optimizer's momentum."""
         weights = sum(tensor.numel() * tensor.element_size() for tensor in self.network.state_dict().values())
         keeps_best = any(isinstance(one, ModelCheckpoint) and one.monitor for one in self.job.callbacks)
-        return weights * keeps_best, weights + 4 * tuning.count(self.trained)
+        kept = weights if self.settings.ema_decay is None else 2 * weights  # with their average
+        return weights * keeps_best, kept + 4 * tuning.count(self.trained)
 
 
 def check_names(settings: Config) -> None:
