@@ -99,9 +99,9 @@ def test_a_signal_stops_all_jobs_and_the_same_command_goes_on(
 @pytest.mark.slow
 def test_killed_under_joblib_it_ends_as_an_unbroken_sweep(tmp_path: Path) -> None:
     """SIGKILL reaches the sweep's process alone: its jobs notice, and leave their folders to the next start."""
-    root = write_paintings(tmp_path / "paintings", per_style=20)
+    root = write_paintings(tmp_path / "paintings", per_style=8)
     small = [override for override in SMALL if not override.startswith("trainer.max_epochs")]
-    command = [*JOBLIB, *small, f"data.root={root}", "trainer.max_epochs=30", "seed=0,1,2"]
+    command = [*JOBLIB, *small, f"data.root={root}", "trainer.max_epochs=12", "seed=0,1,2"]
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
     code, _, error = train(tmp_path / "unbroken", *command)

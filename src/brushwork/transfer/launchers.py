@@ -3,6 +3,8 @@
 Imported by train.py before Hydra starts, so nothing heavy is imported here.
 """
 
+import contextlib
+import functools
 import os
 import signal
 import sys
@@ -96,31 +98,33 @@ def stop_jobs_on_signals(any_running: Callable[[], bool]) -> None:
         signal.signal(each, stop)
 
 
-def follow(sweep: int | None) -> threading.Event:
-    """In a job's process: end by signals as the sweep does, and when the sweep's process is gone (killed).
+def follow(sweep: int | None) -> None:
+    """In a job's process, before a job: end by signals as the sweep does, and when the sweep's process was killed.
 
     Args:
         sweep: the process id of the sweep; None where it runs on another machine.
-
-    Returns:
-        Set it when the job has ended.
     """
-
-    def watch() -> None:
-        leave_signals_to_the_main_thread()
-        while not ended.wait(1):
-            try:
-                os.kill(sweep, 0)
-            except ProcessLookupError:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-
-    ended = threading.Event()
     for each in _SIGNALS:
         signal.signal(each, lambda number, frame: leave(sweep, 128 + number))
     if sweep is not None:
-        threading.Thread(target=watch, daemon=True).start()
-    return ended
+        _watch(sweep)
+
+
+@functools.cache  # once a process: joblib's have one job after another, and wait between them
+def _watch(sweep: int) -> None:
+    import psutil
+
+    def watch() -> None:
+        leave_signals_to_the_main_thread()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(sweep)
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_STOP_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def leave_signals_to_the_main_thread() -> None:

@@ -65,7 +65,6 @@ class Progress:
 
 _sweep: Sweep | None = None
 _away = False  # this process runs jobs for a sweep in another one
-_following = threading.Event()  # set when the job of this process has ended
 
 # Of the sweep's own process:
 _held = ExitStack()  # its lock
@@ -85,7 +84,6 @@ class SweepCallback(Callback):
             sys.exit(1)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        global _following
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         note_job(Path(config.hydra.runtime.output_dir), number=config.hydra.job.num, started=time.time())
@@ -93,12 +91,11 @@ class SweepCallback(Callback):
             for handler in logging.getLogger().handlers:
                 if isinstance(handler, TerminalHandler):  # jobs at once: whose line is it?
                     handler.setFormatter(logging.Formatter(f"#{config.hydra.job.num}  %(message)s"))
-            _following = launchers.follow(_sweep.process)
+            launchers.follow(_sweep.process)
 
     def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:
             return
-        _following.set()
         note_job(Path(config.hydra.runtime.output_dir), ended=time.time())
         if not _away:
             _tell()
