@@ -21,10 +21,6 @@ from brushwork.errors import UserError
 _SAME_SIGNAL = 3.0
 
 
-# A Ctrl-C reaches a sweep's job from the terminal and from the sweep's process: it must not end the ending.
-_SAME_SIGNAL = 3.0
-
-
 class TerminalHandler(logging.StreamHandler):
     """A StreamHandler that writes by way of tqdm (conf/hydra/default.yaml names it)."""
 

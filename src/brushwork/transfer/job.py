@@ -79,7 +79,6 @@ def run_job(job: Job) -> float | None:
             if earlier["status"] in ("finished", "diverged"):
                 log.info("already %s: %s", earlier["status"], job.folder)
                 sweep.note_job(job.folder, skipped=True)
-                sweep.note_job(job.folder, skipped=True)
                 return _best_accuracy(earlier)
             if earlier["threads"]:  # bit-equal results on a CPU need an equal number of threads
                 torch.set_num_threads(earlier["threads"])
