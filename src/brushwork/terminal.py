@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +16,9 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from brushwork.errors import UserError
+
+# A Ctrl-C reaches a sweep's job from the terminal and from the sweep's process: it must not end the ending.
+_SAME_SIGNAL = 3.0
 
 
 class TerminalHandler(logging.StreamHandler):
@@ -31,11 +36,15 @@ def exit_on_signals(silent: bool = False) -> Iterator[None]:
     Both usually reach the whole process group: data-loading workers, and DDP processes but the first
     (`silent`), then end without a word, and torch's alarm about vanished workers is off.
     """
-    owner = os.getpid()
+    owner, first = os.getpid(), -math.inf
 
     def leave(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         if silent or os.getpid() != owner:
             os._exit(0)
+        if time.monotonic() - first < _SAME_SIGNAL:
+            return
+        first = time.monotonic()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         sys.exit(128 + number)
 

@@ -1,11 +1,14 @@
 """What stands around a sweep's jobs: names, counts, the table. (Sweeps themselves: test_train_command.py.)"""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 
 from brushwork import files, run_folder
 from brushwork.config import Job
@@ -28,15 +31,42 @@ def test_job_count(overrides: list[str], count: int | None) -> None:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         config = compose("train", return_hydra_config=True)
     config.hydra.overrides.task = overrides
-    assert sweep._count_jobs(config) == count
+    jobs = sweep._job_overrides(config)
+    assert (None if jobs is None else len(jobs)) == count
 
 
-def test_job_count_of_an_experiment_that_is_a_sweep() -> None:
+BOTH = ("replace_last", "replace_two")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "overrides", "names"),
+    [
+        ("paper", [], [f"{head}_full_seed-0" for head in BOTH]),
+        ("paper", ["head=replace_two"], ["replace_two_full_seed-0"]),
+        ("compare_heads", [], [f"{head}_full_seed-{seed}" for head in BOTH for seed in range(5)]),
+        ("compare_heads", ["seed=7"], [f"{head}_full_seed-7" for head in BOTH]),
+        (
+            "compare_heads",
+            ["tuning=full,head_only", "seed=0,1"],
+            [f"{head}_{tuning}_seed-{seed}" for head in BOTH for seed in (0, 1) for tuning in ("full", "head_only")],
+        ),
+    ],
+)
+def test_experiments_that_are_sweeps(
+    experiment: str, overrides: list[str], names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their jobs' folders, in order, as the sweep's table names those that were not begun."""
+    arguments = [f"experiment={experiment}"]
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        config = compose("train", ["experiment=paper"], return_hydra_config=True)
-    for overrides, count in [([], 2), (["seed=0,1,2"], 6), (["head=replace_two"], 1)]:
-        config.hydra.overrides.task = ["experiment=paper", *overrides]
-        assert sweep._count_jobs(config) == count
+        config = compose("train", arguments, return_hydra_config=True)
+        assert config.hydra.mode == RunMode.MULTIRUN
+        assert config.name == experiment
+        config.hydra.overrides.task = [*arguments, *overrides]
+        config.hydra.job.config_name = "train"
+        loader = GlobalHydra.instance().config_loader()
+        monkeypatch.setattr(sweep, "_composed", (config, loader, sweep._job_overrides(config)))
+        assert sweep._names_of_others(set()) == names
+        assert sweep._names_of_others(set(range(1, len(names)))) == names[:1]
 
 
 def test_slugs_are_apart_and_no_paths() -> None:
@@ -103,19 +133,58 @@ def test_a_job_stopped_before_training_starts_over(make_job: Callable[..., Job])
 
 
 def test_disk_need(
-    make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """AlexNet with replace_last and 10 styles: 228 MB kept a job, 456 MB while it runs (DESIGN)."""
     caplog.set_level("INFO")
-    monkeypatch.setattr(sweep, "_job_count", 6)
     job = dataclasses.replace(make_job(), sweep_number=0)
-    job.folder.mkdir()
-    sweep.state_disk_need(job, 228_179_240, 456_358_480)
-    assert "sweep of 6 jobs" in caplog.text
-    assert "about 2.3 GB of checkpoints (1.4 GB kept)" in caplog.text
+    for at_once, need in [(1, "2.3 GB"), (2, "3.2 GB")]:
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        facts = sweep.Sweep(folder, 6, at_once, threads=None, process=os.getpid(), variables={})
+        monkeypatch.setattr(sweep, "_sweep", facts)
+        monkeypatch.setattr(sweep, "_told", 0)
+        for name in ("first", "second"):
+            ours = dataclasses.replace(job.settings, run_dir=str(folder / name))
+            sweep.state_disk_need(dataclasses.replace(job, settings=ours), 228_179_240, 456_358_480)
+        assert f"about {need} of checkpoints (1.4 GB kept)" in caplog.text
+    assert caplog.text.count("sweep of 6 jobs") == 2  # one line a sweep
 
 
 def test_a_best_checkpoint_that_is_not_kept_needs_no_disk(make_job: Callable[..., Job]) -> None:
     sizes = [training.Training(make_job(*options)).checkpoint_bytes() for options in ([], ["callbacks.best=null"])]
     assert 0 < sizes[0][0] < sizes[0][1]
     assert sizes[1] == (0, sizes[0][1])
+
+
+def test_progress_is_of_the_jobs_that_trained() -> None:
+    """By hand: two jobs of 2 and 4 minutes, one skipped in a second, one failed: 3 min a job, 6 jobs left."""
+    jobs = [
+        sweep.Progress(0, 0, 1, skipped=True),
+        sweep.Progress(1, 1, 121),
+        sweep.Progress(2, 121, 361),
+        sweep.Progress(3, 361, 362, error="no data"),
+        sweep.Progress(4, 362),
+    ]
+    line = "sweep: 4 of 10 jobs done (1 before), 1 failed, 3.0 min a job, about"
+    assert sweep.progress_line(jobs, 10, at_once=1) == f"{line} 18 min left"
+    assert sweep.progress_line(jobs, 10, at_once=3) == f"{line} 6 min left"
+    assert sweep.progress_line(jobs[:1], None, at_once=1) == "sweep: 1 jobs done (1 before)"
+
+
+def test_a_job_of_an_earlier_line_is_told_by_its_last_notes() -> None:
+    notes = [
+        {"job": "b", "number": 1, "started": 1.0},
+        {"job": "a", "number": 0, "started": 2.0},
+        {"job": "a", "disk": [1, 2, False]},
+        {"job": "b", "error": "no data"},
+        {"job": "b", "ended": 3.0},
+        {"job": "a", "skipped": True},
+    ]
+    jobs = sweep.jobs_of(notes)
+    assert list(jobs) == ["a", "b"]
+    assert jobs["a"] == sweep.Progress(0, 2.0, None, "", True)
+    assert jobs["b"] == sweep.Progress(1, 1.0, 3.0, "no data", False)

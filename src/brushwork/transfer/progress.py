@@ -6,13 +6,15 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from brushwork.transfer import sweep
+
 
 class ProgressBar(TQDMProgressBar):
     """Shows the running epoch and its rate, on a terminal only; `RunRecord` logs each finished epoch."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
-        if not sys.stdout.isatty():
+        if not sys.stdout.isatty() or sweep.is_away():  # several bars would write over one another
             self.disable()
 
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
