@@ -33,15 +33,18 @@ class TerminalHandler(logging.StreamHandler):
 def exit_on_signals(silent: bool = False) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the process with status 130 and 143 (Lightning alone: 1 and 0).
 
-    Both usually reach the whole process group: data-loading workers, and DDP processes but the first
-    (`silent`), then end without a word, and torch's alarm about vanished workers is off.
+    Both usually reach the whole process group. Data-loading workers then end without a word, and torch's alarm about
+    vanished workers is off. DDP processes but the first (`silent`) go on until the first one ends them: where it waits
+    for them in C++, no signal would reach it any more if they were gone.
     """
     owner, first = os.getpid(), -math.inf
 
     def leave(number: int, frame: FrameType | None) -> None:
         nonlocal first
-        if silent or os.getpid() != owner:
+        if os.getpid() != owner:
             os._exit(0)
+        if silent:
+            return
         if time.monotonic() - first < _SAME_SIGNAL:
             return
         first = time.monotonic()

@@ -201,6 +201,7 @@ class Training:
         except BaseException:
             if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
                 trainer.strategy.launcher.kill(signal.SIGKILL)
+                trainer.strategy.launcher.procs.clear()  # else Lightning, which watches them, kills this one, too
             raise
         if not record.rows:
             raise UserError("nothing was trained: trainer.max_epochs and trainer.limit_train_batches must be above 0")
