@@ -82,7 +82,7 @@ def accuracy_by_data(panels: Sequence[Panel], weights: str = "ImageNet") -> Figu
     budgets = list(dict.fromkeys(panel.budget for panel in panels))
     size = (4.6 * len(budgets) + 3.1, max(4.0 * len(splits), 5.0) + 0.4)
     figure = Figure(figsize=size, dpi=130, layout="constrained")
-    grid = figure.subplots(len(splits), len(budgets), squeeze=False, sharey=True)
+    grid = figure.subplots(len(splits), len(budgets), squeeze=False, sharey="row")
     for axes in grid.flat:
         axes.set_visible(False)  # a split may lack a budget
     for panel in panels:
