@@ -69,6 +69,12 @@ def _names(settings: list[dict[str, str]]) -> list[str]:
 
 
 def _short(key: str, value: str) -> str:
+    """
+    >>> _short("scheduler._target_", "None"), _short("head.name", "replace_two"), _short("optimizer.lr", "0.1")
+    ('no scheduler', 'replace_two', 'lr=0.1')
+    """
+    if key in _NAMING and value == "None":
+        return f"no {key.partition('.')[0]}"
     if key in _NAMING:
         return value.rpartition(".")[2]
     return f"{key.rpartition('.')[2]}={Path(value).name}"
