@@ -103,7 +103,10 @@ def arms_table(compared: Comparison) -> Table:
     ]
     if len(compared.arms[0].settings) > 1:  # a single one is the arm's name
         for key in compared.arms[0].settings:
-            rows.append([key, *(Path(arm.settings[key]).name for arm in compared.arms)])
+            if key.endswith("_target_"):
+                rows.append([key, *(arm.settings[key].rpartition(".")[2] for arm in compared.arms)])
+            elif not key.endswith("_partial_"):  # says nothing that its _target_ does not
+                rows.append([key, *(Path(arm.settings[key]).name for arm in compared.arms)])
     for quantity in comparison.QUANTITIES:
         if quantity.label in compared.spreads:
             spreads = compared.spreads[quantity.label]
