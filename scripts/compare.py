@@ -3,13 +3,12 @@
 import argparse
 import logging
 import re
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brushwork import files
 from brushwork.errors import UserError
-from brushwork.terminal import exit_on_signals, exit_with, show_log
+from brushwork.terminal import exit_on_signals, exit_with, show_log, wrapped
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("brushwork.scripts.compare")
 
-WIDTH = 100  # columns of the terminal
 PANEL = 6  # paintings whose maps are drawn
 
 EPILOG = """\
@@ -55,8 +53,7 @@ def main() -> int:
     from brushwork import contact_sheet, run_folder
     from brushwork.study import arms, comparison, comparison_page, comparison_text, runs
 
-    found, others = runs.survey(arguments.runs)
-    left_out = [f"{folder} {reason}" for folder, reason in others.items()]
+    found, left_out = runs.survey(arguments.runs)
     compared = comparison.compare(arms.against(arms.group(found), arguments.reference))
     maps, why_no_maps = panel(compared)
     pictures = draw(compared)
@@ -84,14 +81,14 @@ def main() -> int:
     files.write_text(out / "comparison.html", page)
 
     for table in (comparison_text.arms_table, comparison_text.differences_table, comparison_text.seeds_table):
-        print("\n".join(comparison_text.plain(table(compared), WIDTH)), end="\n\n")
+        print("\n".join(comparison_text.plain(table(compared))), end="\n\n")
     for line in left_out:
         print(f"left out: {line}")
     if why_no_maps:
         print(f"no maps: {why_no_maps}")
     sentences = [f"warning: {warning}" for warning in compared.warnings]
     for sentence in sentences + [comparison_text.verdict(difference) for difference in compared.differences]:
-        print(textwrap.fill(sentence, WIDTH, break_long_words=False, break_on_hyphens=False))
+        print(wrapped(sentence))
     print(f"results: {out} (comparison.html, comparison.md, comparison.csv, {len(figures)} figures)")
     return 0
 

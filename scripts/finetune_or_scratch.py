@@ -1,13 +1,11 @@
 """Fine-tune or train from scratch? python scripts/finetune_or_scratch.py RUNS..."""
 
 import argparse
-import textwrap
 from pathlib import Path
 
 from brushwork import files
-from brushwork.terminal import exit_on_signals, exit_with, show_log
+from brushwork.terminal import exit_on_signals, exit_with, show_log, wrapped
 
-WIDTH = 100  # columns of the terminal
 FIGURE = "accuracy-by-data.png"
 
 EPILOG = """\
@@ -44,8 +42,7 @@ def main() -> int:
     from brushwork.study import finetune_or_scratch_tables as tables
     from brushwork.study import finetune_or_scratch_text as text
 
-    found, others = runs.survey(arguments.runs)
-    left_out = [f"{folder} {reason}" for folder, reason in others.items()]
+    found, left_out = runs.survey(arguments.runs)
     grid = data_grid.read(found)
     answered = finetune_or_scratch.answer(grid)
     picture = drawing.as_picture(figures.accuracy_by_data(grid.panels, grid.weights))
@@ -63,7 +60,7 @@ def main() -> int:
         if any(result.gains for result in one.results):
             shown.append(tables.gains_table(one))
         for table in shown:
-            print("\n".join(comparison_text.plain(table, WIDTH)), end="\n\n")
+            print("\n".join(comparison_text.plain(table)), end="\n\n")
     for line in left_out:
         print(f"left out: {line}")
     for warning in grid.warnings:
@@ -82,12 +79,6 @@ def main() -> int:
         print(wrapped(f"{line}.", "  "))
     print(f"\nresults: {out} (finetune_or_scratch.md, finetune_or_scratch.csv, {FIGURE})")
     return 0
-
-
-def wrapped(line: str, indent: str = "") -> str:
-    """A sentence in the terminal's columns."""
-    return textwrap.fill(line, WIDTH, initial_indent=indent, subsequent_indent=indent + "  " * bool(indent),
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
 if __name__ == "__main__":

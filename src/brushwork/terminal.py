@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from brushwork.errors import UserError
+
+WIDTH = 100  # columns in which scripts write their tables and sentences
 
 # A Ctrl-C reaches a sweep's job from the terminal and from the sweep's process: it must not end the ending.
 _SAME_SIGNAL = 3.0
@@ -43,9 +46,7 @@ def exit_on_signals(silent: bool = False) -> Iterator[None]:
         nonlocal first
         if os.getpid() != owner:
             os._exit(0)
-        if silent:
-            return
-        if time.monotonic() - first < _SAME_SIGNAL:
+        if silent or time.monotonic() - first < _SAME_SIGNAL:
             return
         first = time.monotonic()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -67,6 +68,18 @@ def show_log() -> None:
     log = logging.getLogger("brushwork")
     log.addHandler(TerminalHandler(sys.stdout))
     log.setLevel(logging.INFO)
+
+
+def wrapped(line: str, indent: str = "") -> str:
+    """A sentence in the terminal's columns; under an indent, what follows its first line is farther in."""
+    return textwrap.fill(
+        line,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  " * bool(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def count(text: str) -> int:

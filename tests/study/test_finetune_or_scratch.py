@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from brushwork import run_folder
@@ -18,10 +19,22 @@ from brushwork.study.comparison import Difference
 from brushwork.study.data_grid import Budget, Grid, Panel
 from brushwork.study.finetune_or_scratch import FINE_TUNED, FROZEN, PAIRS, SCALE, Answered, Gain, Missing, Pair, Result
 from brushwork.study.statistics import Spread
-from tests.conftest import Run
+from tests.conftest import REPOSITORY, Run
 from tests.study.conftest import WriteGridRun
 
 REPORT, PLATEAU = Budget(None, 5), Budget(5, 60)
+
+
+def test_budgets_are_those_of_the_configuration() -> None:
+    files = sorted((REPOSITORY / "conf/budget").glob("*.yaml"))
+    written = {path.stem: yaml.safe_load(path.read_text()) for path in files}
+    assert {Budget(one["patience"], one["trainer"]["max_epochs"]): name for name, one in written.items()} == {
+        REPORT: "report",
+        PLATEAU: "plateau",
+    }
+    assert text.to_train(("random", "full"), [(Panel("random", REPORT, [], {}, {}), [1.0])]).command.endswith(
+        "budget=report"
+    )
 
 
 @pytest.fixture

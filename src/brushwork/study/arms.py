@@ -73,11 +73,18 @@ def _short(key: str, value: str) -> str:
     >>> _short("scheduler._target_", "None"), _short("head.name", "replace_two"), _short("optimizer.lr", "0.1")
     ('no scheduler', 'replace_two', 'lr=0.1')
     """
-    if key in _NAMING and value == "None":
-        return f"no {key.partition('.')[0]}"
-    if key in _NAMING:
-        return value.rpartition(".")[2]
-    return f"{key.rpartition('.')[2]}={Path(value).name}"
+    if key not in _NAMING:
+        return f"{key.rpartition('.')[2]}={shown(key, value)}"
+    return f"no {key.partition('.')[0]}" if value == "None" else shown(key, value)
+
+
+def shown(key: str, value: str) -> str:
+    """A setting's value as people read it: of a class its own name, of a path the file's.
+
+    >>> shown("optimizer._target_", "torch.optim.SGD"), shown("model.weights", "weights/alexnet.pth")
+    ('SGD', 'alexnet.pth')
+    """
+    return value.rpartition(".")[2] if key.endswith("_target_") else Path(value).name
 
 
 def against(arms: Sequence[Arm], reference: str | None) -> list[Arm]:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from brushwork.study import comparison
+from brushwork.study import arms, comparison
 from brushwork.study.comparison import Comparison, Difference, Quantity
 from brushwork.study.runs import Run
 from brushwork.study.statistics import LEVEL, MOST_SEEDS, Spread
+from brushwork.terminal import WIDTH
 
 COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "high", "p", "p_corrected")
 
@@ -39,7 +40,7 @@ def verdict(difference: Difference) -> str:
     if mean < 0:
         interval = in_points(tuple(-end for end in reversed(difference.over_seeds.interval)))
     amount = f"{'better' if mean > 0 else 'worse'} than {reference} by {abs(100 * mean):.1f} points {interval}"
-    if difference.over_paintings is not None and difference.over_paintings[0] <= 0 <= difference.over_paintings[1]:
+    if not difference.shown:
         others = f"no difference is shown on others: over paintings {in_points(difference.over_paintings)}"
         return f"on these paintings {arm} is {amount}, but {others}."
     return f"{arm} is {amount}.{apart}"
@@ -103,10 +104,8 @@ def arms_table(compared: Comparison) -> Table:
     ]
     if len(compared.arms[0].settings) > 1:  # a single one is the arm's name
         for key in compared.arms[0].settings:
-            if key.endswith("_target_"):
-                rows.append([key, *(arm.settings[key].rpartition(".")[2] for arm in compared.arms)])
-            elif not key.endswith("_partial_"):  # says nothing that its _target_ does not
-                rows.append([key, *(Path(arm.settings[key]).name for arm in compared.arms)])
+            if not key.endswith("_partial_"):  # says nothing that its _target_ does not
+                rows.append([key, *(arms.shown(key, arm.settings[key]) for arm in compared.arms)])
     for quantity in comparison.QUANTITIES:
         if quantity.label in compared.spreads:
             spreads = compared.spreads[quantity.label]
@@ -155,7 +154,7 @@ def seeds_table(compared: Comparison) -> Table:
     return rows
 
 
-def plain(table: Table, width: int = 100) -> Iterator[str]:
+def plain(table: Table, width: int = WIDTH) -> Iterator[str]:
     """A table's lines for the terminal; columns that `width` can't hold follow below, under the first column again."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     blocks: list[list[int]] = [[]]

@@ -93,7 +93,10 @@ def markdown(grid: Grid, answered: Sequence[Answered], left_out: Sequence[str], 
             crossed = [f"{result.pair.question}: {text.crossover(result)}" for result in one.results if result.gains]
             blocks += [markdown_table(gains_table(one)), _list(crossed)]
     blocks += ["## How these figures are made", *(METHOD[what] for what in ("accuracy", "gains", "crossover"))]
-    blocks += ["## The runs", "\n".join(f"- {line}" for line in [*_run_lines(grid), *_left_out(left_out)])]
+    blocks += [
+        "## The runs",
+        "\n".join(f"- {line}" for line in [*_run_lines(grid), *(f"left out: {line}" for line in left_out)]),
+    ]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
@@ -122,10 +125,6 @@ def _run_lines(grid: Grid) -> Iterator[str]:
         for point in (point for line in panel.lines for point in line.points):
             for run in point.arm.runs:
                 yield f"{panel.name}, {share(point.fraction)}, {point.arm.name}, seed {run.seed}: `{run.folder}`"
-
-
-def _left_out(lines: Sequence[str]) -> list[str]:
-    return [f"left out: {line}" for line in lines]
 
 
 def csv_rows(answered: Sequence[Answered]) -> Iterator[dict[str, Any]]:

@@ -53,18 +53,19 @@ def find(places: Iterable[Path]) -> list[Run]:
         UserError: a folder is not there, or none holds a finished run.
     """
     found, left_out = survey(places)
-    for folder, reason in left_out.items():
-        log.warning("%s %s: left out", folder, reason)
+    for line in left_out:
+        log.warning("%s: left out", line)
     return found
 
 
-def survey(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
-    """As `find`, and the folders of other runs, each with the reason why it is none: {folder: "is running"}.
+def survey(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
+    """As `find`, and a line for each run that is left out, with the reason: "logs/heads/replace_two is running".
 
     Raises:
         UserError: as `find`.
     """
-    found, left_out = {}, {}
+    found: dict[Path, Run] = {}
+    others: dict[Path, str] = {}  # by folder: one may be below two places
     for place in places:
         if not place.is_dir():
             raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
@@ -74,13 +75,14 @@ def survey(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
                 if result["status"] == "finished":
                     found[path.parent.resolve()] = _read(path.parent, result)
                 else:
-                    left_out[path.parent] = f"is {result['status']}"
+                    others[path.parent] = f"is {result['status']}"
             except (OSError, ValueError, KeyError, TypeError) as error:  # damaged, or another program's
-                left_out[path.parent] = f"holds no run that can be read ({one_line(error)})"
+                others[path.parent] = f"holds no run that can be read ({one_line(error)})"
+    left_out = [f"{folder} {reason}" for folder, reason in others.items()]
     if not found:
-        others = "".join(f" ({folder} {reason})" for folder, reason in list(left_out.items())[:1])
+        example = f" ({left_out[0]})" if left_out else ""
         where = ", ".join(str(place.resolve()) for place in places)
-        raise UserError(f"no finished run in {where}{others}: train first, for instance with make train")
+        raise UserError(f"no finished run in {where}{example}: train first, for instance with make train")
     return [found[folder] for folder in sorted(found)], left_out
 
 
