@@ -215,10 +215,9 @@ def _check(settings: Config) -> None:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
     if settings.ema_decay is not None and not 0 < settings.ema_decay < 1:
         raise UserError(f"expected ema_decay to be between 0 and 1, or null, but got {settings.ema_decay:g}")
-    if not 0 < data.train_fraction <= 1:
-        raise UserError(f"expected data.train_fraction to be above 0 and at most 1, but got {data.train_fraction:g}")
-    if not 0 < data.crop_scale <= 1:
-        raise UserError(f"expected data.crop_scale to be above 0 and at most 1, but got {data.crop_scale:g}")
+    for key, share in [("data.train_fraction", data.train_fraction), ("data.crop_scale", data.crop_scale)]:
+        if not 0 < share <= 1:
+            raise UserError(f"expected {key} to be above 0 and at most 1, but got {share:g}")
     if not 0 <= data.color_jitter <= 1:
         raise UserError(f"expected data.color_jitter to be from 0 to 1, but got {data.color_jitter:g}")
     if not 0 < split.val_fraction < 1:

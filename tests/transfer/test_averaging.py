@@ -9,11 +9,10 @@ import lightning as L
 import pytest
 import torch
 
-from brushwork import images, run_folder
+from brushwork import run_folder
 from brushwork.config import Job
-from brushwork.transfer import checkpoint
 from brushwork.transfer import job as jobs
-from tests.transfer.test_training import assert_equal_runs, interrupted, weights
+from tests.transfer.test_training import assert_equal_runs, assert_gives_predictions, interrupted, weights
 
 MakeJob = Callable[..., Job]
 OPTIONS = ("ema_decay=0.8", "optimizer.lr=0.05", "keep_last=true")
@@ -65,13 +64,7 @@ def test_it_is_the_moving_average_of_the_steps(averaged: Path, steps: Steps) -> 
 
 
 def test_the_best_checkpoint_holds_what_was_scored(averaged: Path, paintings: Path) -> None:
-    predictor = checkpoint.load_predictor(averaged / run_folder.BEST)
-    rows = [r for r in run_folder.read_csv(averaged / run_folder.PREDICTIONS) if r["epoch"] == "best"]
-    for row in rows:
-        image = predictor.transform(images.load_rgb(paintings / row["path"]))
-        probability, predicted = predictor.network(image[None]).softmax(1).max(1)
-        assert predictor.class_names[predicted] == row["predicted"]
-        assert probability.item() == pytest.approx(float(row["probability"]), abs=1e-4)
+    assert_gives_predictions(averaged / run_folder.BEST, paintings, "val", "best")
 
 
 def test_a_resumed_run_goes_on_with_it(averaged: Path, make_job: MakeJob) -> None:
@@ -84,10 +77,4 @@ def test_a_resumed_run_goes_on_with_it(averaged: Path, make_job: MakeJob) -> Non
 
 def test_the_test_part_is_scored_by_the_average(make_job: MakeJob, tmp_path: Path, paintings: Path) -> None:
     jobs.run_job(make_job(*OPTIONS, "split.test_fraction=0.2"))
-    rows = run_folder.read_csv(tmp_path / "run" / run_folder.PREDICTIONS)
-    last = {row["path"]: row["probability"] for row in rows if (row["part"], row["epoch"]) == ("test", "last")}
-    predictor = checkpoint.load_predictor(tmp_path / "run" / run_folder.LAST)
-    for path, probability in last.items():
-        image = predictor.transform(images.load_rgb(paintings / path))
-        found = predictor.network(image[None]).softmax(1).max().item()
-        assert found == pytest.approx(float(probability), abs=1e-4)
+    assert_gives_predictions(tmp_path / "run" / run_folder.LAST, paintings, "test", "last")

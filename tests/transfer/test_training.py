@@ -53,6 +53,19 @@ def assert_equal_runs(one: Path, other: Path) -> None:
         assert results[0][key] == results[1][key], key
 
 
+def assert_gives_predictions(path: Path, paintings: Path, part: str, epoch: str) -> None:
+    """The network of a checkpoint gives what predictions.csv says of a part and epoch."""
+    predictor = checkpoint.load_predictor(path)
+    table = run_folder.read_csv(path.parents[1] / run_folder.PREDICTIONS)
+    rows = [row for row in table if (row["part"], row["epoch"]) == (part, epoch)]
+    assert rows
+    for row in rows:
+        image = predictor.transform(images.load_rgb(paintings / row["path"]))
+        probability, predicted = predictor.network(image[None]).softmax(1).max(1)
+        assert predictor.class_names[predicted] == row["predicted"]
+        assert probability.item() == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
 class StopAt(L.Callback):
     """Ends the process's training at the start of an epoch, as a signal would."""
 
@@ -268,13 +281,7 @@ def test_redrawn_weights(make_job: MakeJob, tmp_path: Path) -> None:
 
 def test_checkpoint_loads_alone_and_predicts_the_same(reference: Path, paintings: Path) -> None:
     """Offline, without data or initial weights: the network of best.ckpt gives predictions.csv."""
-    predictor = checkpoint.load_predictor(reference / run_folder.BEST)
-    rows = [r for r in run_folder.read_csv(reference / run_folder.PREDICTIONS) if r["epoch"] == "best"]
-    for row in rows:
-        image = predictor.transform(images.load_rgb(paintings / row["path"]))
-        probability, predicted = predictor.network(image[None]).softmax(1).max(1)
-        assert predictor.class_names[predicted] == row["predicted"]
-        assert probability.item() == pytest.approx(float(row["probability"]), abs=1e-4)
+    assert_gives_predictions(reference / run_folder.BEST, paintings, "val", "best")
 
 
 def test_train_from_a_checkpoint_and_from_a_state_dict(reference: Path, make_job: MakeJob, tmp_path: Path) -> None:

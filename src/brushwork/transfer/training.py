@@ -80,8 +80,7 @@ class Training:
         report_copies(self.catalogue, self.parts, pairs, settings.data.strict)
         splits.check(self.catalogue, self.parts)
         self.split_hash = splits.split_hash(self.catalogue, self.parts)
-        if settings.data.train_fraction < 1:
-            self.parts = splits.thin(self.parts, self.catalogue.paintings, settings.data.train_fraction, settings.seed)
+        self.parts = splits.thin(self.parts, self.catalogue.paintings, settings.data.train_fraction, settings.seed)
         self.description = {
             "architecture": settings.model.architecture,
             "head": settings.head.name,
