@@ -86,6 +86,13 @@ def test_a_map_with_a_defect_has_no_object(value: float) -> None:
     assert segment.segment(Image.new("RGB", (50, 20)), np.full((20, 50), value)) is None
 
 
+def test_where_all_is_of_the_background_there_is_no_object() -> None:
+    """Salient pixels have no colours of their own."""
+    random = np.random.default_rng(0)
+    photo = Image.fromarray(random.integers(90, 110, (96, 96, 3), np.uint8))
+    assert segment.segment(photo, random.random((96, 96)).astype(np.float32)) is None
+
+
 def test_sizes_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected photo to be of the map's size \(50, 20\), but got \(20, 50\)"):
         segment.segment(Image.new("RGB", (20, 50)), np.zeros((20, 50)))

@@ -10,6 +10,7 @@ from brushwork.errors import UserError
 from brushwork.saliency import render
 
 FOREGROUND, BACKGROUND = 0.95, 0.30  # quantiles of the map above and below which pixels give the two colour models
+_ITERATIONS = 10  # of fitting them: after one, a box hangs more on where OpenCV's k-means happened to start
 _COMPONENTS = 5  # of each of OpenCV's colour models: it needs as many pixels
 
 
@@ -32,7 +33,8 @@ def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
     A colour model (Gaussian mixture) of the foreground comes from the pixels above the map's 95% quantile, one of the
     background from those below its 30% quantile. A graph cut by these two then labels all pixels, the former too
     (as fixed labels, a gradient's scattered pixels would stay specks), and the largest piece is the object. The same
-    photo and map always give the same one.
+    photo and map always give the same one; but a map that differs by rounding, as in another batch, may give another
+    where the object has the background's colours.
 
     Args:
         photo: RGB, as the network saw it, of the map's size.
@@ -52,7 +54,7 @@ def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
     cv2.setRNGSeed(0)  # of its k-means
     models = np.zeros((1, 13 * _COMPONENTS)), np.zeros((1, 13 * _COMPONENTS))  # background, foreground: filled in place
     strip, labels = _strip(pixels[background], pixels[foreground], (cv2.GC_BGD, cv2.GC_FGD))
-    cv2.grabCut(strip, labels, None, *models, 1, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(strip, labels, None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
     labels = np.full(saliency_map.shape, cv2.GC_PR_BGD, np.uint8)
     cv2.grabCut(pixels, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
     _, pieces, facts, _ = cv2.connectedComponentsWithStats((labels == cv2.GC_PR_FGD).astype(np.uint8))
