@@ -17,7 +17,7 @@ from brushwork.saliency import maps, methods
 from brushwork.saliency.methods import METHODS
 from tests.saliency.test_maps import CLASSES, PICTURES, error, state
 
-IMAGES = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.tensor([281, 999])
 
 
@@ -56,12 +56,12 @@ def by_captum(method: str, model: nn.Module, images: Tensor, targets: Tensor) ->
     "method", ["input_x_gradient", "integrated_gradients", "guided_backprop", "gradcam", "occlusion"]
 )
 def test_equals_captum(method: str, dtype: torch.dtype, squeezenet: nn.Module) -> None:
-    """Several targets, 96 pixels: the last square of the occlusion is cut at the edge."""
+    """Several targets, 64 pixels: the last square of the occlusion is cut at the edge."""
     model, images = copy.deepcopy(squeezenet).to(dtype), IMAGES.to(dtype)
     with torch.no_grad() if method == "occlusion" else torch.enable_grad():
         theirs = by_captum(method, model, images.clone().requires_grad_(), TARGETS).detach().float()
     ours = METHODS[method](model, images, TARGETS)
-    assert (ours.shape, ours.dtype) == ((2, 96, 96), torch.float32)
+    assert (ours.shape, ours.dtype) == ((2, 64, 64), torch.float32)
     assert theirs.amax() > 0
     rounding = 2e-3 if method == "integrated_gradients" else 1e-5
     assert error(ours, theirs) < (1e-6 if dtype == torch.float64 else rounding)
@@ -69,7 +69,7 @@ def test_equals_captum(method: str, dtype: torch.dtype, squeezenet: nn.Module) -
 
 def test_smoothgrad_is_the_mean_gradient_of_noisy_copies(squeezenet: nn.Module) -> None:
     generator = torch.Generator().manual_seed(0)
-    image, total = IMAGES[:1], torch.zeros(1, 3, 96, 96)
+    image, total = IMAGES[:1], torch.zeros(1, 3, 64, 64)
     for _ in range(4):
         noisy = image + 0.15 * (image.max() - image.min()) * torch.randn(image.shape[1:], generator=generator)
         saliency = captum.attr.Saliency(squeezenet)

@@ -39,7 +39,7 @@ _OTHER_THAN_RELU = (nn.GELU, nn.SiLU, nn.Hardswish)
 
 
 def smoothgrad(model: nn.Module, images: Tensor, targets: Tensor, samples: int = 50, noise: float = 0.15) -> Tensor:
-    """The gradient averaged over noisy copies of the image (Smilkov et al. 2017, section 3).
+    """The gradient averaged over noisy copies of the image (Smilkov et al. 2017).
 
     M(i, j) = max over channels of |mean over samples of dS_c / dI (I + e)|, where e is Gaussian with deviation
     `noise` * (max I - min I) of the image. The noise comes from a generator of its own and is the same for each
@@ -60,7 +60,7 @@ def smoothgrad(model: nn.Module, images: Tensor, targets: Tensor, samples: int =
 
 
 def input_x_gradient(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """The image times its gradient (Shrikumar et al. 2016, "Not Just a Black Box", section 3.2).
+    """The image times its gradient (Shrikumar et al. 2016, "Not Just a Black Box").
 
     M(i, j) = |sum over channels of I * dS_c / dI|. I is the normalised image, so that the mean colour is zero. In a
     network of convolutions, ReLUs and poolings without biases the terms add up to the score.
@@ -115,7 +115,7 @@ def integrated_gradients_and_completeness(
 
 
 def guided_backprop(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """The gradient, where each ReLU passes back what is positive only (Springenberg et al. 2015, section 3.4).
+    """The gradient, where each ReLU passes back what is positive only (Springenberg et al. 2015).
 
     M(i, j) = max over channels of |dS_c / dI| by that rule. Its maps are sharp, and may hardly hang on the class or
     on the weights of later layers (Adebayo et al. 2018, "Sanity Checks for Saliency Maps").

@@ -33,6 +33,15 @@ def defect(saliency_map: np.ndarray) -> str | None:
     return None
 
 
+def completeness(error: float, rise: float) -> str:
+    """How exact integrated gradients are (see `methods.Completeness`), in words.
+
+    >>> completeness(0.0312, 14.5)
+    'completeness error 0.031 of 14.5'
+    """
+    return f"completeness error {error:.2g} of {abs(rise):.3g}"
+
+
 def picture(saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
     """A map (height, width) in colours, black for 0 and bright from `brightest` on.
 
