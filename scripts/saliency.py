@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from brushwork.saliency.photos import Explained
+    from brushwork.saliency.segment import Segment
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
 TABLE = "maps.csv"
-COLUMNS = ("photo", "picture", "map", "target", "target_probability", "predicted", "probability", "top")
+COLUMNS = ("photo", "picture", "map", "method", "target", "target_probability", "predicted", "probability", "top")
+COMPLETENESS = ("completeness_error", "score_rise")  # of integrated gradients
+BOX = ("box_left", "box_top", "box_right", "box_bottom")
 
 EPILOG = """\
 examples:
@@ -26,9 +29,20 @@ examples:
   python scripts/saliency.py photos/ --target "tabby"           what there looks like a tabby?
   python scripts/saliency.py paintings/ --model logs/.../checkpoints/best.ckpt --target Baroque
   python scripts/saliency.py photos/ --model squeezenet1_1 --weights squeezenet.pth
+  python scripts/saliency.py photos/ --method gradcam
+  python scripts/saliency.py photos/ --box                      the object's outline and its box as well
 
-Each map is |d score / d pixel|, the largest over the channels (Simonyan et al. 2014, section 3), at the network's
-input size. Pictures show it from 0 to its 99th percentile; the .npy file has it as it is.
+methods, and passes through the network for a map:
+  gradient              1    |d score / d pixel|, the largest over the channels (Simonyan et al. 2014, section 3)
+  smoothgrad            50   the gradient's mean over noisy copies (Smilkov et al. 2017)
+  input_x_gradient      1    pixel times gradient, the channels added up (Shrikumar et al. 2016)
+  integrated_gradients  50   the same, with the mean gradient on the way from the mean colour (Sundararajan et al. 2017)
+  guided_backprop       1    ReLUs pass back what is positive only (Springenberg et al. 2015); networks of ReLUs
+  gradcam               1    the last layer's spatial maps, weighted (Selvaraju et al. 2017); no vision transformers
+  occlusion             169  the fall of the score when a square covers the place (Zeiler and Fergus 2014)
+
+Maps have the network's input size. Pictures show them from 0 to their 99th percentile; the .npy file has them as they
+are. Boxes are in pixels of the photo as the network saw it (Simonyan et al. 2014, section 3.2).
 """
 
 
@@ -45,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
         "--weights", help="imagenet (default), a name of torchvision's, a state dict's path, or null (random)"
     )
     parse.add_argument("--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map")
+    parse.add_argument("--method", default="gradient", metavar="NAME", help="see below (%(default)s)")
+    parse.add_argument("--box", action="store_true", help="find the object in the map by colour; needs OpenCV")
     parse.add_argument("--top", type=count, default=3, metavar="N", help="list so many classes (%(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
     parse.add_argument("--overwrite", action="store_true", help="replace results that DIR already holds")
@@ -63,16 +79,19 @@ def main() -> int:
     from tqdm import tqdm
 
     from brushwork import events
-    from brushwork.saliency import photos, render
+    from brushwork.saliency import methods, photos, render, segment
     from brushwork.transfer import checkpoint, devices
 
     paths = photos.find(arguments.photos)
     predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
+    methods.check(arguments.method, predictor.network, "--method")
+    if arguments.box:
+        segment.opencv()
     target = None if arguments.target == "predicted" else predictor.class_index(arguments.target)
     device = devices.choose(arguments.device)
     devices.keep_freed_memory()
     stems = photos.stems(paths)
-    out = arguments.out or Path(run_folder.fresh("logs/saliency", Path(arguments.model).stem))
+    out = arguments.out or Path(run_folder.fresh("logs/saliency", f"{Path(arguments.model).stem}_{arguments.method}"))
     refuse_to_replace(out, stems, paths, arguments.overwrite)
     out.mkdir(parents=True, exist_ok=True)
 
@@ -91,6 +110,7 @@ def main() -> int:
                 batch_size=arguments.batch_size,
                 device=device,
                 max_megapixels=arguments.max_megapixels,
+                method=arguments.method,
             )
             for answer in answers:
                 bar.update()
@@ -99,22 +119,29 @@ def main() -> int:
                     problems += 1
                     continue
                 path, stem = paths[answer.number], stems[answer.number]
-                picture = photos.page([photos.cells(path.name, answer, names, arguments.top)])
+                found = segment.segment(answer.seen, answer.saliency) if arguments.box else None
+                picture = photos.page([photos.cells(path.name, answer, names, arguments.top, found)])
                 save(out, stem, picture, answer.saliency)
                 if len(rows) < IN_TENSORBOARD:
                     events.add_picture(writer, f"saliency/{stem}", picture)
-                rows.append(row_of(answer, path, stem, names, arguments.top))
+                rows.append(row_of(answer, path, stem, names, arguments.top, found))
                 own = "" if target is None else f"  {answer.probabilities[target]:>{len(target_title) - 2}.3f}"
-                note = f"  ({defect})" if (defect := render.defect(answer.saliency)) else ""
+                notes = [
+                    render.defect(answer.saliency),
+                    answer.completeness and render.completeness(*answer.completeness),
+                    "box " + " ".join(map(str, found.box)) if found else arguments.box and "no object found",
+                ]
+                note = "".join(f"  ({note})" for note in notes if note)
                 tqdm.write(f"{path.name[:width]:<{width}}{own}  {rows[-1]['top']}{note}")
         finally:  # also of what an interrupt cuts short
-            run_folder.write_csv(out / TABLE, COLUMNS, rows)
+            run_folder.write_csv(out / TABLE, columns(arguments.method, arguments.box), rows)
             writer.add_text("photos", markdown(rows[:IN_TENSORBOARD]))
     if len(rows) > IN_TENSORBOARD:
         print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
     if problems:
         print(f"{problems} of {len(paths)} photos have no map: see the errors")
-    print(f"{len(rows)} maps of {predictor.name} on {device}, {len(rows) / (time.perf_counter() - start):.1f} a second")
+    rate = len(rows) / (time.perf_counter() - start)
+    print(f"{len(rows)} maps of {predictor.name} on {device} by {arguments.method}, {rate:.3g} a second")
     print(f"results: {out} (NAME.png, NAME.npy, {TABLE}); look at it: tensorboard --logdir {out}")
     return 1 if problems else 0
 
@@ -145,18 +172,29 @@ def save(folder: Path, stem: str, picture: "Image.Image", saliency: "np.ndarray"
         np.save(file, saliency)
 
 
-def row_of(answer: "Explained", path: Path, stem: str, names: list[str], top: int) -> dict[str, str]:
+def columns(method: str, box: bool) -> tuple[str, ...]:
+    """Of the table; a box's stay empty where there is none."""
+    return COLUMNS + (COMPLETENESS if method == "integrated_gradients" else ()) + (BOX if box else ())
+
+
+def row_of(
+    answer: "Explained", path: Path, stem: str, names: list[str], top: int, found: "Segment | None"
+) -> dict[str, str]:
     """A line of the table."""
     predicted = answer.top(1)[0]
+    exact = () if answer.completeness is None else (f"{value:.6g}" for value in answer.completeness)
     return {
         "photo": str(path),
         "picture": f"{stem}.png",
         "map": f"{stem}.npy",
+        "method": answer.method,
         "target": names[answer.target],
         "target_probability": f"{answer.probabilities[answer.target]:.6f}",
         "predicted": names[predicted],
         "probability": f"{answer.probabilities[predicted]:.6f}",
         "top": ", ".join(f"{names[i]} {answer.probabilities[i]:.3f}" for i in answer.top(top)),
+        **dict(zip(COMPLETENESS, exact, strict=False)),
+        **dict(zip(BOX, map(str, found.box if found else ()), strict=False)),
     }
 
 

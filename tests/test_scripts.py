@@ -79,6 +79,41 @@ def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weigh
     assert np.load(tmp_path / "maps/one.npy") == pytest.approx(before, abs=1e-5 * float(before.max()))
 
 
+def test_maps_by_another_method_with_boxes(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="OpenCV is an extra: pip install '.[box]'")
+    options = ["--model", "squeezenet1_1", "--weights", weights, "--method", "integrated_gradients", "--box"]
+    code, out, error = run("saliency", photos / "one.jpg", *options, "--out", "maps")
+    assert (code, error) == (0, "")
+    (row,) = run_folder.read_csv(tmp_path / "maps/maps.csv")
+    assert row["method"] == "integrated_gradients"
+    assert row["top"].count(", ") == 2  # the classes, not the box's edge
+    assert 0 <= float(row["completeness_error"]) < 0.1 * abs(float(row["score_rise"]))
+    left, top, right, bottom = (int(row[f"box_{edge}"]) for edge in ("left", "top", "right", "bottom"))
+    assert 0 <= left < right <= 224
+    assert 0 <= top < bottom <= 224
+    assert f"(box {left} {top} {right} {bottom})" in out
+    assert "(completeness error " in out
+    assert " by integrated_gradients, " in out
+    assert Image.open(tmp_path / "maps/one.png").width == 4 * 348
+
+
+def test_boxes_without_opencv_are_refused_in_a_line(
+    run: Run, photos: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    code, _, error = run("saliency", photos, "--model", "squeezenet1_1", "--weights", weights, "--box")
+    assert (code, error) == (1, "error: masks and boxes need OpenCV: pip install '.[box]'\n")
+    assert not (tmp_path / "logs").exists()
+
+
+def test_help_names_all_methods(run: Run) -> None:
+    from brushwork.saliency.methods import METHODS
+
+    code, out, _ = run("saliency", "--help")
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines() if line.startswith("  ")} >= set(METHODS)
+
+
 def test_bad_photos_are_named_the_others_are_done(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
     (photos / "broken.jpg").write_bytes((photos / "one.jpg").read_bytes()[:500])
     code, out, error = run("saliency", photos, "--model", "squeezenet1_1", "--weights", weights)
@@ -105,6 +140,14 @@ def test_bad_photos_are_named_the_others_are_done(run: Run, photos: Path, weight
             "did you mean 'flamingo'",
         ),
         (["photos", "--model", "squeezenet1_1", "--weights", "null", "--target", "1000"], "class 1000 is out of range"),
+        (
+            ["photos", "--model", "squeezenet1_1", "--weights", "null", "--method", "gradkam"],
+            "unknown --method 'gradkam': did you mean 'gradcam'?",
+        ),
+        (
+            ["photos", "--model", "mobilenet_v3_small", "--weights", "null", "--method", "guided_backprop"],
+            "guided_backprop is defined for ReLUs, and MobileNetV3 has Hardswish",
+        ),
         (
             ["photos", "--model", "squeezenet1_1", "--weights", "null", "--device", "tpu"],
             "--device tpu is not to be had",

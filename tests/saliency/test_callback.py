@@ -16,8 +16,9 @@ from torchvision import models
 from brushwork import predictor
 from brushwork.config import Job
 from brushwork.errors import UserError
-from brushwork.saliency import callback, maps
+from brushwork.saliency import callback, maps, methods
 from brushwork.transfer import job as jobs
+from tests.conftest import REPOSITORY
 from tests.transfer.test_training import assert_equal_runs
 
 MakeJob = Callable[..., Job]
@@ -85,6 +86,38 @@ def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeyp
         assert saliency == pytest.approx(expected, abs=1e-5 * float(expected.max()))
         for caption, row, label in zip(captions, logits.softmax(1), classes.tolist(), strict=True):
             assert caption.endswith(f"{trained.class_names[label]}\n{row[label]:.2f}")
+
+
+def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn is that method's; its noise leaves the run as it is, bit by bit."""
+    drawn, column = [], callback._column
+    monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
+    options = ["keep_last=true", "trainer.max_epochs=1", "callbacks.dashboard=null"]
+    jobs.run_job(make_job(*options, "callbacks.saliency=null", folder="without"))
+    chosen = ["callbacks.saliency.method=smoothgrad", "callbacks.saliency.paintings=1"]
+    job = make_job(*options, *chosen, folder="smoothgrad")
+    jobs.run_job(job)
+    assert_equal_runs(tmp_path / "without", tmp_path / "smoothgrad")
+    from brushwork.transfer import checkpoint
+
+    trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
+    (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
+    batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
+    expected = methods.smoothgrad(trained.network, batch, logger._labels).numpy()
+    assert drawn[3][0] == pytest.approx(expected, abs=1e-3 * float(expected.max()))
+
+
+def test_a_method_that_is_not_defined_for_the_network(
+    make_job: MakeJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The network in training is MobileNetV3: refused before it trains. A reference is left out."""
+    with pytest.raises(UserError, match="guided_backprop is defined for ReLUs, and MobileNetV3 has Hardswish"):
+        jobs.run_job(make_job("callbacks.saliency.method=guided_backprop"))
+    unfit = ["callbacks.saliency.reference=mobilenet_v3_small", "callbacks.saliency.reference_weights=null"]
+    guided = ["model=alexnet", "data.image_size=64", "callbacks.saliency.method=guided_backprop"]
+    jobs.run_job(make_job(*guided, *unfit, "trainer.max_epochs=1", folder="alexnet"))
+    assert "saliency: without mobilenet_v3_small: guided_backprop is defined for ReLUs" in caplog.text
+    assert {panel.width for panel in panels(tmp_path / "alexnet").values()} == {3 * COLUMN}
 
 
 def test_weights_that_cannot_be_had_are_one_warning(
@@ -159,10 +192,16 @@ def test_a_resumed_run_goes_on_with_its_panels(make_job: MakeJob, tmp_path: Path
     assert list(panels(tmp_path / "run")) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("override", ["every_n_epochs=0", "paintings=0", "reference=vgg61"])
+@pytest.mark.parametrize("override", ["every_n_epochs=0", "paintings=0", "reference=vgg61", "method=gradkam"])
 def test_settings_out_of_range(make_job: MakeJob, override: str) -> None:
     with pytest.raises(UserError, match=f"callbacks.saliency.{override.split('=')[0]}"):
         jobs.run_job(make_job(f"callbacks.saliency.{override}"))
+
+
+def test_the_setting_names_all_methods() -> None:
+    text = (REPOSITORY / "conf/callbacks/default.yaml").read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith("  method:"))
+    assert set(line.replace(",", " ").split()) >= set(methods.METHODS)
 
 
 def test_the_reference_is_frozen_and_never_part_of_a_checkpoint(make_job: MakeJob, tmp_path: Path) -> None:

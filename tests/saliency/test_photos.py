@@ -10,7 +10,7 @@ from PIL import Image
 from brushwork.errors import UserError
 from brushwork.paintings import demo
 from brushwork.predictor import Predictor, freeze
-from brushwork.saliency import photos
+from brushwork.saliency import methods, photos
 from brushwork.saliency.maps import class_saliency
 from brushwork.saliency.photos import Explained
 from tests.saliency.test_maps import small
@@ -71,6 +71,25 @@ def test_of_a_class_of_interest(folder: Path, predictor: Predictor) -> None:
         assert answer.target == 3
         image = predictor.transform(Image.open(paths[answer.number]))[None]
         assert answer.saliency == pytest.approx(class_saliency(predictor.network, image, torch.tensor([3]))[0].numpy())
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_by_another_method(folder: Path, predictor: Predictor, method: str) -> None:
+    paths = photos.find([folder])
+    options = {"batch_size": 4, "device": torch.device("cpu"), "method": method}
+    for answer in photos.explain(predictor, paths, None, **options):
+        image = predictor.transform(Image.open(paths[answer.number]))[None]
+        logits, expected, exact = methods.logits_and_map(method, predictor.network, image)
+        assert answer.target == logits.argmax(1).item()
+        assert answer.method == method
+        assert answer.saliency == pytest.approx(expected[0].numpy(), rel=1e-3, abs=1e-3 * expected.max().item())
+        if exact is None:
+            assert answer.completeness is None
+        else:
+            assert answer.completeness == pytest.approx((exact.error.item(), exact.rise.item()), abs=1e-3)
+        caption = photos.cells("x", answer, predictor.class_names, 1)[1].caption
+        assert caption.splitlines()[1] == f"by {method}"
+        assert ("completeness error" in caption) == (method == "integrated_gradients")
 
 
 def test_bad_files_are_named_and_the_others_go_on(folder: Path, predictor: Predictor) -> None:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from brushwork import backbones, contact_sheet, events, images, predictor
 from brushwork.contact_sheet import Cell
-from brushwork.errors import UserError, one_line
-from brushwork.saliency import maps, render
+from brushwork.errors import UserError, one_line, unknown
+from brushwork.saliency import methods, render
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class SaliencyLogger(L.Callback):
         reference: the torchvision architecture of the second column, VGG-16 in the report; None leaves it out.
         reference_weights: its weights (see `predictor.imagenet`). Where they can't be had there is one warning.
         verify_weights: check the hash in the name of torchvision's file.
+        method: of the maps, a name of `methods.METHODS`.
     """
 
     def __init__(
@@ -46,11 +47,14 @@ class SaliencyLogger(L.Callback):
         reference: str | None = "vgg16",
         reference_weights: str | None = "imagenet",
         verify_weights: bool = True,
+        method: str = "gradient",
     ) -> None:
         for name, value in [("every_n_epochs", every_n_epochs), ("paintings", paintings)]:
             if value < 1:
                 raise UserError(f"expected callbacks.saliency.{name} to be at least 1, but got {value}")
-        self.every_n_epochs, self.paintings, self.seed = every_n_epochs, paintings, seed
+        if method not in methods.METHODS:
+            raise unknown("callbacks.saliency.method", method, methods.METHODS)
+        self.every_n_epochs, self.paintings, self.seed, self.method = every_n_epochs, paintings, seed, method
         self.reference, self.reference_weights, self.verify_weights = reference, reference_weights, verify_weights
         self._active = False
 
@@ -58,6 +62,7 @@ class SaliencyLogger(L.Callback):
         self._active = stage == "fit" and bool(events.writers(trainer.loggers))
         if not self._active:
             return
+        methods.check(self.method, pl_module.network)
         data = trainer.datamodule
         held_out = [p for p, part in zip(data.catalogue.paintings, data.parts, strict=True) if part == "val"]
         chosen = contact_sheet.pick([painting.style for painting in held_out], self.paintings, self.seed)
@@ -82,7 +87,9 @@ class SaliencyLogger(L.Callback):
             raise UserError(f"callbacks.saliency.reference={self.reference} is no torchvision classifier: vgg16, say")
         try:
             with torch.inference_mode(False):
-                return predictor.imagenet(self.reference, self.reference_weights, self.verify_weights, _WAYS_ON)
+                found = predictor.imagenet(self.reference, self.reference_weights, self.verify_weights, _WAYS_ON)
+            methods.check(self.method, found.network)
+            return found
         except UserError as error:
             log.warning("saliency: without %s: %s", self.reference, error)
             return None
@@ -113,8 +120,8 @@ class SaliencyLogger(L.Callback):
     def _draw(self, data: L.LightningDataModule, pl_module: L.LightningModule, step: int) -> Image.Image:
         device, names = pl_module.device, data.catalogue.class_names
         batch = self._batch.to(device)
-        logits, of_predicted = maps.logits_and_saliency(pl_module.network, batch)
-        of_true = maps.class_saliency(pl_module.network, batch, self._labels.to(device)).cpu().numpy()
+        logits, of_predicted, _ = methods.logits_and_map(self.method, pl_module.network, batch)
+        of_true = methods.METHODS[self.method](pl_module.network, batch, self._labels.to(device)).cpu().numpy()
         of_predicted = of_predicted.cpu().numpy()
         probabilities = logits.softmax(1).cpu()
         predicted = probabilities.argmax(1)
@@ -130,7 +137,7 @@ class SaliencyLogger(L.Callback):
             _column(of_true, captions("true", self._labels)),
         ]
         titles = [
-            f"painting\n{when}",
+            f"painting {when}\nmaps: {self.method}",
             *([self._reference_title] if self._reference_column else []),
             f"network in training:\npredicted style, {_scale(of_predicted)}",
             f"network in training:\ntrue style, {_scale(of_true)}",
@@ -149,7 +156,7 @@ class SaliencyLogger(L.Callback):
         found, captions = [], []
         for picture in self._pictures:
             batch = backbones.as_batch([picture], preprocessing).to(device)
-            logits, saliency = maps.logits_and_saliency(network, batch)
+            logits, saliency, _ = methods.logits_and_map(self.method, network, batch)
             probability, predicted = logits.softmax(1).max(1)
             found.append(saliency[0].cpu().numpy())
             captions.append(f"{reference.class_names[predicted]}\n{probability.item():.2f}")

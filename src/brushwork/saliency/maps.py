@@ -1,6 +1,6 @@
 """Image-class saliency maps: the gradient of a class score at the pixels."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -40,6 +40,21 @@ def logits_and_saliency(model: nn.Module, images: Tensor, targets: Tensor | None
     Args:
         targets: None takes each image's predicted class.
     """
+    with without_a_trace(model, images) as pixels:
+        logits, gradient = score_gradient(model, pixels, targets)
+    return logits.float(), gradient.float().abs().amax(1)
+
+
+@contextmanager
+def without_a_trace(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
+    """What holds for every method: eval mode, gradients on, full precision; afterwards all is as it was.
+
+    Yields:
+        A copy of the images in the model's dtype and memory layout.
+
+    Raises:
+        ValueError: the images' shape or dtype does not fit.
+    """
     if images.ndim != 4 or not images.is_floating_point():
         raise ValueError(
             f"expected images to be floats of shape (batch, 3, height, width), but got {images.dtype} of "
@@ -47,15 +62,34 @@ def logits_and_saliency(model: nn.Module, images: Tensor, targets: Tensor | None
         )
     with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
         # A copy: the original may be an inference tensor, or a part of somebody's graph.
-        pixels = images.detach().to(_dtype(model), memory_format=_layout(model), copy=True).requires_grad_()
-        logits = model(pixels)  # (batch, num_classes)
-        targets = logits.argmax(1) if targets is None else _checked(targets, logits)
-        wanted = one_hot(targets, logits.shape[1]).to(logits)  # zero for all classes but the one of interest
-        (gradient,) = torch.autograd.grad(logits, pixels, wanted)  # (batch, 3, height, width)
-    return logits.detach().float(), gradient.float().abs().amax(1)
+        yield images.detach().to(_dtype(model), memory_format=_layout(model), copy=True)
 
 
-def _checked(targets: Tensor, logits: Tensor) -> Tensor:
+def score_gradient(
+    model: nn.Module, pixels: Tensor, targets: Tensor | None, at: Callable[[], Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """The logits (batch, num_classes), and dS_c / dI: the gradient of each image's class score at its pixels.
+
+    Call it inside `without_a_trace`.
+
+    Args:
+        targets: None takes each image's predicted class.
+        at: after the forward pass, the tensor at which the gradient is taken instead of at the pixels.
+    """
+    pixels = pixels.detach().requires_grad_()
+    logits = model(pixels)  # (batch, num_classes)
+    targets = logits.argmax(1) if targets is None else checked(targets, logits)
+    wanted = one_hot(targets, logits.shape[1]).to(logits)  # zero for all classes but the one of interest
+    (gradient,) = torch.autograd.grad(logits, pixels if at is None else at(), wanted)
+    return logits.detach(), gradient
+
+
+def checked(targets: Tensor, logits: Tensor) -> Tensor:
+    """The targets (batch,) as int64 on the logits' device.
+
+    Raises:
+        ValueError: their shape or dtype does not fit, or one is no class of the model.
+    """
     batch, num_classes = logits.shape
     if targets.shape != (batch,) or targets.is_floating_point() or targets.dtype == torch.bool:
         raise ValueError(

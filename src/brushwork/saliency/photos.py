@@ -16,7 +16,8 @@ from brushwork import images
 from brushwork.contact_sheet import Cell, sheet
 from brushwork.errors import UserError
 from brushwork.predictor import Predictor
-from brushwork.saliency import maps, render
+from brushwork.saliency import methods, render
+from brushwork.saliency.segment import Segment
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class Explained:
     seen: the photo as the network saw it: cut, scaled, (width, height) as the map.
     saliency: (height, width) float32 of the class `target`.
     probabilities: (num_classes,) softmax.
+    method: by which the map was made.
+    completeness: of integrated gradients, its error and the score's rise (see `methods.Completeness`).
     """
 
     number: int
@@ -36,6 +39,8 @@ class Explained:
     saliency: np.ndarray
     target: int
     probabilities: np.ndarray
+    method: str = "gradient"
+    completeness: tuple[float, float] | None = None
 
     def top(self, count: int) -> list[int]:
         """The `count` most probable classes, the first first."""
@@ -114,11 +119,13 @@ def explain(
     batch_size: int,
     device: torch.device,
     max_megapixels: float = 89,
+    method: str = "gradient",
 ) -> Iterator[Explained | UserError]:
     """The map of each photo in the order of `paths`, or the UserError that names it and says why there is none.
 
     Args:
         target: a class index; None takes each photo's predicted class.
+        method: a name of `methods.METHODS`.
     """
     workers = images.default_workers() if len(paths) > 4 * batch_size else 0  # to start them takes a while
     loader = DataLoader(
@@ -131,10 +138,18 @@ def explain(
         if good:
             batch = torch.stack(list(good.values())).to(device)  # (batch, 3, height, width)
             targets = None if target is None else torch.full((len(batch),), target)
-            logits, saliency = maps.logits_and_saliency(network, batch, targets)
+            logits, saliency, exact = methods.logits_and_map(method, network, batch, targets)
             probabilities = logits.softmax(1)
             targets = logits.argmax(1) if targets is None else targets
-            rows = zip(saliency.cpu().numpy(), targets.tolist(), probabilities.cpu().numpy(), strict=True)
+            errors = None if exact is None else zip(exact.error.tolist(), exact.rise.tolist(), strict=True)
+            rows = zip(
+                saliency.cpu().numpy(),
+                targets.tolist(),
+                probabilities.cpu().numpy(),
+                [method] * len(batch),
+                errors or [None] * len(batch),
+                strict=True,
+            )
             answers = dict(zip(good, rows, strict=True))
         for number, image in items:
             if number not in answers:
@@ -145,16 +160,22 @@ def explain(
                 yield Explained(number, predictor.shown(image), *answers[number])
 
 
-def cells(name: str, answer: Explained, class_names: list[str], top: int) -> list[Cell]:
-    """Photo, map and overlay, with the `top` predicted classes and the class of the map."""
+def cells(name: str, answer: Explained, class_names: list[str], top: int, found: Segment | None = None) -> list[Cell]:
+    """Photo, map and overlay, with the `top` predicted classes and the class of the map; the object, if found."""
     predicted = [f"{class_names[i]}  {answer.probabilities[i]:.3f}" for i in answer.top(top)]
     described = f'saliency of "{class_names[answer.target]}"  {answer.probabilities[answer.target]:.3f}'
     scale = f"0 to {render.scale(answer.saliency):.3g}, clipped there ({render.PERCENTILE}th percentile)"
-    return [
+    described += f"\nby {answer.method}"
+    if answer.completeness is not None:
+        described += f"\n{render.completeness(*answer.completeness)}"
+    shown = [
         Cell(answer.seen, "\n".join([name, "predicted:", *predicted])),
         Cell(render.picture(answer.saliency), f"{described}\n{scale}"),
         Cell(render.overlay(answer.seen, answer.saliency), "over the photo"),
     ]
+    if found is not None:
+        shown.append(Cell(render.outlined(answer.seen, found.mask, found.box), "object and its box"))
+    return shown
 
 
 def page(rows: list[list[Cell]]) -> Image.Image:

@@ -3,12 +3,14 @@
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy.ndimage import binary_erosion
 
 from brushwork.contact_sheet import font
 
 COLORS = "inferno"  # perceptually even: equal steps of the map look equal
 PERCENTILE = 99  # of a map's values are shown apart; above it all is brightest, else one pixel dims the rest
 _BLANK = (96, 96, 96)
+_EDGE, _BOX = (255, 255, 0), (255, 0, 255)  # colours that photos seldom have
 
 
 def scale(maps: np.ndarray) -> float:
@@ -29,6 +31,15 @@ def defect(saliency_map: np.ndarray) -> str | None:
     if saliency_map.min() == saliency_map.max():
         return "zero everywhere" if saliency_map.max() == 0 else f"constant: {saliency_map.max():.3g}"
     return None
+
+
+def completeness(error: float, rise: float) -> str:
+    """How exact integrated gradients are (see `methods.Completeness`), in words.
+
+    >>> completeness(0.0312, 14.5)
+    'completeness error 0.031 of 14.5'
+    """
+    return f"completeness error {error:.2g} of {abs(rise):.3g}"
 
 
 def picture(saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
@@ -56,6 +67,16 @@ def overlay(photo: Image.Image, saliency_map: np.ndarray, brightest: float | Non
     weight = np.sqrt(intensity)[..., None]  # faint values are seen as well
     mixed = (1 - weight) * grey + weight * _colors(0.25 + 0.75 * intensity)
     return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def outlined(photo: Image.Image, mask: np.ndarray, box: tuple[int, int, int, int]) -> Image.Image:
+    """The photo with the edge of a mask (height, width) and a box around it (see `segment.Segment`) drawn on it."""
+    pixels = np.array(photo.convert("RGB"))
+    pixels[mask & ~binary_erosion(mask)] = _EDGE
+    drawn = Image.fromarray(pixels)
+    left, top, right, bottom = box
+    ImageDraw.Draw(drawn).rectangle((left, top, right - 1, bottom - 1), outline=_BOX, width=2)
+    return drawn
 
 
 def _intensity(saliency_map: np.ndarray, brightest: float | None) -> np.ndarray:

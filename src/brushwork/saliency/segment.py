@@ -1,0 +1,93 @@
+"""From a map to its object: mask and box by colour, by OpenCV's graph cut."""
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+from PIL import Image
+
+from brushwork.errors import UserError
+from brushwork.saliency import render
+
+FOREGROUND, BACKGROUND = 0.95, 0.30  # quantiles of the map above and below which pixels give the two colour models
+_ITERATIONS = 10  # of fitting them: after one, a box hangs more on where OpenCV's k-means happened to start
+_COMPONENTS = 5  # of each of OpenCV's colour models: it needs as many pixels
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where the object is.
+
+    mask: (height, width) bool, one connected piece.
+    box: (left, top, right, bottom) in pixels of the map, the smallest around the mask; right and bottom are just
+        outside it.
+    """
+
+    mask: np.ndarray
+    box: tuple[int, int, int, int]
+
+
+def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
+    """The object that a map points at (Simonyan, Vedaldi, Zisserman 2014, section 3.2); None where it finds none.
+
+    A colour model (Gaussian mixture) of the foreground comes from the pixels above the map's 95% quantile, one of the
+    background from those below its 30% quantile. A graph cut by these two then labels all pixels, the former too
+    (as fixed labels, a gradient's scattered pixels would stay specks), and the largest piece is the object. The same
+    photo and map always give the same one; but a map that differs by rounding, as in another batch, may give another
+    where the object has the background's colours.
+
+    Args:
+        photo: RGB, as the network saw it, of the map's size.
+        saliency_map: (height, width), never negative. One with a defect (`render.defect`) has no object.
+
+    Raises:
+        UserError: OpenCV is not installed.
+        ValueError: the sizes differ.
+    """
+    cv2 = opencv()
+    if photo.size != saliency_map.shape[::-1]:
+        raise ValueError(f"expected photo to be of the map's size {saliency_map.shape[::-1]}, but got {photo.size}")
+    if render.defect(saliency_map) is not None:
+        return None
+    pixels = np.array(photo.convert("RGB"))  # (height, width, 3)
+    foreground, background = _seeds(saliency_map)
+    cv2.setRNGSeed(0)  # of its k-means
+    models = np.zeros((1, 13 * _COMPONENTS)), np.zeros((1, 13 * _COMPONENTS))  # background, foreground: filled in place
+    strip, labels = _strip(pixels[background], pixels[foreground], (cv2.GC_BGD, cv2.GC_FGD))
+    cv2.grabCut(strip, labels, None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    labels = np.full(saliency_map.shape, cv2.GC_PR_BGD, np.uint8)
+    cv2.grabCut(pixels, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    _, pieces, facts, _ = cv2.connectedComponentsWithStats((labels == cv2.GC_PR_FGD).astype(np.uint8))
+    if len(facts) == 1:  # the background alone
+        return None
+    largest = 1 + facts[1:, cv2.CC_STAT_AREA].argmax()
+    left, top, width, height = facts[largest, :4].tolist()
+    return Segment(pieces == largest, (left, top, left + width, top + height))
+
+
+def opencv() -> ModuleType:
+    """OpenCV, which an extra brings.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import cv2
+    except ModuleNotFoundError:
+        raise UserError("masks and boxes need OpenCV: pip install '.[box]'") from None
+    return cv2
+
+
+def _seeds(saliency_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Foreground and background pixels, (height, width) bool each: neither empty, whatever values are equal."""
+    high, low = np.quantile(saliency_map, [FOREGROUND, BACKGROUND])
+    foreground = saliency_map > high
+    if not foreground.any():  # the largest value stands on more than 5% of the pixels
+        foreground = saliency_map >= high
+    return foreground, (saliency_map <= low) & ~foreground
+
+
+def _strip(background: np.ndarray, foreground: np.ndarray, labels: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels (count, 3) of both in a picture of one row, and its labels: what the colour models are made from."""
+    parts = [np.repeat(part, -(-_COMPONENTS // len(part)), axis=0) for part in (background, foreground)]
+    return np.concatenate(parts)[None], np.repeat(np.uint8(labels), [len(part) for part in parts])[None]
