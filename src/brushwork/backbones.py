@@ -1,6 +1,7 @@
 """A torchvision classifier with verified weights and its own preprocessing."""
 
 import functools
+import hashlib
 import logging
 import math
 import pickle
@@ -9,7 +10,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,6 +273,15 @@ def state_dict_in(content: dict) -> dict[str, Tensor]:
         if isinstance(content.get(key), dict):
             content = content[key]
     return content
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """16 hexadecimal digits that name the weights and buffers of a state dict."""
+    found = hashlib.sha256()
+    for name, value in state.items():
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return found.hexdigest()[:16]
 
 
 def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:

@@ -273,12 +273,26 @@ def test_what_does_not_fit_is_refused_and_no_number_comes_through(method: str) -
     assert METHODS[method](model, SQUARES, CLASSES).isnan().any()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_logits_and_the_map_of_the_predicted_class(method: str) -> None:
-    model = network().eval()
-    logits, found, completeness = methods.logits_and_map(method, model, SQUARES)
+def test_logits_and_the_maps_of_the_predicted_class() -> None:
+    model, names = network().eval(), list(METHODS)[::-1]
+    logits, found, completeness = methods.logits_and_maps(names, model, SQUARES)
     assert error(logits, model(SQUARES).detach()) < 1e-5
-    assert error(found, METHODS[method](model, SQUARES, logits.argmax(1))) < 1e-5
-    assert (completeness is not None) == (method == "integrated_gradients")
-    of_class = methods.logits_and_map(method, model, SQUARES, CLASSES)[1]
-    assert error(of_class, METHODS[method](model, SQUARES, CLASSES)) < 1e-5
+    assert list(found) == names
+    for name in names:
+        assert error(found[name], METHODS[name](model, SQUARES, logits.argmax(1))) < 1e-5
+    assert completeness is not None
+    logits, of_class, completeness = methods.logits_and_maps(["gradcam"], model, SQUARES, CLASSES)
+    assert error(of_class["gradcam"], METHODS["gradcam"](model, SQUARES, CLASSES)) < 1e-5
+    assert error(logits, model(SQUARES).detach()) < 1e-5
+    assert completeness is None
+
+
+def test_methods_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    with torch.device("meta"):
+        convnext, squeezenet = backbones.build("convnext_tiny"), backbones.build("squeezenet1_1")
+    assert methods.named("all", squeezenet) == list(METHODS)
+    assert methods.named("gradcam, gradient,gradcam", squeezenet) == ["gradcam", "gradient"]
+    assert methods.named("all", convnext) == [name for name in METHODS if name != "guided_backprop"]
+    assert "without guided_backprop: guided_backprop is defined for ReLUs, and ConvNeXt has GELU" in caplog.text
+    with pytest.raises(UserError, match="unknown saliency method 'gradkam'"):
+        methods.named("gradient,gradkam", squeezenet)

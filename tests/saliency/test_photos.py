@@ -59,7 +59,7 @@ def test_each_photo_gets_its_own_map_whatever_the_batches(folder: Path, predicto
             logits = predictor.network(image)
             assert answer.target == logits.argmax(1).item()
             assert answer.probabilities == pytest.approx(logits.softmax(1)[0].numpy(), abs=1e-6)
-            assert answer.saliency == pytest.approx(
+            assert answer.maps["gradient"] == pytest.approx(
                 class_saliency(predictor.network, image, logits.argmax(1))[0].numpy()
             )
             assert answer.top(2) == logits[0].topk(2).indices.tolist()
@@ -70,26 +70,29 @@ def test_of_a_class_of_interest(folder: Path, predictor: Predictor) -> None:
     for answer in ask(predictor, paths, 3):
         assert answer.target == 3
         image = predictor.transform(Image.open(paths[answer.number]))[None]
-        assert answer.saliency == pytest.approx(class_saliency(predictor.network, image, torch.tensor([3]))[0].numpy())
+        assert answer.maps["gradient"] == pytest.approx(
+            class_saliency(predictor.network, image, torch.tensor([3]))[0].numpy()
+        )
 
 
-@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
-def test_by_another_method(folder: Path, predictor: Predictor, method: str) -> None:
-    paths = photos.find([folder])
-    options = {"batch_size": 4, "device": torch.device("cpu"), "method": method}
+def test_by_several_methods(folder: Path, predictor: Predictor) -> None:
+    paths, names = photos.find([folder]), ["integrated_gradients", "gradient", "occlusion"]
+    options = {"batch_size": 4, "device": torch.device("cpu"), "methods": names}
     for answer in photos.explain(predictor, paths, None, **options):
         image = predictor.transform(Image.open(paths[answer.number]))[None]
-        logits, expected, exact = methods.logits_and_map(method, predictor.network, image)
-        assert answer.target == logits.argmax(1).item()
-        assert answer.method == method
-        assert answer.saliency == pytest.approx(expected[0].numpy(), rel=1e-3, abs=1e-3 * expected.max().item())
-        if exact is None:
-            assert answer.completeness is None
-        else:
-            assert answer.completeness == pytest.approx((exact.error.item(), exact.rise.item()), abs=1e-3)
-        caption = photos.cells("x", answer, predictor.class_names, 1)[1].caption
-        assert caption.splitlines()[1] == f"by {method}"
-        assert ("completeness error" in caption) == (method == "integrated_gradients")
+        assert list(answer.maps) == names
+        for name in names:
+            logits, expected, exact = methods.logits_and_maps([name], predictor.network, image)
+            assert answer.target == logits.argmax(1).item()
+            expected = expected[name][0].numpy()
+            assert answer.maps[name] == pytest.approx(expected, rel=1e-3, abs=1e-3 * float(expected.max()))
+            if exact is not None:
+                assert answer.completeness == pytest.approx((exact.error.item(), exact.rise.item()), abs=1e-3)
+        rows = photos.cells("x", answer, predictor.class_names, 1, verdicts={"gradient": ["lies on it"]})
+        assert [row[1].caption.split()[0] for row in rows] == names
+        assert [row[0].picture is None for row in rows] == [False, True, True]
+        assert ["completeness error" in row[1].caption for row in rows] == [True, False, False]
+        assert [row[2].caption for row in rows] == ["over the photo", "over the photo\nlies on it", "over the photo"]
 
 
 def test_bad_files_are_named_and_the_others_go_on(folder: Path, predictor: Predictor) -> None:
@@ -124,4 +127,4 @@ def test_turned_as_the_camera_was_held(tmp_path: Path, predictor: Predictor) -> 
     exif[0x0112] = 6
     upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     one, other = ask(predictor, [tmp_path / "upright.png", tmp_path / "turned.png"])
-    assert np.array_equal(one.saliency, other.saliency)
+    assert np.array_equal(one.maps["gradient"], other.maps["gradient"])

@@ -122,8 +122,8 @@ def test_a_real_photo(shared: Path) -> None:
     """The doberman fills most of the picture's height; its box must lie over it."""
     squeezenet = predictor.imagenet("squeezenet1_1", str(shared / "weights/squeezenet1_1-imagenet.pth"))
     image = squeezenet.transform(images.load_rgb(shared / "data/photos/assignment/doberman.jpg"))
-    _, saliency, _ = methods.logits_and_map("gradient", squeezenet.network, image[None])
-    found = segment.segment(squeezenet.shown(image), saliency[0].numpy())
+    _, saliency, _ = methods.logits_and_maps(["gradient"], squeezenet.network, image[None])
+    found = segment.segment(squeezenet.shown(image), saliency["gradient"][0].numpy())
     left, top, right, bottom = found.box
     assert left <= 112 < right
     assert bottom - top > 100

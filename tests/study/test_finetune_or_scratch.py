@@ -12,13 +12,13 @@ import yaml
 from PIL import Image
 
 from brushwork import run_folder
+from brushwork.statistics import Spread
 from brushwork.study import data_grid, finetune_or_scratch, runs
 from brushwork.study import finetune_or_scratch_tables as tables
 from brushwork.study import finetune_or_scratch_text as text
 from brushwork.study.comparison import Difference
 from brushwork.study.data_grid import Budget, Grid, Panel
 from brushwork.study.finetune_or_scratch import FINE_TUNED, FROZEN, PAIRS, SCALE, Answered, Gain, Missing, Pair, Result
-from brushwork.study.statistics import Spread
 from tests.conftest import REPOSITORY, Run
 from tests.study.conftest import WriteGridRun
 

@@ -120,9 +120,9 @@ class SaliencyLogger(L.Callback):
     def _draw(self, data: L.LightningDataModule, pl_module: L.LightningModule, step: int) -> Image.Image:
         device, names = pl_module.device, data.catalogue.class_names
         batch = self._batch.to(device)
-        logits, of_predicted, _ = methods.logits_and_map(self.method, pl_module.network, batch)
+        logits, found, _ = methods.logits_and_maps([self.method], pl_module.network, batch)
         of_true = methods.METHODS[self.method](pl_module.network, batch, self._labels.to(device)).cpu().numpy()
-        of_predicted = of_predicted.cpu().numpy()
+        of_predicted = found[self.method].cpu().numpy()
         probabilities = logits.softmax(1).cpu()
         predicted = probabilities.argmax(1)
 
@@ -156,9 +156,9 @@ class SaliencyLogger(L.Callback):
         found, captions = [], []
         for picture in self._pictures:
             batch = backbones.as_batch([picture], preprocessing).to(device)
-            logits, saliency, _ = methods.logits_and_map(self.method, network, batch)
+            logits, maps, _ = methods.logits_and_maps([self.method], network, batch)
             probability, predicted = logits.softmax(1).max(1)
-            found.append(saliency[0].cpu().numpy())
+            found.append(maps[self.method][0].cpu().numpy())
             captions.append(f"{reference.class_names[predicted]}\n{probability.item():.2f}")
         self._reference_column = _column(np.stack(found), captions)
         scale = _scale(np.stack(found))

@@ -1,6 +1,7 @@
 """Saliency methods by name: what in a picture speaks for a class, as seven papers ask it."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from torchvision import models
 
 from brushwork.errors import UserError, unknown
 from brushwork.saliency import maps
+
+log = logging.getLogger(__name__)
 
 Method = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
@@ -246,35 +249,62 @@ METHODS: dict[str, Method] = {
 }
 
 
-def logits_and_map(
-    method: str, model: nn.Module, images: Tensor, targets: Tensor | None = None
-) -> tuple[Tensor, Tensor, Completeness | None]:
-    """The logits (batch, num_classes), the map by a method's name, and for integrated gradients how exact it is.
+def logits_and_maps(
+    names: Sequence[str], model: nn.Module, images: Tensor, targets: Tensor | None = None
+) -> tuple[Tensor, dict[str, Tensor], Completeness | None]:
+    """The logits (batch, num_classes), the maps of one class by the methods' names, and how exact integrated gradients
+    are, where they are among them.
 
     Args:
         targets: None takes each image's predicted class.
 
     Raises:
-        ValueError, UserError: as `METHODS[method]`.
+        ValueError, UserError: as `METHODS[name]`.
     """
-    if method == "gradient":  # one pass gives both
-        return *maps.logits_and_saliency(model, images, targets), None
-    with maps.without_a_trace(model, images) as pixels, torch.no_grad():
-        logits = model(pixels).float()
+    found, completeness = {}, None
+    if "gradient" in names:  # one pass gives both
+        logits, found["gradient"] = maps.logits_and_saliency(model, images, targets)
+    else:
+        with maps.without_a_trace(model, images) as pixels, torch.no_grad():
+            logits = model(pixels).float()
     targets = logits.argmax(1) if targets is None else targets
-    if method == "integrated_gradients":
-        return logits, *integrated_gradients_and_completeness(model, images, targets)
-    return logits, METHODS[method](model, images, targets), None
+    for name in names:
+        if name == "integrated_gradients":
+            found[name], completeness = integrated_gradients_and_completeness(model, images, targets)
+        elif name not in found:
+            found[name] = METHODS[name](model, images, targets)
+    return logits, {name: found[name] for name in names}, completeness
 
 
-def check(method: str, model: nn.Module, setting: str = "saliency method") -> None:
+def named(text: str, model: nn.Module) -> list[str]:
+    """The methods that a text names: one, several with commas between, or "all" that are defined for this network.
+
+    Raises:
+        UserError: as `check`.
+    """
+    if text == "all":
+        chosen = []
+        for name in METHODS:
+            try:
+                check(name, model)
+                chosen.append(name)
+            except UserError as error:
+                log.warning("without %s: %s", name, error)
+        return chosen
+    chosen = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in chosen:
+        check(name, model)
+    return chosen
+
+
+def check(method: str, model: nn.Module) -> None:
     """Before anything is computed: is there such a method, and is it defined for this network?
 
     Raises:
         UserError: it is not; names the methods there are, or another that works.
     """
     if method not in METHODS:
-        raise unknown(setting, method, METHODS)
+        raise unknown("saliency method", method, METHODS)
     name = type(model).__name__
     if method == "gradcam" and type(model) not in _LAST_SPATIAL:
         raise UserError(f"gradcam needs spatial maps before the classifier; {name} has none known: use gradient")

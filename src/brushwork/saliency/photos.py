@@ -2,21 +2,22 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from brushwork import images
 from brushwork.contact_sheet import Cell, sheet
 from brushwork.errors import UserError
 from brushwork.predictor import Predictor
-from brushwork.saliency import methods, render
+from brushwork.saliency import render
+from brushwork.saliency.methods import logits_and_maps
 from brushwork.saliency.segment import Segment
 
 log = logging.getLogger(__name__)
@@ -24,22 +25,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Explained:
-    """One photo and its map.
+    """One photo and its maps.
 
     number: its place among the paths that were asked for.
-    seen: the photo as the network saw it: cut, scaled, (width, height) as the map.
-    saliency: (height, width) float32 of the class `target`.
+    image: the photo as the network took it, (3, height, width). seen: the same as a picture: cut, scaled.
+    maps: (height, width) float32 of the class `target`, by method.
     probabilities: (num_classes,) softmax.
-    method: by which the map was made.
     completeness: of integrated gradients, its error and the score's rise (see `methods.Completeness`).
     """
 
     number: int
+    image: Tensor
     seen: Image.Image
-    saliency: np.ndarray
+    maps: dict[str, np.ndarray]
     target: int
     probabilities: np.ndarray
-    method: str = "gradient"
     completeness: tuple[float, float] | None = None
 
     def top(self, count: int) -> list[int]:
@@ -98,7 +98,7 @@ def stems(paths: Iterable[Path]) -> list[str]:
 class _Photos(Dataset):
     """Each photo as the network takes it, or the line that says why it can't be read."""
 
-    def __init__(self, paths: list[Path], predictor: Predictor, max_megapixels: float) -> None:
+    def __init__(self, paths: Sequence[Path], predictor: Predictor, max_megapixels: float) -> None:
         self.paths, self.transform, self.max_megapixels = paths, predictor.transform, max_megapixels
 
     def __len__(self) -> int:
@@ -113,19 +113,19 @@ class _Photos(Dataset):
 
 def explain(
     predictor: Predictor,
-    paths: list[Path],
+    paths: Sequence[Path],
     target: int | None,
     *,
     batch_size: int,
     device: torch.device,
     max_megapixels: float = 89,
-    method: str = "gradient",
+    methods: Sequence[str] = ("gradient",),
 ) -> Iterator[Explained | UserError]:
-    """The map of each photo in the order of `paths`, or the UserError that names it and says why there is none.
+    """The maps of each photo in the order of `paths`, or the UserError that names it and says why there are none.
 
     Args:
         target: a class index; None takes each photo's predicted class.
-        method: a name of `methods.METHODS`.
+        methods: names of `METHODS`.
     """
     workers = images.default_workers() if len(paths) > 4 * batch_size else 0  # to start them takes a while
     loader = DataLoader(
@@ -134,50 +134,70 @@ def explain(
     network = predictor.network.to(device)
     for items in loader:
         good = {number: image for number, image in items if isinstance(image, Tensor)}
-        answers = {}
-        if good:
-            batch = torch.stack(list(good.values())).to(device)  # (batch, 3, height, width)
-            targets = None if target is None else torch.full((len(batch),), target)
-            logits, saliency, exact = methods.logits_and_map(method, network, batch, targets)
-            probabilities = logits.softmax(1)
-            targets = logits.argmax(1) if targets is None else targets
-            errors = None if exact is None else zip(exact.error.tolist(), exact.rise.tolist(), strict=True)
-            rows = zip(
-                saliency.cpu().numpy(),
-                targets.tolist(),
-                probabilities.cpu().numpy(),
-                [method] * len(batch),
-                errors or [None] * len(batch),
-                strict=True,
-            )
-            answers = dict(zip(good, rows, strict=True))
+        answers = dict(zip(good, _ask(network, list(good.values()), target, methods, device), strict=True))
         for number, image in items:
             if number not in answers:
                 yield UserError(image)
-            elif not np.isfinite(answers[number][0]).all():
+            elif not all(np.isfinite(saliency).all() for saliency in answers[number][0].values()):
                 yield UserError(f"{paths[number]}: its map is not a finite number; are the model's weights sound?")
             else:
-                yield Explained(number, predictor.shown(image), *answers[number])
+                yield Explained(number, image, predictor.shown(image), *answers[number])
 
 
-def cells(name: str, answer: Explained, class_names: list[str], top: int, found: Segment | None = None) -> list[Cell]:
-    """Photo, map and overlay, with the `top` predicted classes and the class of the map; the object, if found."""
+def _ask(
+    network: nn.Module, images: list[Tensor], target: int | None, methods: Sequence[str], device: torch.device
+) -> Iterator[tuple]:
+    """Maps, class, probabilities and completeness of each image."""
+    if not images:
+        return
+    batch = torch.stack(images).to(device)  # (batch, 3, height, width)
+    targets = None if target is None else torch.full((len(batch),), target)
+    logits, found, exact = logits_and_maps(methods, network, batch, targets)
+    targets = logits.argmax(1) if targets is None else targets
+    maps, probabilities = {name: of.cpu().numpy() for name, of in found.items()}, logits.softmax(1).cpu().numpy()
+    for i, of_class in enumerate(targets.tolist()):
+        completeness = None if exact is None else (exact.error[i].item(), exact.rise[i].item())
+        yield {name: of[i] for name, of in maps.items()}, of_class, probabilities[i], completeness
+
+
+def cells(
+    name: str,
+    answer: Explained,
+    class_names: list[str],
+    top: int,
+    objects: Mapping[str, Segment | None] | None = None,
+    verdicts: Mapping[str, Sequence[str]] | None = None,
+) -> list[list[Cell]]:
+    """A row for each method: photo, map and overlay, with the `top` predicted classes and the class of the map.
+
+    Args:
+        objects: what each method's map points at: drawn in one more column.
+        verdicts: lines under each method's overlay.
+    """
     predicted = [f"{class_names[i]}  {answer.probabilities[i]:.3f}" for i in answer.top(top)]
-    described = f'saliency of "{class_names[answer.target]}"  {answer.probabilities[answer.target]:.3f}'
-    scale = f"0 to {render.scale(answer.saliency):.3g}, clipped there ({render.PERCENTILE}th percentile)"
-    described += f"\nby {answer.method}"
-    if answer.completeness is not None:
-        described += f"\n{render.completeness(*answer.completeness)}"
-    shown = [
-        Cell(answer.seen, "\n".join([name, "predicted:", *predicted])),
-        Cell(render.picture(answer.saliency), f"{described}\n{scale}"),
-        Cell(render.overlay(answer.seen, answer.saliency), "over the photo"),
-    ]
-    if found is not None:
-        shown.append(Cell(render.outlined(answer.seen, found.mask, found.box), "object and its box"))
-    return shown
+    photo = Cell(answer.seen, "\n".join([name, "predicted:", *predicted]))
+    rows = []
+    for method, saliency in answer.maps.items():
+        described = [
+            f'{method} of "{class_names[answer.target]}"  {answer.probabilities[answer.target]:.3f}',
+            f"0 to {render.scale(saliency):.3g}, clipped there ({render.PERCENTILE}th percentile)",
+        ]
+        if method == "integrated_gradients":
+            described.append(render.completeness(*answer.completeness))
+        over = ["over the photo", *(verdicts.get(method, ()) if verdicts else ())]
+        row = [
+            Cell(None) if rows else photo,
+            Cell(render.picture(saliency), "\n".join(described)),
+            Cell(render.overlay(answer.seen, saliency), "\n".join(over)),
+        ]
+        if objects is not None:
+            found = objects[method]
+            drawn = None if found is None else render.outlined(answer.seen, found.mask, found.box)
+            row.append(Cell(drawn, "object and its box" if drawn else "no object found"))
+        rows.append(row)
+    return rows
 
 
 def page(rows: list[list[Cell]]) -> Image.Image:
-    """A row of `cells` for each photo."""
+    """Rows of `cells`, of one photo or of many."""
     return sheet(rows, side=336, text_size=15)

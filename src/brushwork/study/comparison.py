@@ -9,12 +9,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from brushwork import run_folder
+from brushwork import run_folder, statistics
 from brushwork.errors import UserError
-from brushwork.study import answers, arms, statistics
+from brushwork.statistics import LEVEL, McNemar, Spread
+from brushwork.study import answers, arms
 from brushwork.study.answers import Answers
 from brushwork.study.arms import Arm
-from brushwork.study.statistics import LEVEL, McNemar, Spread
 
 ONE_POINT = 0.01  # the difference for which the number of seeds is stated
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from brushwork.statistics import LEVEL, MOST_SEEDS, Spread
 from brushwork.study import arms, comparison
 from brushwork.study.comparison import Comparison, Difference, Quantity
 from brushwork.study.runs import Run
-from brushwork.study.statistics import LEVEL, MOST_SEEDS, Spread
 from brushwork.terminal import WIDTH
 
 COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "high", "p", "p_corrected")

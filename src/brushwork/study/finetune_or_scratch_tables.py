@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from brushwork import run_folder
+from brushwork import run_folder, statistics
+from brushwork.statistics import Spread
 from brushwork.study import finetune_or_scratch_text as text
-from brushwork.study import statistics
 from brushwork.study.comparison_text import Table, cells, ends, in_points, markdown_table, p_value, points
 from brushwork.study.data_grid import Grid, Panel, share
 from brushwork.study.finetune_or_scratch import Answered, Result
-from brushwork.study.statistics import Spread
 
 TITLE = "Fine-tune or train from scratch?"
 COLUMNS = (

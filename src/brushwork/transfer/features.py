@@ -1,7 +1,6 @@
 """With a frozen backbone: its features are computed once, and epochs run on them alone."""
 
 import functools
-import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -52,12 +51,8 @@ def input_of(layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
 
 def frozen_hash(network: nn.Module, first_trained: nn.Module) -> str:
     """Names the weights before the first trained layer."""
-    found, trained = hashlib.sha256(), tuning.path(network, first_trained) + "."
-    for name, value in network.state_dict().items():
-        if not name.startswith(trained):
-            found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return found.hexdigest()[:16]
+    trained = tuning.path(network, first_trained) + "."
+    return backbones.weights_hash({k: v for k, v in network.state_dict().items() if not k.startswith(trained)})
 
 
 class FeaturesModule(PaintingsModule):

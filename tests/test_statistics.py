@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from brushwork.study import statistics
+from brushwork import statistics
 
 
 def test_mean_and_interval_of_five_numbers() -> None:
