@@ -71,7 +71,10 @@ def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weigh
 
     code, _, error = run("saliency", photos / "one.jpg", *options, "--out", "maps")
     assert code == 1
-    assert error == f"error: {tmp_path}/maps holds one.png already: choose another --out, or --overwrite\n"
+    assert error == (
+        f"error: {tmp_path}/maps holds one.png and 1 more already: choose another --out, --resume (an interrupted "
+        "run), or --overwrite\n"
+    )
     code, _, error = run("saliency", photos, *options, "--out", photos, "--overwrite")
     assert (code, error) == (1, "error: " + str(photos / "one") + ".png is one of the photos: choose another --out\n")
     before = np.load(tmp_path / "maps/one_2.npy")
@@ -91,10 +94,56 @@ def test_maps_by_another_method_with_boxes(run: Run, photos: Path, weights: Path
     left, top, right, bottom = (int(row[f"box_{edge}"]) for edge in ("left", "top", "right", "bottom"))
     assert 0 <= left < right <= 224
     assert 0 <= top < bottom <= 224
-    assert f"(box {left} {top} {right} {bottom})" in out
-    assert "(completeness error " in out
+    assert f"integrated_gradients: box {left} {top} {right} {bottom}\n" in out
+    assert "completeness error " in out
     assert " by integrated_gradients, " in out
     assert Image.open(tmp_path / "maps/one.png").width == 4 * 348
+
+
+def test_an_interrupted_run_goes_on(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
+    """From a folder as a kill leaves it: a row torn, a photo with one of its two methods, a map not yet there."""
+    options = ["--model", "squeezenet1_1", "--weights", weights, "--method", "gradient,gradcam", "--out", "maps"]
+    command = ["saliency", photos, *options, "--resume"]
+    assert run(*command)[0] == 0  # nothing there yet: begins
+    maps, table = tmp_path / "maps", tmp_path / "maps/maps.csv"
+    whole, made = run_folder.read_csv(table), {path.name: np.load(path) for path in maps.glob("*.npy")}
+    assert len(whole) == len(made) == 6
+    assert [row["map"] for row in whole[:2]] == ["one_gradient.npy", "one_gradcam.npy"]
+    lines = table.read_text().splitlines(keepends=True)
+    for rows, gone, kept in [
+        ("".join(lines[:5]) + lines[5][:-4], None, 2),
+        ("".join(lines[:4]), None, 1),
+        ("".join(lines[:2]), None, 0),
+        ("".join(lines), "one_2_gradient.npy", 2),
+        ("".join(lines), "one_2.png", 2),
+        ("".join(lines), None, 3),
+    ]:
+        table.write_text(rows)
+        if gone:
+            (maps / gone).unlink()
+        before = (maps / "one_gradcam.npy").stat().st_mtime_ns
+        code, out, error = run(*command)
+        assert (code, error) == (0, "")
+        assert (f"{kept} of 3 photos have their maps already" in out) == bool(kept)
+        assert ((maps / "one_gradcam.npy").stat().st_mtime_ns == before) == bool(kept)
+        now = run_folder.read_csv(table)
+        assert sorted((row["map"], row["top"]) for row in now) == sorted((row["map"], row["top"]) for row in whole)
+        for name, saliency in made.items():
+            assert np.load(maps / name) == pytest.approx(saliency, abs=1e-4 * float(saliency.max()))
+
+    before = table.read_bytes()
+    for other, message in [
+        (["--method", "gradient"], "was begun with methods ['gradient', 'gradcam'], not ['gradient']: resume with the"),
+        (["--target", "tabby"], "was begun with target predicted, not tabby"),
+        (["--weights", "null"], "was begun with model squeezenet1_1, not squeezenet1_1 (random weights)"),
+        ([], "was begun with photos "),
+    ]:
+        code, _, error = run("saliency", photos if other else photos / "one.jpg", *options, "--resume", *other)
+        assert code == 1
+        assert message in error
+    assert table.read_bytes() == before
+    code, _, error = run("saliency", photos, "--resume")
+    assert (code, error) == (1, "error: --resume needs the folder to go on in: --out DIR\n")
 
 
 def test_boxes_without_opencv_are_refused_in_a_line(
@@ -142,7 +191,7 @@ def test_bad_photos_are_named_the_others_are_done(run: Run, photos: Path, weight
         (["photos", "--model", "squeezenet1_1", "--weights", "null", "--target", "1000"], "class 1000 is out of range"),
         (
             ["photos", "--model", "squeezenet1_1", "--weights", "null", "--method", "gradkam"],
-            "unknown --method 'gradkam': did you mean 'gradcam'?",
+            "unknown saliency method 'gradkam': did you mean 'gradcam'?",
         ),
         (
             ["photos", "--model", "mobilenet_v3_small", "--weights", "null", "--method", "guided_backprop"],

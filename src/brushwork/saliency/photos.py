@@ -198,6 +198,20 @@ def cells(
     return rows
 
 
+def notes(answer: Explained, objects: Mapping[str, Segment | None] | None = None) -> list[str]:
+    """What is to be said of a photo's maps on the terminal, beside its classes."""
+    found = []
+    for method, saliency in answer.maps.items():
+        if defect := render.defect(saliency):
+            found.append(f"{method}: {defect}")
+        if method == "integrated_gradients":
+            found.append(f"{method}: {render.completeness(*answer.completeness)}")
+        if objects is not None:
+            box = objects[method] and " ".join(map(str, objects[method].box))
+            found.append(f"{method}: box {box}" if box else f"{method}: no object found")
+    return found
+
+
 def page(rows: list[list[Cell]]) -> Image.Image:
     """Rows of `cells`, of one photo or of many."""
     return sheet(rows, side=336, text_size=15)
