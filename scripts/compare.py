@@ -50,7 +50,7 @@ def main() -> int:
     show_log()
 
     # Seconds to import, which --help and a mistyped option don't need.
-    from brushwork import contact_sheet, run_folder
+    from brushwork import contact_sheet, run_folder, tables
     from brushwork.study import arms, comparison, comparison_page, comparison_text, runs
 
     found, left_out = runs.survey(arguments.runs)
@@ -81,7 +81,7 @@ def main() -> int:
     files.write_text(out / "comparison.html", page)
 
     for table in (comparison_text.arms_table, comparison_text.differences_table, comparison_text.seeds_table):
-        print("\n".join(comparison_text.plain(table(compared))), end="\n\n")
+        print("\n".join(tables.plain(table(compared))), end="\n\n")
     for line in left_out:
         print(f"left out: {line}")
     if why_no_maps:

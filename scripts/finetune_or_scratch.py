@@ -38,9 +38,10 @@ def main() -> int:
 
     # Seconds to import, which --help and a mistyped option don't need.
     from brushwork import drawing, run_folder
-    from brushwork.study import comparison_text, data_grid, figures, finetune_or_scratch, runs
+    from brushwork.study import data_grid, figures, finetune_or_scratch, runs
     from brushwork.study import finetune_or_scratch_tables as tables
     from brushwork.study import finetune_or_scratch_text as text
+    from brushwork.tables import plain
 
     found, left_out = runs.survey(arguments.runs)
     grid = data_grid.read(found)
@@ -60,7 +61,7 @@ def main() -> int:
         if any(result.gains for result in one.results):
             shown.append(tables.gains_table(one))
         for table in shown:
-            print("\n".join(comparison_text.plain(table)), end="\n\n")
+            print("\n".join(plain(table)), end="\n\n")
     for line in left_out:
         print(f"left out: {line}")
     for warning in grid.warnings:

@@ -16,9 +16,9 @@ from brushwork.errors import UserError
 
 _STYLE = """\
 :root { color-scheme: light dark; --paper: #fff; --card: #f4f3f0; --ink: #1d1c1a; --dim: #67645d; --line: #d9d6cf;
-  --spoils: #b3261e; --warning: #8a5a00; --info: #2d5f8b; --bar: #c9d8e6; }
+  --spoils: #b3261e; --good: #2e6b34; --warning: #8a5a00; --info: #2d5f8b; --bar: #c9d8e6; }
 @media (prefers-color-scheme: dark) { :root { --paper: #171614; --card: #22211e; --ink: #eceae4; --dim: #a5a199;
-  --line: #3a3833; --spoils: #ff8a80; --warning: #f0b95a; --info: #8ec1ee; --bar: #2f4a61; } }
+  --line: #3a3833; --spoils: #ff8a80; --good: #8fd694; --warning: #f0b95a; --info: #8ec1ee; --bar: #2f4a61; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -40,10 +40,24 @@ th { font-weight: 600; font-size: .85rem; color: var(--dim); }
 """
 
 
+_MACROS = """\
+{% macro table(rows) %}
+<div class="table"><table>
+{% for row in rows %}
+<tr>{% for cell in row %}{% set head, _, tail = cell.partition("[") %}
+  {% set kind = "th" if loop.first or row is sameas rows[0] else "td" %}
+  <{{ kind }}>{{ head }}{% if tail %}<span class="dim">[{{ tail }}</span>{% endif %}</{{ kind }}>{% endfor %}</tr>
+{% endfor %}
+</table></div>
+{% endmacro %}
+"""
+
+
 def render(template: str, **values: Any) -> str:
-    """A page from its template, which finds the common style as `style | safe`."""
+    """A page from its template, which finds the common style as `style | safe`, and `table(rows)`, a table of text: its
+    first row is the heading, and what follows a [ in a cell is dim."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(style=_STYLE, **values)
+    return environment.from_string(_MACROS + template).render(style=_STYLE, **values)
 
 
 def data_uri(picture: Image.Image, quality: int = 70) -> str:

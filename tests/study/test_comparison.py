@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from brushwork import run_folder
+from brushwork import run_folder, tables
 from brushwork.errors import UserError
 from brushwork.study import answers, arms, comparison, comparison_page, comparison_text, figures, reported, runs
 from brushwork.study.comparison import Comparison
@@ -136,7 +136,7 @@ def test_tables_fit_the_terminal_and_lose_nothing(compare) -> None:
     given = {f"head_{letter}": [right(10 + i), right(12), right(15)] for i, letter in enumerate("abcde")}
     compared = compare(**given)
     table = comparison_text.arms_table(compared)
-    lines = list(comparison_text.plain(table, 100))
+    lines = list(tables.plain(table, 100))
     assert max(map(len, lines)) <= 100
     text = "\n".join(lines)
     assert all(cell in text for row in table for cell in row)

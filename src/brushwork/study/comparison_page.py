@@ -106,15 +106,6 @@ def _gallery(title: str, chosen: Sequence[int], given: Mapping[str, Answers]) ->
 
 
 _TEMPLATE = """\
-{% macro table(rows) %}
-<div class="table"><table>
-{% for row in rows %}
-<tr>{% for cell in row %}{% set head, _, tail = cell.partition("[") %}
-  {% set kind = "th" if loop.first or row is sameas rows[0] else "td" %}
-  <{{ kind }}>{{ head }}{% if tail %}<span class="dim">[{{ tail }}</span>{% endif %}</{{ kind }}>{% endfor %}</tr>
-{% endfor %}
-</table></div>
-{% endmacro %}
 <!doctype html>
 <html lang="en">
 <head>

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from brushwork import tables
 from brushwork.statistics import LEVEL, MOST_SEEDS, Spread
 from brushwork.study import arms, comparison
 from brushwork.study.comparison import Comparison, Difference, Quantity
 from brushwork.study.runs import Run
-from brushwork.terminal import WIDTH
+from brushwork.tables import Table
 
 COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "high", "p", "p_corrected")
-
-Table = list[list[str]]
 
 
 def title(compared: Comparison) -> str:
@@ -154,21 +153,6 @@ def seeds_table(compared: Comparison) -> Table:
     return rows
 
 
-def plain(table: Table, width: int = WIDTH) -> Iterator[str]:
-    """A table's lines for the terminal; columns that `width` can't hold follow below, under the first column again."""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    blocks: list[list[int]] = [[]]
-    for column in range(1, len(widths)):
-        if blocks[-1] and sum(widths[c] + 2 for c in (*blocks[-1], column)) + widths[0] > width:
-            blocks.append([])
-        blocks[-1].append(column)
-    for number, block in enumerate(blocks):
-        if number:
-            yield ""
-        for row in table:
-            yield "  ".join(f"{row[column]:<{widths[column]}}" for column in (0, *block)).rstrip()
-
-
 def markdown(compared: Comparison, left_out: Sequence[str], figures: Sequence[str]) -> str:
     """The comparison as a Markdown document.
 
@@ -181,12 +165,12 @@ def markdown(compared: Comparison, left_out: Sequence[str], figures: Sequence[st
         *(f"**{verdict(one)}**" for one in compared.differences),
         *(f"Warning: {warning}." for warning in compared.warnings),
         "## The arms",
-        markdown_table(arms_table(compared)),
+        tables.markdown(arms_table(compared)),
         METHOD["arms"],
         "## The differences",
-        markdown_table(differences_table(compared)),
+        tables.markdown(differences_table(compared)),
         METHOD["differences"],
-        markdown_table(seeds_table(compared)),
+        tables.markdown(seeds_table(compared)),
         METHOD["seeds"],
         "## The figures",
         "\n".join(f"![{Path(name).stem}]({name})" for name in figures),
@@ -209,12 +193,6 @@ METHOD = {
     "seeds": "McNemar's exact test of two networks on the same paintings, seed by seed: it tells of two networks, not "
     "of two ways to train one. Seeds are not pooled, for they share their paintings.",
 }
-
-
-def markdown_table(table: Table) -> str:
-    """A table as Markdown; its first row is the heading."""
-    lines = [table[0], ["---"] * len(table[0]), *table[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def csv_rows(compared: Comparison) -> Iterator[dict[str, Any]]:

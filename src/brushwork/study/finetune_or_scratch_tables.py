@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from brushwork import run_folder, statistics
+from brushwork import run_folder, statistics, tables
 from brushwork.statistics import Spread
 from brushwork.study import finetune_or_scratch_text as text
-from brushwork.study.comparison_text import Table, cells, ends, in_points, markdown_table, p_value, points
+from brushwork.study.comparison_text import cells, ends, in_points, p_value, points
 from brushwork.study.data_grid import Grid, Panel, share
 from brushwork.study.finetune_or_scratch import Answered, Result
+from brushwork.tables import Table
 
 TITLE = "Fine-tune or train from scratch?"
 COLUMNS = (
@@ -87,10 +88,10 @@ def markdown(grid: Grid, answered: Sequence[Answered], left_out: Sequence[str], 
     blocks += ["## What none of the answers carries", _list(text.not_carried(grid))]
     blocks += ["## The figure", f"![Accuracy against the number of training paintings]({figure})", METHOD["figure"]]
     for one in answered:
-        blocks += [f"## {one.panel.name.capitalize()}", markdown_table(accuracy_table(one.panel))]
+        blocks += [f"## {one.panel.name.capitalize()}", tables.markdown(accuracy_table(one.panel))]
         if any(result.gains for result in one.results):
             crossed = [f"{result.pair.question}: {text.crossover(result)}" for result in one.results if result.gains]
-            blocks += [markdown_table(gains_table(one)), _list(crossed)]
+            blocks += [tables.markdown(gains_table(one)), _list(crossed)]
     blocks += ["## How these figures are made", *(METHOD[what] for what in ("accuracy", "gains", "crossover"))]
     blocks += [
         "## The runs",
