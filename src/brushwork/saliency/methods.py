@@ -267,6 +267,13 @@ def logits_and_map(
     return logits, METHODS[method](model, images, targets), None
 
 
+def in_batches(method: str, model: nn.Module, images: Tensor, targets: Tensor, batch_size: int) -> np.ndarray:
+    """The maps (count, height, width) of many images, on any device, by a method's name: `batch_size` at a time."""
+    device = next(model.parameters()).device
+    parts = zip(images.split(batch_size), targets.split(batch_size), strict=True)
+    return np.concatenate([METHODS[method](model, part.to(device), of.to(device)).cpu().numpy() for part, of in parts])
+
+
 def check(method: str, model: nn.Module, setting: str = "saliency method") -> None:
     """Before anything is computed: is there such a method, and is it defined for this network?
 
