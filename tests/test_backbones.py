@@ -1,5 +1,6 @@
 """Weights: verified, downloaded within limits, refused with a way on (FAULTS 18, 19, 23, 24)."""
 
+import copy
 import hashlib
 import http.server
 import math
@@ -208,6 +209,20 @@ def test_redrawn_weights_keep_each_layers_mean_and_deviation() -> None:
     assert after.max() > 3.5  # no longer uniform
     assert abs(torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1]) < 0.01
     assert (network.classifier[4].bias == 0.5).all()
+
+
+def test_redraw_of_one_module_by_its_own_generator() -> None:
+    block = nn.Sequential(nn.Linear(8, 8), nn.MultiheadAttention(8, 2))
+    twin = copy.deepcopy(block)
+    random_state = torch.get_rng_state()
+    for one in (block, twin):
+        backbones.redraw(one[1], recurse=False, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert torch.equal(block[1].in_proj_weight, twin[1].in_proj_weight)
+    before = block[1].out_proj.weight.clone()
+    backbones.redraw(block[1], recurse=False, generator=torch.Generator().manual_seed(1))
+    assert not torch.equal(block[1].in_proj_weight, twin[1].in_proj_weight)
+    assert torch.equal(block[1].out_proj.weight, before)
 
 
 def test_real_weights_load_and_classify(shared: Path) -> None:

@@ -126,16 +126,21 @@ def build(architecture: str, gain: float | None = None) -> nn.Module:
     return network
 
 
-def redraw(network: nn.Module) -> None:
+def redraw(network: nn.Module, recurse: bool = True, generator: torch.Generator | None = None) -> None:
     """Draw all weights anew: of each layer's weights, and of its biases, the mean and the deviation stay.
 
     What is left of training is the scale of each layer (Raghu et al. 2019, "Transfusion", section 5: mean variance
     initialisation). Running statistics of normalisations stay as they are.
+
+    Args:
+        recurse: false leaves the weights of the module's children.
+        generator: on the CPU, so that all devices get the same weights; None is torch's global one.
     """
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in network.parameters(recurse):
             mean, deviation = parameter.mean(), parameter.std(correction=0)
-            nn.init.normal_(parameter).mul_(deviation).add_(mean)
+            drawn = torch.empty_like(parameter, device="cpu").normal_(generator=generator)
+            parameter.copy_(drawn).mul_(deviation).add_(mean)
 
 
 def names(architecture: str) -> list[str]:

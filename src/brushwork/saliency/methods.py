@@ -276,6 +276,13 @@ def logits_and_maps(
     return logits, {name: found[name] for name in names}, completeness
 
 
+def in_batches(method: str, model: nn.Module, images: Tensor, targets: Tensor, batch_size: int) -> np.ndarray:
+    """The maps (count, height, width) of many images, on any device, by a method's name: `batch_size` at a time."""
+    device = next(model.parameters()).device
+    parts = zip(images.split(batch_size), targets.split(batch_size), strict=True)
+    return np.concatenate([METHODS[method](model, part.to(device), of.to(device)).cpu().numpy() for part, of in parts])
+
+
 def named(text: str, model: nn.Module) -> list[str]:
     """The methods that a text names: one, several with commas between, or "all" that are defined for this network.
 
