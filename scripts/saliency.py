@@ -7,7 +7,7 @@ from pathlib import Path
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
-from brushwork.terminal import count, exit_on_signals, exit_with, show_log
+from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
 
@@ -20,6 +20,7 @@ examples:
   python scripts/saliency.py photos/ --method gradient,gradcam  or all
   python scripts/saliency.py photos/ --out maps --resume        the same again goes on where it was stopped
   python scripts/saliency.py photos/ --box                      the object's outline and its box as well
+  python scripts/saliency.py photos/ --method all --evaluate --gallery --truth boxes.csv
 
 methods, and passes through the network for a map:
   gradient              1    |d score / d pixel|, the largest over the channels (Simonyan et al. 2014, section 3)
@@ -32,6 +33,12 @@ methods, and passes through the network for a map:
 
 Maps have the network's input size. Pictures show them from 0 to their 99th percentile; the .npy file has them as they
 are. Boxes are in pixels of the photo as the network saw it (Simonyan et al. 2014, section 3.2).
+
+--evaluate: deletion and insertion; where the objects of a photo are known, pointing, energy and the overlap of boxes;
+class contrast; all beside a random map and a blob in the middle; and what is left of the maps when the weights are
+drawn anew. What is known of a photo: boxes in --truth (pixels of the upright photo, a row a box), else outlines in
+PHOTO.txt beside it (a line each: class x y x y ..., x and y from 0 to 1, as YOLO has them). Its class: in --truth,
+else in its file's or folder's name (n02110185_Siberian_husky.JPEG, doberman.jpg, Baroque/caravaggio_bacchus.jpg).
 """
 
 
@@ -50,6 +57,13 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map")
     parse.add_argument("--method", default="gradient", metavar="NAME,...", help="or all: see below (%(default)s)")
     parse.add_argument("--box", action="store_true", help="find the object in the map by colour; needs OpenCV")
+    parse.add_argument(
+        "--evaluate", action="store_true", help="can the maps be believed? (a CPU takes minutes a photo)"
+    )
+    parse.add_argument(
+        "--truth", type=Path, metavar="CSV", help="columns photo, class, left, top, right, bottom; see below"
+    )
+    parse.add_argument("--gallery", action="store_true", help="all on one page, DIR/gallery.html")
     parse.add_argument("--top", type=count, default=3, metavar="N", help="list so many classes (%(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
     parse.add_argument("--resume", action="store_true", help="go on in DIR with the photos that have no map there yet")
@@ -63,23 +77,24 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     arguments = parser().parse_args()
     show_log()
+    if arguments.resume and arguments.out is None:
+        raise UserError("--resume needs the folder to go on in: --out DIR")
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
     from torch.utils.tensorboard import SummaryWriter
     from tqdm import tqdm
 
-    from brushwork import backbones, events
-    from brushwork.saliency import methods, photos, results, segment
+    from brushwork import backbones, drawing, events, images, tables
+    from brushwork.saliency import evaluation, gallery, methods, objects, photos, results, sanity_report, segment
     from brushwork.transfer import checkpoint, devices
 
-    if arguments.resume and arguments.out is None:
-        raise UserError("--resume needs the folder to go on in: --out DIR")
     paths = photos.find(arguments.photos)
     predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
     chosen = methods.named(arguments.method, predictor.network)
     if arguments.box:
         segment.opencv()
     target = None if arguments.target == "predicted" else predictor.class_index(arguments.target)
+    truths = objects.known(paths, predictor, arguments.truth, outlines=arguments.evaluate)
     device = devices.choose(arguments.device)
     devices.keep_freed_memory()
     stems = photos.stems(paths)
@@ -93,61 +108,96 @@ def main() -> int:
         "methods": chosen,
         "target": arguments.target,
         "box": arguments.box,
+        "evaluate": arguments.evaluate,
+        "truth": arguments.truth and files.sha256(arguments.truth),
         "photos": files.short_hash([str(path) for path in paths]),
     }
+    options = {"batch_size": arguments.batch_size, "device": device, "max_megapixels": arguments.max_megapixels}
 
-    lock = files.lock(out / results.LOCK, f"another process writes to {out}: wait for it, or choose another --out")
-    with lock, exit_on_signals(), SummaryWriter(out) as writer:
+    refusal = f"another process writes to {out.resolve()}: wait for it, or choose another --out"
+    with files.lock(out / results.LOCK, refusal), exit_on_signals():
         results.begin(out, about, arguments.resume)
-        before = results.finished(out, chosen) if arguments.resume else []
+        wanted = [*chosen, *evaluation.BASELINES] if arguments.evaluate else chosen
+        before = results.finished(out, wanted) if arguments.resume else []
         done = {row["photo"] for row in before}
         left = [number for number, path in enumerate(paths) if str(path) not in done]
         if before:
             print(f"{len(done)} of {len(paths)} photos have their maps already")
-        names, start, first_rows, problems = predictor.class_names, time.perf_counter(), before[:IN_TENSORBOARD], 0
+        names, first_rows, problems = predictor.class_names, before[: IN_TENSORBOARD * len(wanted)], 0
         width = min(30, max(len(path.name) for path in paths))
         target_title = "" if target is None else f"  {names[target]}"
-        answers = photos.explain(
-            predictor,
-            [paths[number] for number in left],
-            target,
-            batch_size=arguments.batch_size,
-            device=device,
-            max_megapixels=arguments.max_megapixels,
-            methods=chosen,
-        )
+        start = time.perf_counter()
+        answers = photos.explain(predictor, [paths[i] for i in left], target, methods=chosen, **options)
         bar = tqdm(total=len(paths), initial=len(done), desc="saliency", unit=" photos", disable=None)
-        with bar, results.table(out, before) as add:
-            tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
-            for answer in answers:
-                bar.update()
-                if isinstance(answer, UserError):
-                    tqdm.write(f"error: {answer}", file=sys.stderr)
-                    problems += 1
-                    continue
-                path, stem = paths[left[answer.number]], stems[left[answer.number]]
-                objects = None
-                if arguments.box:
-                    objects = {name: segment.segment(answer.seen, of) for name, of in answer.maps.items()}
-                picture = photos.page(photos.cells(path.name, answer, names, arguments.top, objects))
-                rows = results.save(out, path, stem, picture, answer, names, arguments.top, objects)
-                add(rows)
-                if len(first_rows) < IN_TENSORBOARD * len(chosen):
-                    events.add_picture(writer, f"saliency/{stem}", picture)
-                    first_rows += rows
-                own = "" if target is None else f"  {answer.probabilities[target]:>{len(target_title) - 2}.3f}"
-                tqdm.write(f"{path.name[:width]:<{width}}{own}  {rows[0]['top']}")
-                for note in photos.notes(answer, objects):
-                    tqdm.write(f"  {note}")
-        writer.add_text("photos", results.markdown(first_rows))
+        with SummaryWriter(out) as writer:
+            with bar, results.table(out, before) as add:
+                tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
+                for number, answer in zip(left, answers, strict=True):
+                    path, stem, truth, found, figures = paths[number], stems[number], truths[number], None, {}
+                    try:
+                        if isinstance(answer, UserError):
+                            raise answer
+                        if arguments.box:
+                            found = {method: segment.segment(answer.seen, of) for method, of in answer.maps.items()}
+                        if arguments.evaluate:
+                            size = images.load_rgb(path, arguments.max_megapixels).size
+                            mask = objects.mask(truth, size, predictor)
+                            for method, of_map in evaluation.figures(predictor.network, answer, mask, found):
+                                figures[method] = of_map
+                                bar.set_postfix_str(f"{path.name}: {method}")
+                    except UserError as error:
+                        tqdm.write(f"error: {error}", file=sys.stderr)
+                        problems += 1
+                        bar.update()
+                        continue
+                    verdicts = {method: evaluation.verdicts(figures, method) for method in figures}
+                    picture = photos.page(photos.cells(path.name, answer, names, arguments.top, found, verdicts))
+                    maps = results.save(out, stem, picture, answer.maps)
+                    rows = results.rows_of(path, stem, answer, maps, names, arguments.top, truth.target, found, figures)
+                    add(rows)
+                    if len(first_rows) < IN_TENSORBOARD * len(wanted):
+                        events.add_picture(writer, f"saliency/{stem}", picture)
+                        first_rows += rows
+                    own = "" if target is None else f"  {answer.probabilities[target]:>{len(target_title) - 2}.3f}"
+                    tqdm.write(f"{path.name[:width]:<{width}}{own}  {rows[0]['top']}")
+                    for note in photos.notes(answer, found, verdicts):
+                        tqdm.write(f"  {note}")
+                    bar.update()
+            made, seconds = (len(left) - problems) * len(chosen), time.perf_counter() - start
+            writer.add_text("photos", results.markdown(first_rows))
+
+            compared, curve, told = [], None, []
+            if arguments.evaluate:
+                compared = evaluation.compare(run_folder.read_csv(out / results.TABLE))
+                if not (before and (out / sanity_report.TABLE).exists()):
+                    asked = photos.explain(predictor, paths[: sanity_report.PHOTOS], target, methods=chosen, **options)
+                    sound = [answer for answer in asked if not isinstance(answer, UserError)]
+                    checked = sanity_report.rows(predictor, sound, arguments.batch_size)
+                    run_folder.write_csv(out / sanity_report.TABLE, sanity_report.COLUMNS, checked)
+                checked = run_folder.read_csv(out / sanity_report.TABLE)
+                curve, told = drawing.as_picture(sanity_report.figure(checked)), sanity_report.sentences(checked)
+                with files.atomic_path(out / "sanity.png") as temporary:
+                    curve.save(temporary, "PNG")
+                report = evaluation.report(compared, told)
+                files.write_text(out / "evaluation.md", report)
+                writer.add_text("evaluation", report)
+                events.add_picture(writer, "saliency/sanity", curve)
+                print("\n".join(tables.plain(evaluation.table(compared))), end="\n\n")
+                for sentence in [*evaluation.sentences(compared), *told]:
+                    print(wrapped(sentence))
+            if arguments.gallery:
+                rows = run_folder.read_csv(out / results.TABLE)
+                html = gallery.page(predictor, rows, out, arguments.max_megapixels, compared, curve, told)
+                files.write_text(out / gallery.FILE, html)
     if len(paths) > IN_TENSORBOARD:
         print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
     if problems:
         print(f"{problems} of {len(paths)} photos have no map: see the errors")
-    made = (len(left) - problems) * len(chosen)
-    rate = made / (time.perf_counter() - start)
-    print(f"{made} maps of {predictor.name} on {device} by {', '.join(chosen)}, {rate:.3g} a second")
-    print(f"results: {out} (NAME.png, NAME.npy, {results.TABLE}); look at it: tensorboard --logdir {out}")
+    print(f"{made} maps of {predictor.name} on {device} by {', '.join(chosen)}, {made / seconds:.3g} a second")
+    more = [", evaluation.md, sanity.png"] * arguments.evaluate + [f", {gallery.FILE}"] * arguments.gallery
+    print(
+        f"results: {out} (NAME.png, NAME.npy, {results.TABLE}{''.join(more)}); look at it: tensorboard --logdir {out}"
+    )
     return 1 if problems else 0
 
 

@@ -1,5 +1,7 @@
 """The scripts, as a user starts them."""
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,8 +96,8 @@ def test_maps_by_another_method_with_boxes(run: Run, photos: Path, weights: Path
     left, top, right, bottom = (int(row[f"box_{edge}"]) for edge in ("left", "top", "right", "bottom"))
     assert 0 <= left < right <= 224
     assert 0 <= top < bottom <= 224
-    assert f"integrated_gradients: box {left} {top} {right} {bottom}\n" in out
-    assert "completeness error " in out
+    assert f", box {left} {top} {right} {bottom}\n" in out
+    assert "  integrated_gradients: completeness error " in out
     assert " by integrated_gradients, " in out
     assert Image.open(tmp_path / "maps/one.png").width == 4 * 348
 
@@ -219,6 +221,64 @@ def test_what_in_this_painting_says_dots(run: Run, both_heads: Path, paintings: 
     assert np.load(next((tmp_path / "maps").glob("*.npy"))).shape == (64, 64)
     assert {row["target"] for row in run_folder.read_csv(tmp_path / "maps/maps.csv")} == {"Dots"}
     assert "10 maps of best.ckpt" in out
+
+
+def test_can_the_maps_be_believed(run: Run, both_heads: Path, paintings: Path, tmp_path: Path) -> None:
+    """Of a checkpoint of ours: the class is the folder's name, boxes come from a table, one outline from a text."""
+    best = both_heads / BOTH_HEADS[1] / run_folder.BEST
+    folder = tmp_path / "Dots"
+    shutil.copytree(paintings / "Dots", folder)
+    for path in sorted(folder.iterdir())[2:]:
+        path.unlink()
+    one, two = sorted(folder.iterdir())
+    one.with_suffix(".txt").write_text("0 0 0 0.5 0 0.5 1 0 1\n")  # the left half
+    (tmp_path / "truth.csv").write_text(f"photo,class,left,top,right,bottom\n{two.name},Waves,0,0,9,9\n")
+    command = [
+        "saliency",
+        folder,
+        "--model",
+        best,
+        "--method",
+        "gradient,input_x_gradient",
+        "--out",
+        "maps",
+        "--resume",
+    ]
+    command += ["--evaluate", "--gallery", "--truth", "truth.csv"]
+    code, out, error = run(*command)
+    assert (code, error) == (0, "")
+    maps = tmp_path / "maps"
+    rows = run_folder.read_csv(maps / "maps.csv")
+    assert [row["method"] for row in rows] == ["gradient", "input_x_gradient", "random", "centre"] * 2
+    assert [row["true"] for row in rows[::4]] == ["Dots", "Waves"]
+    for row in rows:
+        assert 0 <= float(row["deletion"]) <= 1
+        assert 0 <= float(row["insertion"]) <= 1
+        assert bool(row["map"]) == bool(row["class_contrast"]) == ("gradient" in row["method"])
+        assert 0 < float(row["energy"]) < 1
+    assert float(rows[0]["object_share"]) == 0.5
+    saliency = np.load(maps / rows[0]["map"])
+    assert float(rows[0]["energy"]) == pytest.approx(saliency[:, :32].sum() / saliency.sum(), abs=1e-5)
+
+    checked = run_folder.read_csv(maps / "sanity.csv")
+    assert {row["rank_correlation"] for row in checked if row["step"] == "0"} == {"1.000"}
+    assert checked[2]["layers"].startswith("classifier.")
+    assert "features.0" in checked[-1]["layers"]
+    assert Image.open(maps / "sanity.png").width > 600
+    assert "deletion, with the photos in which it is better: " in out
+    assert "# Can the maps be believed?" in (maps / "evaluation.md").read_text()
+    assert "evaluation/text_summary" in EventAccumulator(str(maps)).Reload().Tags()["tensors"]
+
+    page = (maps / "gallery.html").read_text()
+    assert page.count("data:image/webp") == 2 * (1 + 2 * 2) + 1  # photo, map and overlay of each method; the curve
+    right = sum(row["true"] == row["predicted"] for row in rows[::4])
+    assert f"{right} of 2" in page
+    assert page.count('<section class="photo right">') == right
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    kept = [*maps.glob("*.npy"), maps / "sanity.csv"]
+    before = [path.stat().st_mtime_ns for path in kept]
+    assert run(*command)[0] == 0  # nothing left to do but the page
+    assert [path.stat().st_mtime_ns for path in kept] == before
 
 
 def test_the_reports_figures(run: Run, both_heads: Path, photos: Path, weights: Path, tmp_path: Path) -> None:

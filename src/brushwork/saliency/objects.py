@@ -39,13 +39,18 @@ class Truth:
     boxes: list[Box] = field(default_factory=list)
 
 
-def known(photos: Sequence[Path], predictor: Predictor, table: Path | None = None) -> list[Truth]:
+def known(
+    photos: Sequence[Path], predictor: Predictor, table: Path | None = None, outlines: bool = True
+) -> list[Truth]:
     """What is known of each photo.
 
     A table has a header with `photo` (the file's name, or a path from the table's folder, or an absolute one) and any
     of `class` (a name or an index) and `left`, `top`, `right`, `bottom`; several rows of a photo are several boxes.
     Where it has no box for a photo, outlines come from PHOTO.txt beside it, as YOLO has them: a line an outline,
     `class x y x y ...`, x and y from 0 to 1. Where it has no class, the class is `class_by_name`'s.
+
+    Args:
+        outlines: false reads no PHOTO.txt: it may be something else.
 
     Raises:
         UserError: names the file and the line of what is no table, no outline, no box or no class of the network.
@@ -54,7 +59,7 @@ def known(photos: Sequence[Path], predictor: Predictor, table: Path | None = Non
     if table is not None:
         _read_table(table, truths, predictor)
     for truth in truths:
-        if not truth.boxes:
+        if outlines and not truth.boxes:
             truth.polygons = _read_polygons(truth.photo.with_suffix(".txt"))
         if truth.target is None:
             truth.target = class_by_name(truth.photo, predictor.class_names)

@@ -166,7 +166,7 @@ def cells(
     class_names: list[str],
     top: int,
     objects: Mapping[str, Segment | None] | None = None,
-    verdicts: Mapping[str, Sequence[str]] | None = None,
+    verdicts: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> list[list[Cell]]:
     """A row for each method: photo, map and overlay, with the `top` predicted classes and the class of the map.
 
@@ -184,7 +184,9 @@ def cells(
         ]
         if method == "integrated_gradients":
             described.append(render.completeness(*answer.completeness))
-        over = ["over the photo", *(verdicts.get(method, ()) if verdicts else ())]
+        over = ["over the photo"]
+        for verdict, beside in (verdicts or {}).get(method, ()):
+            over += [verdict, f"    {beside}"] if beside else [verdict]
         row = [
             Cell(None) if rows else photo,
             Cell(render.picture(saliency), "\n".join(described)),
@@ -198,18 +200,23 @@ def cells(
     return rows
 
 
-def notes(answer: Explained, objects: Mapping[str, Segment | None] | None = None) -> list[str]:
+def notes(
+    answer: Explained,
+    objects: Mapping[str, Segment | None] | None = None,
+    verdicts: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+) -> list[str]:
     """What is to be said of a photo's maps on the terminal, beside its classes."""
-    found = []
+    lines = []
     for method, saliency in answer.maps.items():
-        if defect := render.defect(saliency):
-            found.append(f"{method}: {defect}")
+        found = [render.defect(saliency)]
         if method == "integrated_gradients":
-            found.append(f"{method}: {render.completeness(*answer.completeness)}")
+            found.append(render.completeness(*answer.completeness))
         if objects is not None:
-            box = objects[method] and " ".join(map(str, objects[method].box))
-            found.append(f"{method}: box {box}" if box else f"{method}: no object found")
-    return found
+            found.append("box " + " ".join(map(str, objects[method].box)) if objects[method] else "no object found")
+        found += [verdict for verdict, _ in (verdicts or {}).get(method, ())]
+        if any(found):
+            lines.append(f"{method}: {', '.join(filter(None, found))}")
+    return lines
 
 
 def page(rows: list[list[Cell]]) -> Image.Image:

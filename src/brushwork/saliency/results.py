@@ -18,6 +18,7 @@ from PIL import Image
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
+from brushwork.saliency.evaluation import Figures
 from brushwork.saliency.photos import Explained
 from brushwork.saliency.segment import Segment
 
@@ -25,23 +26,12 @@ TABLE = "maps.csv"
 ABOUT = "about.json"
 LOCK = ".lock"
 
-# `completeness_error` and `score_rise` are of integrated gradients, the box is of --box: else they are empty.
+# A cell is empty where it does not apply: `true` is the true class where it is known, `completeness_error` and
+# `score_rise` are of integrated gradients, the box is of --box, what follows of --evaluate (see `measures.MEASURES`).
 COLUMNS = (
-    "photo",
-    "picture",
-    "map",
-    "method",
-    "target",
-    "target_probability",
-    "predicted",
-    "probability",
-    "top",
-    "completeness_error",
-    "score_rise",
-    "box_left",
-    "box_top",
-    "box_right",
-    "box_bottom",
+    *("photo", "picture", "map", "method", "true", "target", "target_probability", "predicted", "probability", "top"),
+    *("completeness_error", "score_rise", "box_left", "box_top", "box_right", "box_bottom"),
+    *("deletion", "insertion", "pointing", "energy", "object_share", "box_iou", "class_contrast"),
 )
 
 Row = dict[str, str]
@@ -120,45 +110,52 @@ def table(out: Path, before: Sequence[Row]) -> Iterator[Callable[[Sequence[Row]]
         yield add
 
 
-def save(
-    out: Path,
-    path: Path,
-    stem: str,
-    picture: Image.Image,
-    answer: Explained,
-    class_names: Sequence[str],
-    top: int,
-    objects: Mapping[str, Segment | None] | None = None,
-) -> list[Row]:
-    """Write a photo's picture and maps, each whole or not at all; the table's rows of them.
-
-    Args:
-        objects: what each method's map points at.
-    """
+def save(out: Path, stem: str, picture: Image.Image, maps: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Write a photo's picture and maps, each whole or not at all; the maps' files by method."""
     with files.atomic_path(out / f"{stem}.png") as temporary:
         picture.save(temporary, "PNG", compress_level=2)  # half of all time went into level 6
-    predicted = answer.top(1)[0]
-    rows = []
-    for method, saliency in answer.maps.items():
-        name = f"{stem}_{method}.npy" if len(answer.maps) > 1 else f"{stem}.npy"
-        with files.atomic_path(out / name) as temporary, open(temporary, "wb") as file:
+    names = {method: f"{stem}_{method}.npy" if len(maps) > 1 else f"{stem}.npy" for method in maps}
+    for method, saliency in maps.items():
+        with files.atomic_path(out / names[method]) as temporary, open(temporary, "wb") as file:
             np.save(file, saliency)
-        row = {
-            "photo": str(path),
-            "picture": f"{stem}.png",
-            "map": name,
-            "method": method,
-            "target": class_names[answer.target],
-            "target_probability": f"{answer.probabilities[answer.target]:.6f}",
-            "predicted": class_names[predicted],
-            "probability": f"{answer.probabilities[predicted]:.6f}",
-            "top": ", ".join(f"{class_names[i]} {answer.probabilities[i]:.3f}" for i in answer.top(top)),
-        }
+    return names
+
+
+def rows_of(
+    path: Path,
+    stem: str,
+    answer: Explained,
+    names: Mapping[str, str],
+    class_names: Sequence[str],
+    top: int,
+    true: int | None,
+    found: Mapping[str, Segment | None] | None,
+    figures: Mapping[str, Figures],
+) -> list[Row]:
+    """The table's rows of a photo: of its maps and, where it was evaluated, of the baselines.
+
+    Args:
+        names: the maps' files. true: the true class. found: the object in each map. figures: by method.
+    """
+    predicted = answer.top(1)[0]
+    of_photo = {
+        "photo": str(path),
+        "picture": f"{stem}.png",
+        "true": "" if true is None else class_names[true],
+        "target": class_names[answer.target],
+        "target_probability": f"{answer.probabilities[answer.target]:.6f}",
+        "predicted": class_names[predicted],
+        "probability": f"{answer.probabilities[predicted]:.6f}",
+        "top": ", ".join(f"{class_names[i]} {answer.probabilities[i]:.3f}" for i in answer.top(top)),
+    }
+    rows = []
+    for method in answer.maps | figures:
+        row = of_photo | {"map": names.get(method, ""), "method": method}
         if method == "integrated_gradients":
             row["completeness_error"], row["score_rise"] = (f"{value:.6g}" for value in answer.completeness)
-        if objects and (found := objects[method]):
-            row |= zip(("box_left", "box_top", "box_right", "box_bottom"), map(str, found.box), strict=True)
-        rows.append(row)
+        if found and (piece := found.get(method)):
+            row |= zip(("box_left", "box_top", "box_right", "box_bottom"), map(str, piece.box), strict=True)
+        rows.append(row | {name: f"{value:.6f}" for name, value in figures.get(method, {}).items()})
     return rows
 
 
