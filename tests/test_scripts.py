@@ -256,9 +256,10 @@ def test_can_the_maps_be_believed(run: Run, both_heads: Path, paintings: Path, t
         assert 0 <= float(row["insertion"]) <= 1
         assert bool(row["map"]) == bool(row["class_contrast"]) == ("gradient" in row["method"])
         assert 0 < float(row["energy"]) < 1
-    assert float(rows[0]["object_share"]) == 0.5
+    share = float(rows[0]["object_share"])
+    assert share == pytest.approx(0.5, abs=0.04)  # an outline's own pixels are the object's, too
     saliency = np.load(maps / rows[0]["map"])
-    assert float(rows[0]["energy"]) == pytest.approx(saliency[:, :32].sum() / saliency.sum(), abs=1e-5)
+    assert float(rows[0]["energy"]) == pytest.approx(saliency[:, : round(64 * share)].sum() / saliency.sum(), abs=1e-5)
 
     checked = run_folder.read_csv(maps / "sanity.csv")
     assert {row["rank_correlation"] for row in checked if row["step"] == "0"} == {"1.000"}
