@@ -42,7 +42,7 @@ def test_deletion_of_the_patch_that_decides() -> None:
     assert area(found) == pytest.approx((sigmoid(4) / 2 + sigmoid(2) + 30 * 0.5 + 0.25) / 32)
     late = curve(Patch(), BRIGHT, -ON_PATCH, 1, step=2)
     assert late == pytest.approx([sigmoid(4)] * 31 + [sigmoid(2), 0.5])
-    assert curve(Patch(), BRIGHT, ON_PATCH, 0, step=2) == pytest.approx(1 - found)
+    assert curve(Patch(), BRIGHT, ON_PATCH, 0, step=2) == pytest.approx(1 - found, abs=1e-6)
 
 
 def test_insertion_of_the_patch_that_decides() -> None:

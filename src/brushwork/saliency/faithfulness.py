@@ -67,8 +67,8 @@ def curve(
             mask = order < counts[:, None, None, None]  # (batch, 1, height, width)
             logits = model(torch.where(mask, last, first))
             column = maps.checked(torch.full((len(counts),), target), logits)[:, None]
-            probabilities.append(logits.double().softmax(1).gather(1, column)[:, 0])
-    return torch.cat(probabilities).cpu().numpy()
+            probabilities.append(logits.softmax(1).gather(1, column)[:, 0])
+    return torch.cat(probabilities).cpu().double().numpy()
 
 
 def area(curve: np.ndarray) -> float:
@@ -111,6 +111,6 @@ def _blurred(pixels: Tensor) -> Tensor:
     """(1, 3, height, width). The kernel adds up to 1: what of the Gaussian lies outside is folded back in."""
     dot = np.zeros((_KERNEL, _KERNEL))
     dot[_KERNEL // 2, _KERNEL // 2] = 1
-    kernel = torch.from_numpy(gaussian_filter(dot, _DEVIATION)).to(pixels)
+    kernel = torch.as_tensor(gaussian_filter(dot, _DEVIATION), dtype=pixels.dtype, device=pixels.device)
     channels = pixels.shape[1]
     return conv2d(pixels, kernel.expand(channels, 1, -1, -1), padding=_KERNEL // 2, groups=channels)
