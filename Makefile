@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train test test-slow lint dashboard compare finetune_or_scratch figures benchmark clean
+.PHONY: help install data train test test-slow lint dashboard compare finetune_or_scratch figures part-b benchmark clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
@@ -14,6 +14,7 @@ help:
 	@echo "make compare    is the difference between arms real? RUNS=logs/wikiart OPTIONS='--reference ARM'"
 	@echo "make finetune_or_scratch   answered from runs of that experiment: RUNS=logs/finetune_or_scratch"
 	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
+	@echo "make part-b     what does VGG-16 look at, and is it to be believed? PHOTOS='husky.jpg cat.jpg' TRUTH=boxes.csv"
 	@echo "make benchmark  speed and memory beside a plain loop, Lightning's defaults and captum: OPTIONS='...'"
 	@echo "make install    set up .venv alone       make clean      remove .venv and caches (logs/ and data/ stay)"
 
@@ -58,6 +59,13 @@ finetune_or_scratch: install
 MODEL ?= vgg16
 figures: install
 	$(BIN)/python scripts/figures.py $(RUNS) --photos $(PHOTOS) --model $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+# make part-b PHOTOS=folder TRUTH=boxes.csv METHOD=all; the same command goes on where it was stopped
+part-b: PHOTOS ?= photos
+METHOD ?= gradient,guided_backprop,gradcam
+part-b: install
+	$(BIN)/python scripts/saliency.py $(PHOTOS) --model $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS)) \
+		--method $(METHOD) $(if $(TRUTH),--truth $(TRUTH)) --evaluate --gallery --out logs/part-b --resume $(OPTIONS)
 
 # make benchmark OPTIONS="--root ~/wikiart --only full,steady --repeats 5"
 benchmark: install

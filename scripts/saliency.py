@@ -79,6 +79,7 @@ def main() -> int:
     show_log()
     if arguments.resume and arguments.out is None:
         raise UserError("--resume needs the folder to go on in: --out DIR")
+    resume = arguments.resume and not arguments.overwrite
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
     from torch.utils.tensorboard import SummaryWriter
@@ -100,7 +101,7 @@ def main() -> int:
     stems = photos.stems(paths)
     what = "-".join([Path(arguments.model).stem, "all" if arguments.method == "all" else "-".join(chosen)])
     out = arguments.out or Path(run_folder.fresh("logs/saliency", what))
-    results.refuse_to_replace(out, stems, paths, arguments.overwrite, arguments.resume)
+    results.refuse_to_replace(out, stems, paths, arguments.overwrite, resume)
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "model": predictor.name,
@@ -116,9 +117,9 @@ def main() -> int:
 
     refusal = f"another process writes to {out.resolve()}: wait for it, or choose another --out"
     with files.lock(out / results.LOCK, refusal), exit_on_signals():
-        results.begin(out, about, arguments.resume)
+        results.begin(out, about, resume)
         wanted = [*chosen, *evaluation.BASELINES] if arguments.evaluate else chosen
-        before = results.finished(out, wanted) if arguments.resume else []
+        before = results.finished(out, wanted) if resume else []
         done = {row["photo"] for row in before}
         left = [number for number, path in enumerate(paths) if str(path) not in done]
         if before:
@@ -183,7 +184,7 @@ def main() -> int:
                 writer.add_text("evaluation", report)
                 events.add_picture(writer, "saliency/sanity", curve)
                 print("\n".join(tables.plain(evaluation.table(compared))), end="\n\n")
-                for sentence in [*evaluation.sentences(compared), *told]:
+                for sentence in [evaluation.METHOD, *evaluation.sentences(compared), *told]:
                     print(wrapped(sentence))
             if arguments.gallery:
                 rows = run_folder.read_csv(out / results.TABLE)

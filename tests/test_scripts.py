@@ -266,7 +266,7 @@ def test_can_the_maps_be_believed(run: Run, both_heads: Path, paintings: Path, t
     assert checked[2]["layers"].startswith("classifier.")
     assert "features.0" in checked[-1]["layers"]
     assert Image.open(maps / "sanity.png").width > 600
-    assert "deletion, with the photos in which it is better: " in out
+    assert "deletion, beside a " in out
     assert "# Can the maps be believed?" in (maps / "evaluation.md").read_text()
     assert "evaluation/text_summary" in EventAccumulator(str(maps)).Reload().Tags()["tensors"]
 

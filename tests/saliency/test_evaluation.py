@@ -23,12 +23,12 @@ FIGURES = {
     "good": [0.10, 0.21, 0.12, 0.17, 0.11],
     "same": [0.38, 0.43, 0.41, 0.42, 0.36],
     "bad": [0.70, 0.83, 0.71, 0.75, 0.78],
-    "random": [0.2, 0.2, 0.2, 0.2, 0.2],
+    "random": [0.6, 0.6, 0.6, 0.6, 0.6],
     "centre": [0.4, 0.4, 0.4, 0.4, 0.4],
 }
 
 
-def test_held_against_the_blob_in_the_middle_photo_by_photo() -> None:
+def test_held_against_the_better_baseline_photo_by_photo() -> None:
     found = {one.method: one for one in evaluation.compare(rows(FIGURES))}
     assert list(found) == list(FIGURES)
     assert [one.shown for one in found.values()] == ["better", "", "worse", "", ""]
@@ -40,8 +40,7 @@ def test_held_against_the_blob_in_the_middle_photo_by_photo() -> None:
     assert [found[method].p for method in ("bad", "good", "same")] == pytest.approx([3 * ps[2], 2 * ps[0], ps[1]])
     assert found["random"].gain is None
     assert evaluation.sentences(list(found.values())) == [
-        "deletion, with the photos in which it is better: better than a blob in the middle: good (5 of 5); worse than "
-        "a blob in the middle: bad (0 of 5); not shown to differ from a blob in the middle: same (2 of 5)"
+        "deletion, beside a blob in the middle: better: good 5/5; worse: bad 0/5; not shown to differ: same 2/5"
     ]
     table = evaluation.table(list(found.values()))
     assert table[0] == ["", "deletion ↓"]
@@ -50,11 +49,12 @@ def test_held_against_the_blob_in_the_middle_photo_by_photo() -> None:
 
 def test_of_insertion_more_is_better() -> None:
     found = {one.method: one for one in evaluation.compare(rows(FIGURES, "insertion"))}
-    assert [one.shown for one in found.values()] == ["worse", "", "better", "", ""]
+    assert {one.beside for one in found.values()} == {"random"}
+    assert [one.shown for one in found.values()] == ["worse", "worse", "better", "", ""]
 
 
 def test_one_photo_shows_nothing_and_a_lacking_figure_counts_for_none() -> None:
-    (one, *_) = evaluation.compare(rows({"good": [0.1], "centre": [0.9]}))
+    (one, *_) = evaluation.compare(rows({"good": [0.1], "random": [0.95], "centre": [0.9]}))
     assert (one.shown, one.p, one.better) == ("", None, 1)
     some = rows(FIGURES)
     for row in some[:5]:

@@ -79,7 +79,7 @@ def page(
         right=sum(row["true"] == row["predicted"] for row in known),
         figures=evaluation.table(compared, intervals=True) if compared else [],
         sentences=evaluation.sentences(compared),
-        method=evaluation.METHOD,
+        method=f"{evaluation.METHOD} {evaluation.INTERVALS}",
         measures=[MEASURES[name] for name in dict.fromkeys(one.measure for one in compared)],
         sanity=sanity and web_page.data_uri(sanity, 90),
         sanity_text=sanity_text,
@@ -124,13 +124,17 @@ _TEMPLATE = """\
 <title>Where {{ network }} looks</title>
 <style>
 {{ style | safe }}
-.sentence { background: var(--card); border-left: 4px solid var(--info); border-radius: 4px; padding: .6rem 1rem;
-  margin: .6rem 0; }
-.method { color: var(--dim); font-size: .9rem; max-width: 48rem; margin: .5rem 0 1rem; }
+ul { background: var(--card); border-left: 4px solid var(--info); border-radius: 4px; margin: .75rem 0;
+  padding: .6rem 1rem .6rem 2rem; }
+li { margin: .25rem 0; }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem;
+  align-items: start; }
+.beside ul { margin: 0; }
+.method { color: var(--dim); font-size: .9rem; max-width: 60rem; margin: .5rem 0 1rem; }
 .measures dt { font-size: .9rem; font-weight: 600; color: var(--ink); } .measures dd { font-size: .85rem;
   font-weight: 400; color: var(--dim); }
 .measures { grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); }
-.chart { max-width: 46rem; width: 100%; border-radius: 6px; background: #fff; }
+.chart { width: 100%; border-radius: 6px; background: #fff; }
 form { position: sticky; top: 0; z-index: 1; background: var(--paper); padding: .6rem 0; margin-top: 2rem;
   display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; border-bottom: 1px solid var(--line); font-size: .9rem; }
 fieldset { border: 0; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .1rem .75rem; }
@@ -140,7 +144,8 @@ label { cursor: pointer; white-space: nowrap; }
 .photo h3 { font-size: 1.05rem; margin: 0 0 .75rem; }
 .photo h3 span { font-weight: 400; }
 .right h3 b { color: var(--good); } .wrong h3 b { color: var(--spoils); }
-.row { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 1rem .75rem; }
+.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.25rem, 1fr)); gap: 1rem .75rem; }
+.row figure { max-width: 18rem; }
 .row img { width: 100%; border-radius: 4px; cursor: zoom-in; }
 figcaption b, figcaption i { display: block; font-style: normal; }
 .good { color: var(--good); } .bad { color: var(--spoils); }
@@ -169,10 +174,9 @@ dialog img { width: min(96vw, 88vh); image-rendering: pixelated; cursor: zoom-ou
 
 {% if figures %}
 <h2>Can the maps be believed?</h2>
-{% for sentence in sentences %}<p class="sentence">{{ sentence }}</p>
-{% endfor %}
+<ul>{% for sentence in sentences %}<li>{{ sentence }}</li>{% endfor %}</ul>
 {{ table(figures) }}
-<p class="method">{{ method }} In brackets 95% intervals by Student's t.</p>
+<p class="method">{{ method }}</p>
 <dl class="measures">{% for one in measures %}
   <div><dt>{{ one.title }} {{ one.arrow }}</dt><dd>{{ one.meaning }} {{ one.range }}; {{ one.better }} is better.
     {{ one.source }}.</dd></div>{% endfor %}
@@ -181,9 +185,8 @@ dialog img { width: min(96vw, 88vh); image-rendering: pixelated; cursor: zoom-ou
 
 {% if sanity %}
 <h2>Do the maps depend on what the network has learned?</h2>
-{% for sentence in sanity_text %}<p class="sentence">{{ sentence }}</p>
-{% endfor %}
-<img class="chart" src="{{ sanity }}" alt="likeness of the maps to the original ones as more layers are random">
+<div class="beside"><img class="chart" src="{{ sanity }}" alt="likeness of the maps as more layers are drawn anew">
+<ul>{% for sentence in sanity_text %}<li>{{ sentence }}</li>{% endfor %}</ul></div>
 <p class="method">The weights are drawn anew, layer by layer from the classifier down, and each map is held against the
 original one by the rank correlation of their pixels: 1 is the same map. A map that stays the same does not show what
 the network has learned. The dotted lines are what maps of different photos have in common. (Adebayo et al. 2018,

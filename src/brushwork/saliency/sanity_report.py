@@ -40,8 +40,8 @@ def sentences(table: Sequence[Row]) -> list[str]:
     """What is left of each method's maps when all weights have been drawn anew."""
     last = {row["method"]: row for row in table}  # of each method, the last step
     return [
-        f"{method}: a network that has forgotten everything gives maps that still resemble the original ones by "
-        f"{row['rank_correlation']}; maps of different photos resemble each other by {row['other_photos']}"
+        f"{method}: with all weights drawn anew its maps still resemble the original ones by "
+        f"{row['rank_correlation']}, maps of different photos each other by {row['other_photos']}"
         for method, row in last.items()
     ]
 
