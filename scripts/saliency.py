@@ -167,7 +167,7 @@ def main() -> int:
             made, seconds = (len(left) - problems) * len(chosen), time.perf_counter() - start
             writer.add_text("photos", results.markdown(first_rows))
 
-            compared, curve, told = [], None, []
+            compared, curve, told = [], None, ""
             if arguments.evaluate:
                 compared = evaluation.compare(run_folder.read_csv(out / results.TABLE))
                 if not (before and (out / sanity_report.TABLE).exists()):
@@ -176,7 +176,7 @@ def main() -> int:
                     checked = sanity_report.rows(predictor, sound, arguments.batch_size)
                     run_folder.write_csv(out / sanity_report.TABLE, sanity_report.COLUMNS, checked)
                 checked = run_folder.read_csv(out / sanity_report.TABLE)
-                curve, told = drawing.as_picture(sanity_report.figure(checked)), sanity_report.sentences(checked)
+                curve, told = drawing.as_picture(sanity_report.figure(checked)), sanity_report.sentence(checked)
                 with files.atomic_path(out / "sanity.png") as temporary:
                     curve.save(temporary, "PNG")
                 report = evaluation.report(compared, told)
@@ -184,7 +184,7 @@ def main() -> int:
                 writer.add_text("evaluation", report)
                 events.add_picture(writer, "saliency/sanity", curve)
                 print("\n".join(tables.plain(evaluation.table(compared))), end="\n\n")
-                for sentence in [evaluation.METHOD, *evaluation.sentences(compared), *told]:
+                for sentence in [evaluation.METHOD, *evaluation.sentences(compared), told]:
                     print(wrapped(sentence))
             if arguments.gallery:
                 rows = run_folder.read_csv(out / results.TABLE)

@@ -193,16 +193,16 @@ METHOD = (
 INTERVALS = "In brackets the 95% interval of what a method is better by (Student's t, uncorrected)."
 
 
-def report(compared: Sequence[Compared], told: Sequence[str]) -> str:
+def report(compared: Sequence[Compared], told: str) -> str:
     """All as Markdown: sentences, the table with its intervals, what each figure means.
 
     Args:
-        told: more sentences.
+        told: one more sentence.
     """
     lines = [
         "# Can the maps be believed?",
         *sentences(compared),
-        *told,
+        told,
         tables.markdown(table(compared, intervals=True)),
         f"{METHOD} {INTERVALS}",
         *dict.fromkeys(explained(one.measure) for one in compared),

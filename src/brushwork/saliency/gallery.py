@@ -54,7 +54,7 @@ def page(
     max_megapixels: float,
     compared: Sequence[evaluation.Compared],
     sanity: Image.Image | None,
-    sanity_text: Sequence[str],
+    sanity_text: str,
 ) -> str:
     """The page of the first SHOWN photos.
 
@@ -127,14 +127,11 @@ _TEMPLATE = """\
 ul { background: var(--card); border-left: 4px solid var(--info); border-radius: 4px; margin: .75rem 0;
   padding: .6rem 1rem .6rem 2rem; }
 li { margin: .25rem 0; }
-.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem;
-  align-items: start; }
-.beside ul { margin: 0; }
 .method { color: var(--dim); font-size: .9rem; max-width: 60rem; margin: .5rem 0 1rem; }
 .measures dt { font-size: .9rem; font-weight: 600; color: var(--ink); } .measures dd { font-size: .85rem;
   font-weight: 400; color: var(--dim); }
 .measures { grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); }
-.chart { width: 100%; border-radius: 6px; background: #fff; }
+.chart { max-width: 46rem; width: 100%; border-radius: 6px; background: #fff; }
 form { position: sticky; top: 0; z-index: 1; background: var(--paper); padding: .6rem 0; margin-top: 2rem;
   display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; border-bottom: 1px solid var(--line); font-size: .9rem; }
 fieldset { border: 0; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .1rem .75rem; }
@@ -185,8 +182,8 @@ dialog img { width: min(96vw, 88vh); image-rendering: pixelated; cursor: zoom-ou
 
 {% if sanity %}
 <h2>Do the maps depend on what the network has learned?</h2>
-<div class="beside"><img class="chart" src="{{ sanity }}" alt="likeness of the maps as more layers are drawn anew">
-<ul>{% for sentence in sanity_text %}<li>{{ sentence }}</li>{% endfor %}</ul></div>
+<ul><li>{{ sanity_text }}</li></ul>
+<img class="chart" src="{{ sanity }}" alt="likeness of the maps to the original ones as more layers are drawn anew">
 <p class="method">The weights are drawn anew, layer by layer from the classifier down, and each map is held against the
 original one by the rank correlation of their pixels: 1 is the same map. A map that stays the same does not show what
 the network has learned. The dotted lines are what maps of different photos have in common. (Adebayo et al. 2018,

@@ -36,14 +36,13 @@ def rows(predictor: Predictor, answers: Sequence[Explained], batch_size: int) ->
     return found
 
 
-def sentences(table: Sequence[Row]) -> list[str]:
+def sentence(table: Sequence[Row]) -> str:
     """What is left of each method's maps when all weights have been drawn anew."""
     last = {row["method"]: row for row in table}  # of each method, the last step
-    return [
-        f"{method}: with all weights drawn anew its maps still resemble the original ones by "
-        f"{row['rank_correlation']}, maps of different photos each other by {row['other_photos']}"
-        for method, row in last.items()
-    ]
+    left = ", ".join(f"{method} {row['rank_correlation']} ({row['other_photos']})" for method, row in last.items())
+    return (
+        f"with all weights drawn anew, likeness to the original maps (maps of different photos to each other): {left}"
+    )
 
 
 def figure(table: Sequence[Row]) -> Figure:
