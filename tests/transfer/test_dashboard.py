@@ -81,6 +81,7 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
             "paintings/by style",
             "paintings/training batch",
             "saliency/panel",
+            "saliency/strip",
             "answers/confusion matrix",
             "answers/worst mistakes",
         }
@@ -109,7 +110,15 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
 
     (category,) = ask("custom_scalars/layout")["category"]
     charts = {chart["title"]: chart["multiline"]["tag"] for chart in category["chart"]}
-    assert set(charts) == {"validation accuracy, both heads", "training loss, both heads"}
+    assert set(charts) == {
+        "validation accuracy, both heads",
+        "training loss, both heads",
+        "saliency maps beside those of the epoch before",
+        "saliency maps beside those of ImageNet's own network",
+    }
+    for chart, correlations in zip(list(charts)[2:], (["previous"], ["others"]), strict=True):  # not from ImageNet
+        found = ask("custom_scalars/scalars", tag=charts[chart][0], run=RUNS[0])["tag_to_events"]
+        assert set(found) == {f"map correlation/{name}" for name in correlations}
     pattern = charts["validation accuracy, both heads"][1]
     matches = ask("custom_scalars/scalars", tag=pattern, run=RUNS[0])["tag_to_events"]
     assert set(matches) == {"baseline/majority", "baseline/artist_lookup", "baseline/color_texture"}

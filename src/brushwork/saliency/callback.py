@@ -211,7 +211,7 @@ class SaliencyLogger(L.Callback):
         if step == 0:
             self._maps["start"] = maps
         caption = [f"true style {probabilities[0, self._labels[0]]:.2f}"]
-        for name, words in [("previous", "map as before"), ("imagenet", "as ImageNet's")]:
+        for name, words in [("previous", "ρ with the one before"), ("imagenet", "ρ with ImageNet's")]:
             if np.isfinite(found[name][0]):
                 caption.append(f"{words} {found[name][0]:.2f}")
         self._strip[str(step)] = [_when(step), maps[0].copy(), "\n".join(caption)]
@@ -226,7 +226,10 @@ class SaliencyLogger(L.Callback):
         return contact_sheet.sheet(
             [[self._painting_column[0], *cells]],
             side=192,
-            titles=[f"{self.method}, each map\nto its own {render.PERCENTILE}th percentile", *titles],
+            titles=[
+                f"{self.method}, each map to its\nown {render.PERCENTILE}th percentile\nρ: rank correlation",
+                *titles,
+            ],
         )
 
     def _write(self, folder: Path, strip: Image.Image, maps: np.ndarray) -> None:

@@ -1,5 +1,8 @@
 """How the maps of a few paintings change while a network trains: rank correlations, and which epochs a strip shows."""
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 
 from brushwork.saliency.agreement import rank_correlation
@@ -22,6 +25,16 @@ def correlations(maps: np.ndarray, **others: np.ndarray | None) -> dict[str, np.
     found = {name: unknown if other is None else rank_correlation(maps, other) for name, other in others.items()}
     found["others"] = rank_correlation(maps, np.roll(maps, -1, axis=0)) if len(maps) > 1 else unknown
     return found
+
+
+def between(networks: Sequence[np.ndarray]) -> float | None:
+    """The mean rank correlation of several networks' maps of the same paintings, over pairs of networks and paintings.
+
+    Args:
+        networks: (paintings, height, width) of each. None of fewer than two, or where no pair of maps has one.
+    """
+    pairs = [rank_correlation(one, other) for one, other in combinations(networks, 2)]
+    return mean(np.concatenate(pairs)) if pairs else None
 
 
 def mean(values: np.ndarray) -> float | None:
