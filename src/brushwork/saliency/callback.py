@@ -211,9 +211,9 @@ class SaliencyLogger(L.Callback):
         if step == 0:
             self._maps["start"] = maps
         caption = [f"true style {probabilities[0, self._labels[0]]:.2f}"]
-        for name, words in [("previous", "ρ with the one before"), ("imagenet", "ρ with ImageNet's")]:
+        for name, words in [("previous", "the one before"), ("imagenet", "ImageNet's own")]:
             if np.isfinite(found[name][0]):
-                caption.append(f"{words} {found[name][0]:.2f}")
+                caption.append(f"like {words} {found[name][0]:.2f}")
         self._strip[str(step)] = [_when(step), maps[0].copy(), "\n".join(caption)]
         kept = {"imagenet", *map(str, change.shown(step, self.every_n_epochs, _STRIP_MAPS))}
         self._strip = {key: one for key, one in self._strip.items() if key in kept}
@@ -227,7 +227,7 @@ class SaliencyLogger(L.Callback):
             [[self._painting_column[0], *cells]],
             side=192,
             titles=[
-                f"{self.method}, each map to its\nown {render.PERCENTILE}th percentile\nρ: rank correlation",
+                f"{self.method}, each map to its\nown {render.PERCENTILE}th percentile; like: their\nrank correlation",
                 *titles,
             ],
         )
