@@ -82,6 +82,8 @@ def main() -> int:
     if looking:
         between_seeds = {}
         for arm in looking:
+            if (share := max(map(runs.lacking_maps, arm.runs))) > 0:
+                log.warning("%s: up to %.0f%% of the maps are zero everywhere, and in no mean", arm.name, 100 * share)
             panels, maps = zip(*map(runs.last_maps, arm.runs), strict=True)
             same = all(panel == panels[0] for panel in panels)
             if same and (value := change.between(maps)) is not None:

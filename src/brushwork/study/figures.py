@@ -122,7 +122,8 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
         if column == "previous" and between_seeds:
             axes.plot([], [], "*", color="0.7", markersize=13, markeredgecolor="black", label="two seeds, last epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="epoch", title=f"maps beside those {_BESIDE[column]}", xlim=(-0.2, None), ylim=(None, 1))
+        axes.set(xlabel="epoch", xlim=(-0.2, None), ylim=(min(0, axes.get_ylim()[0]), 1))
+        axes.set_title(f"maps beside those {_BESIDE[column]}", fontsize=11)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
     figure.axes[0].set_ylabel("rank correlation of the maps")

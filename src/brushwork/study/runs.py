@@ -107,6 +107,14 @@ def map_correlations(run: Run) -> dict[str, dict[int, float]]:
     return {name: {epoch: fmean(of) for epoch, of in by_epoch.items()} for name, by_epoch in values.items()}
 
 
+def lacking_maps(run: Run) -> float:
+    """The share of the panel's paintings and epochs in which the map, or the one before, was zero everywhere: they are
+    in no mean, and a mean over the others may flatter. A SqueezeNet ends in a ReLU: a score of zero has no gradient."""
+    rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
+    later = [not row["previous"] for row in rows if row["epoch"] != rows[0]["epoch"]]
+    return fmean(later) if later else 0.0
+
+
 def last_maps(run: Run) -> tuple[list[str], np.ndarray]:
     """The paintings of the run's saliency panel and their maps after its last epoch, (paintings, height, width)."""
     rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
