@@ -78,7 +78,7 @@ def main() -> int:
         ("figure-7-both.png", figures.curves(compared, ["val/accuracy", "train/loss"])),
     ]:
         save(name, drawing.as_picture(figure))
-    looking = [arm for arm in compared if all(map(runs.map_correlations, arm.runs))]
+    looking = [arm for arm in compared if all("previous" in runs.map_correlations(run) for run in arm.runs)]
     if looking:
         between_seeds = {}
         for arm in looking:
