@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -46,9 +47,11 @@ def ask(both_heads: Path) -> Iterator[Ask]:
             content = answer.read()
             return json.loads(content) if answer.headers.get_content_type() == "application/json" else content
 
-    for _ in range(200):  # it reads the files in the background
-        if set(get("scalars/tags")) == set(RUNS) and all("val/accuracy" in t for t in get("scalars/tags").values()):
+    for _ in range(200):  # it reads the files in the background; a run's result is written last
+        found = get("text/tags")
+        if set(found) == set(RUNS) and all("run/1 result/text_summary" in tags for tags in found.values()):
             break
+        time.sleep(0.05)
     yield get
 
 

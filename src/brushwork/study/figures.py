@@ -98,7 +98,7 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
             strips.append(np.asarray(picture))
     widest = max(strip.shape[1] for strip in strips)
     heights = [13 * strip.shape[0] / widest for strip in strips]
-    figure = Figure(figsize=(13, 4 + sum(heights) + 0.3 * len(arms)), dpi=100, layout="constrained")
+    figure = Figure(figsize=(13, 4.2 + sum(heights) + 0.3 * len(arms)), dpi=100, layout="constrained")
     grid = figure.add_gridspec(1 + len(arms), len(columns), height_ratios=[4, *heights])
     first = None
     for position, column in enumerate(columns):
@@ -118,14 +118,16 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
             if column == "previous" and arm.name in between_seeds:
                 last = max(max(one[column]) for one in of_arm if column in one)
                 axes.plot(last, between_seeds[arm.name], "*", color=color, markersize=13, markeredgecolor="black")
-        axes.plot([], [], ":", color="0.3", label="maps of different paintings")
-        if column == "previous" and between_seeds:
-            axes.plot([], [], "*", color="0.7", markersize=13, markeredgecolor="black", label="two seeds, last epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", xlim=(-0.2, None), ylim=(min(0, axes.get_ylim()[0]), 1))
         axes.set_title(f"maps beside those {_BESIDE[column]}", fontsize=11)
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=8)
+    keys = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    keys["maps of different paintings"] = Line2D([], [], color="0.3", linestyle=":")
+    if between_seeds:
+        star = {"marker": "*", "markersize": 13, "markeredgecolor": "black", "linestyle": "none"}
+        keys["maps of two seeds, last epoch"] = Line2D([], [], color="0.7", **star)
+    figure.legend(keys.values(), keys.keys(), loc="outside upper center", ncols=min(4, len(keys)), fontsize=9)
     figure.axes[0].set_ylabel("rank correlation of the maps")
     for row, (arm, strip) in enumerate(zip(arms, strips, strict=True), start=1):
         axes = figure.add_subplot(grid[row, :])
