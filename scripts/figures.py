@@ -18,7 +18,8 @@ examples:
   python scripts/figures.py logs/wikiart --photos husky.jpg flamingo.jpg doberman.jpg teddy.jpg cat.jpg
 
 writes figure-1-paintings.png, figure-2-architecture.png, figure-3-4-classifiers.png, figure-5-validation-accuracy.png,
-figure-6-training-loss.png, figure-7-both.png, and with --photos part-b-saliency.png
+figure-6-training-loss.png, figure-7-both.png; of runs that logged saliency, where-it-looks.png (does it change in
+training?); and with --photos part-b-saliency.png
 """
 
 
@@ -43,7 +44,7 @@ def main() -> int:
 
     # Seconds to import, which --help and a mistyped option don't need.
     from brushwork import contact_sheet, drawing, run_folder
-    from brushwork.saliency import photos
+    from brushwork.saliency import change, photos
     from brushwork.study import arms, figures, runs
     from brushwork.transfer import anatomy, checkpoint, devices
 
@@ -77,6 +78,18 @@ def main() -> int:
         ("figure-7-both.png", figures.curves(compared, ["val/accuracy", "train/loss"])),
     ]:
         save(name, drawing.as_picture(figure))
+    looking = [arm for arm in compared if all("previous" in runs.map_correlations(run) for run in arm.runs)]
+    if looking:
+        between_seeds = {}
+        for arm in looking:
+            if (share := max(map(runs.lacking_maps, arm.runs))) > 0:
+                log.warning("%s: up to %.0f%% of the maps are zero everywhere, and in no mean", arm.name, 100 * share)
+            panels, maps = zip(*map(runs.last_maps, arm.runs), strict=True)
+            same = all(panel == panels[0] for panel in panels)
+            if same and (value := change.between(maps)) is not None:
+                between_seeds[arm.name] = value
+                log.info("%s: maps of two seeds after the last epoch: rank correlation %.2f", arm.name, value)
+        save("where-it-looks.png", drawing.as_picture(figures.where_it_looks(looking, between_seeds)))
     if arguments.photos:
         paths = photos.find(arguments.photos)
         predictor = checkpoint.named_predictor(arguments.model, arguments.weights)

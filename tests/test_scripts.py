@@ -296,6 +296,7 @@ def test_the_reports_figures(run: Run, both_heads: Path, photos: Path, weights: 
         "figure-5-validation-accuracy.png",
         "figure-6-training-loss.png",
         "figure-7-both.png",
+        "where-it-looks.png",
         "part-b-saliency.png",
     }
     assert drawn["figure-7-both.png"][0] > 1.5 * drawn["figure-5-validation-accuracy.png"][0]

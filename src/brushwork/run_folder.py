@@ -6,6 +6,9 @@ metrics.csv        one row an epoch
 predictions.csv    each held-out painting at the best and at the last epoch
 split.csv          which painting is in which part
 skipped.csv        files left out by data.on_bad_image=skip, with the reason
+saliency.csv       how alike the maps of the saliency panel's paintings are, epoch by epoch
+saliency.npy       the maps of the last epoch in its order, for the true style, float32 (paintings, height, width)
+saliency.jpg       the first painting's maps over the epochs
 checkpoints/       best.ckpt (weights), last.ckpt (with the optimizer, while the run is unfinished)
 events.out.*       TensorBoard
 """
@@ -28,6 +31,9 @@ METRICS = "metrics.csv"
 PREDICTIONS = "predictions.csv"
 SPLIT = "split.csv"
 SKIPPED = "skipped.csv"
+SALIENCY = "saliency.csv"
+SALIENCY_MAPS = "saliency.npy"
+SALIENCY_STRIP = "saliency.jpg"
 BEST = "checkpoints/best.ckpt"
 LAST = "checkpoints/last.ckpt"
 LOCK = ".lock"
@@ -48,6 +54,10 @@ METRICS_COLUMNS = (
 PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
 SPLIT_COLUMNS = ("path", "style", "artist", "part")
 SKIPPED_COLUMNS = ("path", "reason")
+# Spearman's rank correlation of a painting's map with that of the epoch before, with that before training, with that
+# of ImageNet's own network (see SaliencyLogger), and with the next painting's map.
+CORRELATIONS = ("previous", "start", "imagenet", "others")
+SALIENCY_COLUMNS = ("epoch", "path", *CORRELATIONS)
 
 # What one scores without a network, as people read it.
 BASELINES = {

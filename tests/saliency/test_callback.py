@@ -1,19 +1,22 @@
 """The saliency panel of a run: which pictures, when, and that training does not notice."""
 
+import copy
 import dataclasses
 import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import spearmanr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision import models
 
-from brushwork import predictor
+from brushwork import predictor, run_folder
 from brushwork.config import Job
 from brushwork.errors import UserError
 from brushwork.saliency import callback, maps, methods
@@ -44,12 +47,20 @@ def test_before_training_and_after_epochs(make_job: MakeJob, tmp_path: Path) -> 
     assert np.abs(pixels[0][60:, COLUMN:] - pixels[2][60:, COLUMN:]).mean() > 5
 
 
-def test_the_run_is_the_same_to_the_last_bit(make_job: MakeJob, tmp_path: Path) -> None:
+@pytest.fixture
+def initial_weights(tmp_path: Path) -> Path:
+    """A state dict of the tests' network with 1000 classes: what ImageNet's is to a user."""
+    torch.save(models.mobilenet_v3_small().state_dict(), tmp_path / "mobilenet.pth")
+    return tmp_path / "mobilenet.pth"
+
+
+def test_the_run_is_the_same_to_the_last_bit(make_job: MakeJob, tmp_path: Path, initial_weights: Path) -> None:
     """The network has dropout and batch norm. With the panel, with a reference besides, and with neither."""
-    jobs.run_job(make_job("keep_last=true", "callbacks.saliency=null", "callbacks.dashboard=null", folder="without"))
-    jobs.run_job(make_job("keep_last=true", folder="with"))
+    options = ["keep_last=true", f"model.weights={initial_weights}"]
+    jobs.run_job(make_job(*options, "callbacks.saliency=null", "callbacks.dashboard=null", folder="without"))
+    jobs.run_job(make_job(*options, folder="with"))
     reference = ["callbacks.saliency.reference=squeezenet1_1", "callbacks.saliency.reference_weights=null"]
-    jobs.run_job(make_job("keep_last=true", *reference, folder="reference"))
+    jobs.run_job(make_job(*options, *reference, folder="reference"))
     assert_equal_runs(tmp_path / "without", tmp_path / "with")
     assert_equal_runs(tmp_path / "without", tmp_path / "reference")
     assert panels(tmp_path / "without") == {}
@@ -182,14 +193,114 @@ def test_what_cannot_be_drawn_never_stops_a_training(
     assert panels(tmp_path / "run") == {}
 
 
-def test_a_resumed_run_goes_on_with_its_panels(make_job: MakeJob, tmp_path: Path) -> None:
+def test_a_resumed_run_goes_on_as_an_unbroken_one(make_job: MakeJob, tmp_path: Path, initial_weights: Path) -> None:
+    """In its own folder and in another, with the initial weights gone; with another panel its history begins anew."""
     from tests.transfer.test_training import interrupted
 
-    job = dataclasses.replace(make_job(), sweep_number=0)
+    weights = f"model.weights={initial_weights}"
+    jobs.run_job(make_job(weights, folder="unbroken"))
+    job = dataclasses.replace(make_job(weights), sweep_number=0)
     with pytest.raises(SystemExit):
         jobs.run_job(interrupted(job, 1))
-    jobs.run_job(dataclasses.replace(make_job(), sweep_number=0))
+    initial_weights.unlink()
+    last = f"ckpt_path={job.folder / run_folder.LAST}"
+    jobs.run_job(make_job(weights, last, folder="elsewhere"))
+    jobs.run_job(make_job(weights, last, "callbacks.saliency.paintings=2", folder="fewer"))
+    jobs.run_job(dataclasses.replace(make_job(weights), sweep_number=0))
     assert list(panels(tmp_path / "run")) == [0, 1, 2, 3]
+    for name in (run_folder.SALIENCY, run_folder.SALIENCY_MAPS, run_folder.SALIENCY_STRIP):
+        for folder in ("run", "elsewhere"):
+            assert (tmp_path / folder / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
+    rows = run_folder.read_csv(tmp_path / "fewer" / run_folder.SALIENCY)
+    assert [(row["epoch"], bool(row["previous"]), row["start"]) for row in rows] == [
+        *[("2", False, "")] * 2,
+        *[("3", True, "")] * 2,
+    ]
+
+
+class Remember(L.Callback):
+    """Copies of the network in training before it trains and after each epoch."""
+
+    def __init__(self) -> None:
+        self.networks: list[torch.nn.Module] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.networks.append(copy.deepcopy(pl_module.network))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.networks.append(copy.deepcopy(pl_module.network))
+
+
+@pytest.mark.parametrize("reference_too", [False, True])
+def test_map_correlations(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, initial_weights: Path, reference_too: bool
+) -> None:
+    """Beside scipy's, of maps drawn again from the networks of each time; ImageNet's own network is loaded once."""
+    options = [f"model.weights={initial_weights}"]
+    if reference_too:
+        options.append("callbacks.saliency.reference=mobilenet_v3_small")
+        options.append(f"callbacks.saliency.reference_weights={initial_weights}")
+    loaded, imagenet = [], predictor.imagenet
+    monkeypatch.setattr(predictor, "imagenet", lambda *of: loaded.append(of) or imagenet(*of))
+    remember = Remember()
+    job = make_job(*options, "trainer.max_epochs=2", "callbacks.saliency.paintings=3")
+    jobs.run_job(dataclasses.replace(job, callbacks=[*job.callbacks, remember]))
+    assert len(loaded) == 1
+
+    (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
+    batch, labels = logger._batch, logger._labels
+    drawn = [maps.class_saliency(one, batch, labels).numpy() for one in remember.networks]
+    network = models.mobilenet_v3_small()
+    network.load_state_dict(torch.load(initial_weights))
+    network = network.eval().to(memory_format=torch.channels_last)
+    own = maps.class_saliency(network, batch, network(batch).argmax(1)).numpy()
+    beside = {
+        "previous": [None, drawn[0], drawn[1]],
+        "start": [None, drawn[0], drawn[0]],
+        "imagenet": [own] * 3,
+        "others": [one[[1, 2, 0]] for one in drawn],
+    }
+    rows = run_folder.read_csv(job.folder / run_folder.SALIENCY)
+    assert [(int(row["epoch"]), row["path"]) for row in rows] == [(e, p.path) for e in (0, 1, 2) for p in logger._panel]
+    events = EventAccumulator(str(job.folder)).Reload()
+    for name, others in beside.items():
+        means = {}
+        for epoch, other in enumerate(others):
+            found = [row[name] for row in rows if row["epoch"] == str(epoch)]
+            if other is None:
+                assert found == [""] * 3
+                continue
+            expected = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(drawn[epoch], other, strict=True)]
+            assert [float(value) for value in found] == pytest.approx(expected, abs=1e-4)
+            assert max(expected) < 0.999  # else any map would do
+            means[epoch] = np.mean(expected)
+        logged = {event.step: event.value for event in events.Scalars(f"{callback.CORRELATION}/{name}")}
+        assert logged == pytest.approx(means, abs=1e-4)
+    assert np.load(job.folder / run_folder.SALIENCY_MAPS) == pytest.approx(drawn[2], abs=1e-5 * float(drawn[2].max()))
+    assert Image.open(job.folder / run_folder.SALIENCY_STRIP).width == (1 + 1 + 3) * COLUMN
+
+
+def test_a_network_that_stands_still_looks_where_it_did(make_job: MakeJob, tmp_path: Path) -> None:
+    jobs.run_job(make_job("model=squeezenet1_1", "data.image_size=64", "optimizer.lr=0"))
+    rows = [row for row in run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] != "0"]
+    assert len(rows) == 3 * 6
+    assert {float(row[name]) for row in rows for name in ("previous", "start")} == {1.0}
+
+
+@pytest.mark.parametrize("began_from", ["random weights", "redrawn weights", "a checkpoint of ours"])
+def test_no_network_of_imagenets_where_training_began_elsewhere(
+    make_job: MakeJob, tmp_path: Path, initial_weights: Path, began_from: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"random weights": ["model.weights=null"]}
+    options["redrawn weights"] = [f"model.weights={initial_weights}", "model.redraw=true"]
+    if began_from == "a checkpoint of ours":
+        jobs.run_job(make_job("callbacks.saliency=null", folder="earlier"))
+        options[began_from] = [f"model.weights={tmp_path / 'earlier' / run_folder.BEST}"]
+    jobs.run_job(make_job(*options[began_from], "trainer.max_epochs=1"))
+    rows = run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY)
+    assert {row["imagenet"] for row in rows} == {""}
+    assert all(row["previous"] for row in rows if row["epoch"] == "1")
+    assert "saliency:" not in caplog.text
 
 
 @pytest.mark.parametrize("override", ["every_n_epochs=0", "paintings=0", "reference=vgg61", "method=gradkam"])

@@ -66,3 +66,38 @@ def test_curves_are_the_runs_and_their_mean(both_heads: Path) -> None:
     colors = {line.get_label(): line.get_color() for line in loss.lines}
     assert colors["replace_last (mean of 2 runs)"] == "tab:blue"  # as in the report
     assert colors["replace_two (1 run)"] == "tab:red"
+
+
+def test_where_it_looks(both_heads: Path, tmp_path: Path) -> None:
+    """Lines are means over the panel's paintings and the seeds; an arm without ImageNet's network has no such line."""
+    made = []
+    for number, name in enumerate(BOTH_HEADS):
+        folder = Path(shutil.copytree(both_heads / name, tmp_path / name))
+        rows = run_folder.read_csv(folder / run_folder.SALIENCY)
+        for position, row in enumerate(rows):
+            row |= {"previous": "" if row["epoch"] == "0" else 0.2 * position % 1, "others": 0.1 * (number + 1)}
+            row |= {"start": "", "imagenet": 0.5 if number == 0 and position % 2 else ""}
+        run_folder.write_csv(folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, rows)
+        made.append((rows, folder))
+    first, second = runs.find([tmp_path])
+    rows, paintings = made[0][0], len({row["path"] for row in made[0][0]})
+    expected = [sum(row["previous"] for row in rows if row["epoch"] == epoch) / paintings for epoch in "12"]
+    assert runs.map_correlations(first)["previous"] == pytest.approx(dict(zip((1, 2), expected, strict=True)))
+    assert (runs.lacking_maps(first), runs.lacking_maps(second)) == (0, 0)
+    second_rows = [row | ({"previous": ""} if row["epoch"] == "2" else {}) for row in made[1][0]]
+    run_folder.write_csv(second.folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, second_rows)
+    assert runs.lacking_maps(second) == 0.5
+    arms = [Arm("replace_last", [first, first], {}), Arm("replace_two", [second], {})]
+    previous, imagenet, *strips = figures.where_it_looks(arms, {"replace_last": 0.7}).axes
+    assert len(strips) == 2
+    lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in previous.lines}
+    assert lines["replace_last (mean of 2 runs)"] == ([1, 2], pytest.approx(expected))
+    floors = [list(line.get_ydata()) for line in previous.lines if line.get_linestyle() == ":"]
+    assert floors[:2] == [pytest.approx([0.1] * 3), pytest.approx([0.2] * 3)]
+    (star,) = (line for line in previous.lines if line.get_marker() == "*" and len(line.get_xdata()))
+    assert (list(star.get_xdata()), list(star.get_ydata())) == ([2], [0.7])
+    labels = {line.get_label() for line in imagenet.lines}
+    assert "replace_last (mean of 2 runs)" in labels
+    assert "replace_two (1 run)" not in labels
+    paths, maps = runs.last_maps(first)
+    assert (len(paths), maps.shape) == (paintings, (paintings, 64, 64))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -46,9 +47,11 @@ def ask(both_heads: Path) -> Iterator[Ask]:
             content = answer.read()
             return json.loads(content) if answer.headers.get_content_type() == "application/json" else content
 
-    for _ in range(200):  # it reads the files in the background
-        if set(get("scalars/tags")) == set(RUNS) and all("val/accuracy" in t for t in get("scalars/tags").values()):
+    for _ in range(200):  # it reads the files in the background; a run's result is written last
+        found = get("text/tags")
+        if set(found) == set(RUNS) and all("run/1 result/text_summary" in tags for tags in found.values()):
             break
+        time.sleep(0.05)
     yield get
 
 
@@ -81,6 +84,7 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
             "paintings/by style",
             "paintings/training batch",
             "saliency/panel",
+            "saliency/strip",
             "answers/confusion matrix",
             "answers/worst mistakes",
         }
@@ -109,7 +113,15 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
 
     (category,) = ask("custom_scalars/layout")["category"]
     charts = {chart["title"]: chart["multiline"]["tag"] for chart in category["chart"]}
-    assert set(charts) == {"validation accuracy, both heads", "training loss, both heads"}
+    assert set(charts) == {
+        "validation accuracy, both heads",
+        "training loss, both heads",
+        "saliency maps beside those of the epoch before",
+        "saliency maps beside those of ImageNet's own network",
+    }
+    for chart, correlations in zip(list(charts)[2:], (["previous"], ["others"]), strict=True):  # not from ImageNet
+        found = ask("custom_scalars/scalars", tag=charts[chart][0], run=RUNS[0])["tag_to_events"]
+        assert set(found) == {f"map correlation/{name}" for name in correlations}
     pattern = charts["validation accuracy, both heads"][1]
     matches = ask("custom_scalars/scalars", tag=pattern, run=RUNS[0])["tag_to_events"]
     assert set(matches) == {"baseline/majority", "baseline/artist_lookup", "baseline/color_texture"}

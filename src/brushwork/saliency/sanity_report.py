@@ -41,7 +41,7 @@ def sentence(table: Sequence[Row]) -> str:
     last = {row["method"]: row for row in table}  # of each method, the last step
     left = ", ".join(f"{method} {row['rank_correlation']} ({row['other_photos']})" for method, row in last.items())
     return (
-        f"with all weights drawn anew, likeness to the original maps (maps of different photos to each other): {left}"
+        f"with all weights drawn anew, likeness to the original maps (of different photos' maps to each other): {left}"
     )
 
 

@@ -1,15 +1,17 @@
 """Figures of finished runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
+from PIL import Image
 
+from brushwork import run_folder
 from brushwork.run_folder import BASELINES
-from brushwork.study import reported
+from brushwork.study import reported, runs
 from brushwork.study.arms import Arm
 from brushwork.study.data_grid import INITIALISATIONS, PRETRAINED, RANDOM, REDRAWN, TUNINGS, Panel, share
 
@@ -20,6 +22,8 @@ _TUNING_MARKS = {"full": ("-", "o"), "upper": ("--", "s"), "classifier": ("-.", 
 _OTHER_MARKS = ((0, (6, 2, 1, 2, 1, 2)), "v")
 _BASELINE_STYLES = dict(zip(BASELINES, (":", "-.", "--"), strict=True))
 _LABELS = {"val/accuracy": "validation accuracy", "train/loss": "training loss"}
+# What maps are held against, by the column of saliency.csv.
+_BESIDE = {"previous": "of the epoch before", "start": "before training", "imagenet": "of ImageNet's own network"}
 
 
 def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
@@ -30,7 +34,7 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
     its peaks beside them (report, figures 5 to 7).
     """
     figure = Figure(figsize=(5.2 * len(columns) + 0.8, 4.2), dpi=130, layout="constrained")
-    runs = [run for arm in arms for run in arm.runs]
+    all_runs = [run for arm in arms for run in arm.runs]
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         for number, arm in enumerate(arms):
             color = _REPORTS_COLORS.get(arm.name, _COLORS[number % len(_COLORS)])
@@ -39,17 +43,18 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
                 axes.plot(epochs, values, color=color, alpha=0.35, linewidth=1)
             length = min(len(epochs) for epochs, _ in lines)
             epochs, values = lines[0][0][:length], np.array([values[:length] for _, values in lines])  # (runs, epochs)
-            seeds = "1 run" if len(lines) == 1 else f"mean of {len(lines)} runs"
-            axes.plot(epochs, values.mean(0), "o-", color=color, linewidth=2.2, label=f"{arm.name} ({seeds})")
+            axes.plot(
+                epochs, values.mean(0), "o-", color=color, linewidth=2.2, label=f"{arm.name} ({_seeds(len(lines))})"
+            )
             if len(lines) > 1:
                 axes.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
         if column.endswith("accuracy"):
             for name, label in BASELINES.items():
-                known = {b for run in runs if (b := run.result["baselines"][name]) is not None}
+                known = {b for run in all_runs if (b := run.result["baselines"][name]) is not None}
                 for number, value in enumerate(sorted(known)):  # of several splits there are several
                     line = axes.axhline(value, color="0.35", linestyle=_BASELINE_STYLES[name], linewidth=1.2)
                     line.set_label("_" if number else label)
-        if column == "val/accuracy" and all(map(reported.follows, runs)):
+        if column == "val/accuracy" and all(map(reported.follows, all_runs)):
             for peak in reported.PEAKS:
                 low, high = peak.interval
                 axes.errorbar(
@@ -67,6 +72,69 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
         axes.set(xlabel="epoch", ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
+    return figure
+
+
+def _seeds(count: int) -> str:
+    return "1 run" if count == 1 else f"mean of {count} runs"
+
+
+def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> Figure:
+    """How alike an arm's maps for the true style are and those of `_BESIDE` for the same paintings: a panel each of
+    the rank correlation per epoch. Below, the strip of the first painting, of each arm's first seed.
+
+    Lines are means over seeds in a band from the lowest to the highest. Dotted is the floor, maps of different
+    paintings; a star is the mean over pairs of seeds after the last epoch.
+
+    Args:
+        arms: of runs that have a saliency.csv.
+        between_seeds: by the arm's name, where it is known.
+    """
+    known = [[runs.map_correlations(run) for run in arm.runs] for arm in arms]
+    columns = [name for name in _BESIDE if any(name in one for of_arm in known for one in of_arm)]
+    strips = []
+    for arm in arms:
+        with Image.open(arm.runs[0].folder / run_folder.SALIENCY_STRIP) as picture:
+            strips.append(np.asarray(picture))
+    widest = max(strip.shape[1] for strip in strips)
+    heights = [13 * strip.shape[0] / widest for strip in strips]
+    figure = Figure(figsize=(13, 4.2 + sum(heights) + 0.3 * len(arms)), dpi=100, layout="constrained")
+    grid = figure.add_gridspec(1 + len(arms), len(columns), height_ratios=[4, *heights])
+    first = None
+    for position, column in enumerate(columns):
+        axes = first = figure.add_subplot(grid[0, position], sharey=first)
+        for number, (arm, of_arm) in enumerate(zip(arms, known, strict=True)):
+            color = _REPORTS_COLORS.get(arm.name, _COLORS[number % len(_COLORS)])
+            for name, style in [("others", ":"), (column, "o-")]:
+                lines = [one[name] for one in of_arm if name in one]
+                epochs = sorted(set.intersection(*map(set, lines))) if lines else []
+                values = np.array([[line[epoch] for epoch in epochs] for line in lines])  # (runs, epochs)
+                if epochs:
+                    label = "_" if name == "others" else f"{arm.name} ({_seeds(len(lines))})"
+                    axes.plot(
+                        epochs, values.mean(0), style, color=color, linewidth=1.2 + (name != "others"), label=label
+                    )
+                    axes.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
+            if column == "previous" and arm.name in between_seeds:
+                last = max(max(one[column]) for one in of_arm if column in one)
+                axes.plot(last, between_seeds[arm.name], "*", color=color, markersize=13, markeredgecolor="black")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="epoch", xlim=(-0.2, None), ylim=(min(0, axes.get_ylim()[0]), 1))
+        axes.set_title(f"maps beside those {_BESIDE[column]}", fontsize=11)
+        axes.grid(alpha=0.25)
+    keys = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    keys["maps of different paintings"] = Line2D([], [], color="0.3", linestyle=":")
+    if between_seeds:
+        star = {"marker": "*", "markersize": 13, "markeredgecolor": "black", "linestyle": "none"}
+        keys["maps of two seeds, last epoch"] = Line2D([], [], color="0.7", **star)
+    figure.legend(keys.values(), keys.keys(), loc="outside upper center", ncols=min(4, len(keys)), fontsize=9)
+    figure.axes[0].set_ylabel("rank correlation of the maps")
+    for row, (arm, strip) in enumerate(zip(arms, strips, strict=True), start=1):
+        axes = figure.add_subplot(grid[row, :])
+        axes.imshow(strip, interpolation="antialiased")
+        axes.set_xlim(0, widest)  # one scale for all
+        axes.axis("off")
+        axes.set_title(f"{arm.name}, seed {arm.seeds[0]}", loc="left", fontsize=10)
     return figure
 
 

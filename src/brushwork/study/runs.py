@@ -4,8 +4,10 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 import yaml
 
 from brushwork import run_folder
@@ -91,6 +93,33 @@ def _read(folder: Path, result: dict[str, Any]) -> Run:
     rows = run_folder.read_csv(folder / run_folder.METRICS)
     metrics = {name: [float(row.get(name) or "nan") for row in rows] for name in run_folder.METRICS_COLUMNS}
     return Run(folder, run_folder.new_result() | result, config, metrics)  # older ones have fewer keys
+
+
+def map_correlations(run: Run) -> dict[str, dict[int, float]]:
+    """How alike the maps of the run's saliency panel are: a column of saliency.csv to the mean over the paintings by
+    epoch, 0 before training. Where nothing is known there is nothing."""
+    path = run.folder / run_folder.SALIENCY
+    values: dict[str, dict[int, list[float]]] = {}
+    for row in run_folder.read_csv(path) if path.exists() else []:
+        for name in run_folder.CORRELATIONS:
+            if row[name]:
+                values.setdefault(name, {}).setdefault(int(row["epoch"]), []).append(float(row[name]))
+    return {name: {epoch: fmean(of) for epoch, of in by_epoch.items()} for name, by_epoch in values.items()}
+
+
+def lacking_maps(run: Run) -> float:
+    """The share of the panel's paintings and epochs in which the map, or the one before, was zero everywhere: they are
+    in no mean, and a mean over the others may flatter. A SqueezeNet ends in a ReLU: a score of zero has no gradient."""
+    rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
+    later = [not row["previous"] for row in rows if row["epoch"] != rows[0]["epoch"]]
+    return fmean(later) if later else 0.0
+
+
+def last_maps(run: Run) -> tuple[list[str], np.ndarray]:
+    """The paintings of the run's saliency panel and their maps after its last epoch, (paintings, height, width)."""
+    rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
+    paintings = [row["path"] for row in rows if row["epoch"] == rows[-1]["epoch"]]
+    return paintings, np.load(run.folder / run_folder.SALIENCY_MAPS)
 
 
 def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
