@@ -160,8 +160,8 @@ def test_a_real_network(shared: Path) -> None:
     squeezenet = predictor.imagenet("squeezenet1_1", str(shared / "weights/squeezenet1_1-imagenet.pth"))
     photos = sorted((shared / "data/photos/assignment").glob("*.jpg"))
     batch = torch.stack([squeezenet.transform(images.load_rgb(photo)) for photo in photos])
-    logits, found, _ = methods.logits_and_map("gradient", squeezenet.network, batch)
-    originals = {"gradient": found.numpy()}
+    logits, found, _ = methods.logits_and_maps(["gradient"], squeezenet.network, batch)
+    originals = {"gradient": found["gradient"].numpy()}
     steps = list(sanity.cascade(squeezenet.network, batch, logits.argmax(1), originals, steps=3))
     assert steps[0].layers == ("classifier.1",)
     assert steps[-1].layers[-1] == "features.0"
