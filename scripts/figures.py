@@ -97,7 +97,8 @@ def main() -> int:
         for answer in photos.explain(predictor, paths, None, batch_size=8, device=devices.choose("auto")):
             if isinstance(answer, UserError):
                 raise answer
-            rows += photos.cells(paths[answer.number].name, answer, predictor.class_names, top=3)
+            path = paths[answer.number]
+            rows += photos.cells(photos.Photo(path, path.stem, answer), predictor.class_names, top=3)
         save("part-b-saliency.png", photos.page(rows))
     else:
         print("no Part B: name photos (--photos, or make figures PHOTOS=...)")

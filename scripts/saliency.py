@@ -4,10 +4,22 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
 from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL import Image
+
+    from brushwork.predictor import Predictor
+    from brushwork.saliency.evaluation import Compared
+    from brushwork.saliency.objects import Truth
+    from brushwork.saliency.photos import Explained, Photo
+    from brushwork.saliency.results import Row
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
 
@@ -85,7 +97,7 @@ def main() -> int:
     from torch.utils.tensorboard import SummaryWriter
     from tqdm import tqdm
 
-    from brushwork import backbones, drawing, events, images, tables
+    from brushwork import backbones, events
     from brushwork.saliency import evaluation, gallery, methods, objects, photos, results, sanity_report, segment
     from brushwork.transfer import checkpoint, devices
 
@@ -113,93 +125,120 @@ def main() -> int:
         "truth": arguments.truth and files.sha256(arguments.truth),
         "photos": files.short_hash([str(path) for path in paths]),
     }
-    options = {"batch_size": arguments.batch_size, "device": device, "max_megapixels": arguments.max_megapixels}
+
+    def ask(wanted: list[Path]) -> "Iterator[Explained | UserError]":
+        options = {"batch_size": arguments.batch_size, "max_megapixels": arguments.max_megapixels}
+        return photos.explain(predictor, wanted, target, device=device, methods=chosen, **options)
 
     refusal = f"another process writes to {out.resolve()}: wait for it, or choose another --out"
     with files.lock(out / results.LOCK, refusal), exit_on_signals():
         results.begin(out, about, resume)
-        wanted = [*chosen, *evaluation.BASELINES] if arguments.evaluate else chosen
-        before = results.finished(out, wanted) if resume else []
+        rows_a_photo = [*chosen, *evaluation.BASELINES] if arguments.evaluate else chosen
+        before = results.finished(out, rows_a_photo) if resume else []
         done = {row["photo"] for row in before}
-        left = [number for number, path in enumerate(paths) if str(path) not in done]
-        if before:
+        left = [one for one in zip(paths, stems, truths, strict=True) if str(one[0]) not in done]
+        if done:
             print(f"{len(done)} of {len(paths)} photos have their maps already")
-        names, first_rows, problems = predictor.class_names, before[: IN_TENSORBOARD * len(wanted)], 0
+        names, in_tensorboard, problems = predictor.class_names, before[: IN_TENSORBOARD * len(rows_a_photo)], 0
         width = min(30, max(len(path.name) for path in paths))
         target_title = "" if target is None else f"  {names[target]}"
         start = time.perf_counter()
-        answers = photos.explain(predictor, [paths[i] for i in left], target, methods=chosen, **options)
+        answers = ask([path for path, _, _ in left])
         bar = tqdm(total=len(paths), initial=len(done), desc="saliency", unit=" photos", disable=None)
-        with SummaryWriter(out) as writer:
-            with bar, results.table(out, before) as add:
-                tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
-                for number, answer in zip(left, answers, strict=True):
-                    path, stem, truth, found, figures = paths[number], stems[number], truths[number], None, {}
-                    try:
-                        if isinstance(answer, UserError):
-                            raise answer
-                        if arguments.box:
-                            found = {method: segment.segment(answer.seen, of) for method, of in answer.maps.items()}
-                        if arguments.evaluate:
-                            size = images.load_rgb(path, arguments.max_megapixels).size
-                            mask = objects.mask(truth, size, predictor)
-                            for method, of_map in evaluation.figures(predictor.network, answer, mask, found):
-                                figures[method] = of_map
-                                bar.set_postfix_str(f"{path.name}: {method}")
-                    except UserError as error:
-                        tqdm.write(f"error: {error}", file=sys.stderr)
-                        problems += 1
-                        bar.update()
-                        continue
-                    verdicts = {method: evaluation.verdicts(figures, method) for method in figures}
-                    picture = photos.page(photos.cells(path.name, answer, names, arguments.top, found, verdicts))
-                    maps = results.save(out, stem, picture, answer.maps)
-                    rows = results.rows_of(path, stem, answer, maps, names, arguments.top, truth.target, found, figures)
-                    add(rows)
-                    if len(first_rows) < IN_TENSORBOARD * len(wanted):
-                        events.add_picture(writer, f"saliency/{stem}", picture)
-                        first_rows += rows
-                    own = "" if target is None else f"  {answer.probabilities[target]:>{len(target_title) - 2}.3f}"
-                    tqdm.write(f"{path.name[:width]:<{width}}{own}  {rows[0]['top']}")
-                    for note in photos.notes(answer, found, verdicts):
-                        tqdm.write(f"  {note}")
+        with SummaryWriter(out) as writer, bar, results.table(out, before) as add:
+            tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
+            for (path, stem, truth), answer in zip(left, answers, strict=True):
+                try:
+                    photo = describe(arguments, predictor, path, stem, truth, answer, bar.set_postfix_str)
+                except UserError as error:
+                    tqdm.write(f"error: {error}", file=sys.stderr)
+                    problems += 1
                     bar.update()
+                    continue
+                rows, picture = results.save(out, photo, names, arguments.top)
+                add(rows)
+                if len(in_tensorboard) < IN_TENSORBOARD * len(rows_a_photo):
+                    events.add_picture(writer, f"saliency/{stem}", picture)
+                    in_tensorboard += rows
+                own = "" if target is None else f"  {photo.answer.probabilities[target]:>{len(target_title) - 2}.3f}"
+                tqdm.write(f"{path.name[:width]:<{width}}{own}  {rows[0]['top']}")
+                for note in photos.notes(photo):
+                    tqdm.write(f"  {note}")
+                bar.update()
             made, seconds = (len(left) - problems) * len(chosen), time.perf_counter() - start
-            writer.add_text("photos", results.markdown(first_rows))
-
-            compared, curve, told = [], None, ""
-            if arguments.evaluate:
-                compared = evaluation.compare(run_folder.read_csv(out / results.TABLE))
-                if not (before and (out / sanity_report.TABLE).exists()):
-                    asked = photos.explain(predictor, paths[: sanity_report.PHOTOS], target, methods=chosen, **options)
-                    sound = [answer for answer in asked if not isinstance(answer, UserError)]
-                    checked = sanity_report.rows(predictor, sound, arguments.batch_size)
-                    run_folder.write_csv(out / sanity_report.TABLE, sanity_report.COLUMNS, checked)
-                checked = run_folder.read_csv(out / sanity_report.TABLE)
-                curve, told = drawing.as_picture(sanity_report.figure(checked)), sanity_report.sentence(checked)
-                with files.atomic_path(out / "sanity.png") as temporary:
-                    curve.save(temporary, "PNG")
-                report = evaluation.report(compared, told)
-                files.write_text(out / "evaluation.md", report)
-                writer.add_text("evaluation", report)
-                events.add_picture(writer, "saliency/sanity", curve)
-                print("\n".join(tables.plain(evaluation.table(compared))), end="\n\n")
-                for sentence in [evaluation.METHOD, *evaluation.sentences(compared), told]:
-                    print(wrapped(sentence))
-            if arguments.gallery:
-                rows = run_folder.read_csv(out / results.TABLE)
-                html = gallery.page(predictor, rows, out, arguments.max_megapixels, compared, curve, told)
-                files.write_text(out / gallery.FILE, html)
+            writer.add_text("photos", results.markdown(in_tensorboard))
+        rows = run_folder.read_csv(out / results.TABLE) if arguments.evaluate or arguments.gallery else []
+        judged = ([], None, "")
+        if arguments.evaluate and rows:
+            if not (before and (out / sanity_report.TABLE).exists()):
+                some = list(dict.fromkeys(Path(row["photo"]) for row in rows))[: sanity_report.PHOTOS]
+                checked = sanity_report.rows(predictor, list(ask(some)), arguments.batch_size)
+                run_folder.write_csv(out / sanity_report.TABLE, sanity_report.COLUMNS, checked)
+            judged = judge(rows, out)
+        if arguments.gallery and rows:
+            page = gallery.page(predictor, rows, out, arguments.max_megapixels, *judged)
+            files.write_text(out / gallery.FILE, page)
     if len(paths) > IN_TENSORBOARD:
         print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
     if problems:
         print(f"{problems} of {len(paths)} photos have no map: see the errors")
     print(f"{made} maps of {predictor.name} on {device} by {', '.join(chosen)}, {made / seconds:.3g} a second")
-    more = [", evaluation.md, sanity.png"] * arguments.evaluate + [f", {gallery.FILE}"] * arguments.gallery
-    print(
-        f"results: {out} (NAME.png, NAME.npy, {results.TABLE}{''.join(more)}); look at it: tensorboard --logdir {out}"
-    )
+    more = ["evaluation.md", "sanity.png"] * arguments.evaluate + [gallery.FILE] * arguments.gallery
+    held = ", ".join(["NAME.png", "NAME.npy", results.TABLE, *more])
+    print(f"results: {out} ({held}); look at it: tensorboard --logdir {out}")
     return 1 if problems else 0
+
+
+def describe(
+    arguments: argparse.Namespace,
+    predictor: "Predictor",
+    path: Path,
+    stem: str,
+    truth: "Truth",
+    answer: "Explained | UserError",
+    progress: "Callable[[str], None]",
+) -> "Photo":
+    """What is asked for of a photo.
+
+    Raises:
+        UserError: the photo can't be read or explained, or its box is beyond it.
+    """
+    from brushwork import images
+    from brushwork.saliency import evaluation, objects, photos, segment
+
+    if isinstance(answer, UserError):
+        raise answer
+    found = None
+    if arguments.box:
+        found = {method: segment.segment(answer.seen, saliency) for method, saliency in answer.maps.items()}
+    photo = photos.Photo(path, stem, answer, truth.target, found)
+    if not arguments.evaluate:
+        return photo
+    mask = objects.mask(truth, images.load_rgb(path, arguments.max_megapixels).size, predictor)
+    return evaluation.evaluated(predictor.network, photo, mask, lambda method: progress(f"{path.name}: {method}"))
+
+
+def judge(rows: "list[Row]", out: Path) -> "tuple[list[Compared], Image.Image, str]":
+    """Tell, and write, what the table's figures and the sanity check show: the former, the latter's curve, in words."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    from brushwork import drawing, events, tables
+    from brushwork.saliency import evaluation, sanity_report
+
+    checked = run_folder.read_csv(out / sanity_report.TABLE)
+    compared, curve = evaluation.compare(rows), drawing.as_picture(sanity_report.figure(checked))
+    told = sanity_report.sentence(checked)
+    report = evaluation.report(compared, told)
+    files.write_text(out / "evaluation.md", report)
+    with files.atomic_path(out / "sanity.png") as temporary:
+        curve.save(temporary, "PNG")
+    with SummaryWriter(out) as writer:
+        writer.add_text("evaluation", report)
+        events.add_picture(writer, "saliency/sanity", curve)
+    print("\n".join(tables.plain(evaluation.table(compared))), end="\n\n")
+    for sentence in [evaluation.METHOD, *evaluation.sentences(compared), told]:
+        print(wrapped(sentence))
+    return compared, curve, told
 
 
 if __name__ == "__main__":

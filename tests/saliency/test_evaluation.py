@@ -1,5 +1,7 @@
 """What many photos' figures show, from hand-made tables, and the figures of a map that is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from scipy import stats
 from torch import nn
 
 from brushwork.saliency import evaluation, faithfulness
-from brushwork.saliency.photos import Explained
+from brushwork.saliency.photos import Explained, Photo
 
 
 def rows(figures: dict[str, list[float]], measure: str = "deletion") -> list[dict[str, str]]:
@@ -75,8 +77,10 @@ def test_a_patch_that_alone_decides_the_class() -> None:
     image = torch.ones(3, 12, 12)
     maps = {"gradient": mask.astype(np.float32), "occlusion": (~mask).astype(np.float32)}
     answer = Explained(0, image, None, maps, 0, np.array([1.0, 0.0]))
-    found = dict(evaluation.figures(network, answer, mask, None))
-    assert list(found) == ["gradient", "occlusion", "random", "centre"]
+    asked = []
+    photo = evaluation.evaluated(network, Photo(Path("x.png"), "x", answer), mask, asked.append)
+    found = photo.figures
+    assert list(found) == asked == ["gradient", "occlusion", "random", "centre"]
     best, worst = found["gradient"], found["occlusion"]
     assert (best["pointing"], best["energy"]) == (1, 1)
     assert (worst["pointing"], worst["energy"]) == (0, 0)
@@ -86,9 +90,8 @@ def test_a_patch_that_alone_decides_the_class() -> None:
     assert best["deletion"] == pytest.approx((sure / 2 + 11 * 0.5 + 0.25) / 12, abs=1e-6)
     assert worst["deletion"] > found["random"]["deletion"] > best["deletion"]
     assert best["insertion"] > found["random"]["insertion"] > worst["insertion"]
-    lines = [line for line, _ in evaluation.verdicts(found, "gradient")]
-    assert [line[0] for line in lines] == ["✓"] * len(lines)
-    assert [line[0] for line, _ in evaluation.verdicts(found, "occlusion")][:4] == ["✗"] * 4
+    assert [line[0] for line, _ in photo.verdicts["gradient"]] == ["✓"] * 4
+    assert [line[0] for line, _ in photo.verdicts["occlusion"]] == ["✗"] * 4
     assert "class_contrast" not in best  # the other class has a map of zeros
 
 

@@ -88,17 +88,21 @@ def test_by_several_methods(folder: Path, predictor: Predictor) -> None:
             assert answer.maps[name] == pytest.approx(expected, rel=1e-3, abs=1e-3 * float(expected.max()))
             if exact is not None:
                 assert answer.completeness == pytest.approx((exact.error.item(), exact.rise.item()), abs=1e-3)
-        rows = photos.cells(
-            "x", answer, predictor.class_names, 1, verdicts={"gradient": [("lies on it", ""), ("so", "as")]}
-        )
+        verdicts = {"gradient": [("lies on it", ""), ("better", "than 0.1")]}
+        photo = photos.Photo(paths[answer.number], "x", answer, verdicts=verdicts)
+        rows = photos.cells(photo, predictor.class_names, 1)
         assert [row[1].caption.split()[0] for row in rows] == names
         assert [row[0].picture is None for row in rows] == [False, True, True]
         assert ["completeness error" in row[1].caption for row in rows] == [True, False, False]
         assert [row[2].caption for row in rows] == [
             "over the photo",
-            "over the photo\nlies on it\nso\n    as",
+            "over the photo\nlies on it\nbetter\n    than 0.1",
             "over the photo",
         ]
+        notes = photos.notes(photo)
+        assert notes[1] == "gradient: lies on it, better"
+        assert notes[0].startswith("integrated_gradients: completeness error ")
+        assert len(notes) == 2
 
 
 def test_bad_files_are_named_and_the_others_go_on(folder: Path, predictor: Predictor) -> None:

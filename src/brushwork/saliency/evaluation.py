@@ -1,8 +1,8 @@
 """Can maps be believed? Their figures, photo by photo and over all, beside those of maps that saw no network."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ from torch import nn
 from brushwork import statistics, tables
 from brushwork.saliency import agreement, faithfulness, localisation, objects
 from brushwork.saliency.measures import MEASURES
-from brushwork.saliency.photos import Explained
-from brushwork.saliency.segment import Segment, segment
+from brushwork.saliency.photos import Photo
+from brushwork.saliency.segment import segment
 from brushwork.statistics import LEVEL, Spread
 from brushwork.tables import Table
 
@@ -23,41 +23,41 @@ BASELINES = {"random": "a random map", "centre": "a blob in the middle"}
 Figures = dict[str, float]  # by the name of a measure; NaN is left out
 
 
-def figures(
-    network: nn.Module,
-    answer: Explained,
-    mask: np.ndarray | None,
-    found: Mapping[str, Segment | None] | None,
-) -> Iterator[tuple[str, Figures]]:
-    """The figures of each of a photo's maps, and of the baselines', by method.
+def evaluated(network: nn.Module, photo: Photo, mask: np.ndarray | None, progress: Callable[[str], None]) -> Photo:
+    """The photo with the figures of its maps and of the baselines', and with what they say.
 
     Args:
-        mask: (height, width) bool, where the objects are; None leaves out what needs it.
-        found: the object in each method's map; None leaves out the overlap of boxes.
+        mask: (height, width) bool, where the objects are; None leaves out what needs it. The overlap of boxes needs
+            the photo's `objects` as well.
+        progress: is told each map's method.
     """
+    answer = photo.answer
     image = answer.image.to(next(network.parameters()).device)
     height, width = image.shape[1:]
     baselines = {
         "random": faithfulness.random_map(height, width, answer.number),
         "centre": faithfulness.centre_map(height, width),
     }
+    figures = {}
     for method, saliency in (answer.maps | baselines).items():
-        of_map = {
+        progress(method)
+        found = {
             kind: faithfulness.area(faithfulness.curve(network, image, saliency, answer.target, kind))
             for kind in faithfulness.KINDS
         }
         if mask is not None:
-            of_map["pointing"] = localisation.pointing(saliency, mask)
-            of_map["energy"] = localisation.energy(saliency, mask)
-            of_map["object_share"] = float(mask.mean())
-            if found is not None:
-                piece = found[method] if method in found else segment(answer.seen, saliency)
-                of_map["box_iou"] = localisation.box_iou(piece.box, objects.box(mask)) if piece else 0.0
+            found["pointing"] = localisation.pointing(saliency, mask)
+            found["energy"] = localisation.energy(saliency, mask)
+            found["object_share"] = float(mask.mean())
+            if photo.objects is not None:
+                piece = photo.objects[method] if method in photo.objects else segment(answer.seen, saliency)
+                found["box_iou"] = localisation.box_iou(piece.box, objects.box(mask)) if piece else 0.0
         if method in answer.maps:
             target = torch.tensor([answer.target])
             (contrast,) = agreement.class_contrast(method, network, image[None], target, saliency[None])
-            of_map["class_contrast"] = float(contrast)
-        yield method, {name: value for name, value in of_map.items() if np.isfinite(value)}
+            found["class_contrast"] = float(contrast)
+        figures[method] = {name: value for name, value in found.items() if np.isfinite(value)}
+    return replace(photo, figures=figures, verdicts={method: verdicts(figures, method) for method in answer.maps})
 
 
 def verdicts(by_method: Mapping[str, Figures], method: str) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,24 @@ class Explained:
     def top(self, count: int) -> list[int]:
         """The `count` most probable classes, the first first."""
         return np.argsort(-self.probabilities, kind="stable")[:count].tolist()
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo, its maps, and what else is known and said of it.
+
+    stem: what its results are called. true: its class, where it is known.
+    objects: what each method's map points at; None where it was not looked for.
+    figures, verdicts: by method, and of the baselines (see `evaluation`); empty where it was not evaluated.
+    """
+
+    path: Path
+    stem: str
+    answer: Explained
+    true: int | None = None
+    objects: Mapping[str, Segment | None] | None = None
+    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    verdicts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
 def find(inputs: Iterable[Path]) -> list[Path]:
@@ -160,22 +178,12 @@ def _ask(
         yield {name: of[i] for name, of in maps.items()}, of_class, probabilities[i], completeness
 
 
-def cells(
-    name: str,
-    answer: Explained,
-    class_names: list[str],
-    top: int,
-    objects: Mapping[str, Segment | None] | None = None,
-    verdicts: Mapping[str, Sequence[tuple[str, str]]] | None = None,
-) -> list[list[Cell]]:
-    """A row for each method: photo, map and overlay, with the `top` predicted classes and the class of the map.
-
-    Args:
-        objects: what each method's map points at: drawn in one more column.
-        verdicts: lines under each method's overlay.
-    """
+def cells(photo: Photo, class_names: Sequence[str], top: int) -> list[list[Cell]]:
+    """A row for each method: photo, map and overlay, with the `top` predicted classes and the class of the map; where
+    it was looked for, the object in one more column."""
+    answer = photo.answer
     predicted = [f"{class_names[i]}  {answer.probabilities[i]:.3f}" for i in answer.top(top)]
-    photo = Cell(answer.seen, "\n".join([name, "predicted:", *predicted]))
+    seen = Cell(answer.seen, "\n".join([photo.path.name, "predicted:", *predicted]))
     rows = []
     for method, saliency in answer.maps.items():
         described = [
@@ -185,35 +193,32 @@ def cells(
         if method == "integrated_gradients":
             described.append(render.completeness(*answer.completeness))
         over = ["over the photo"]
-        for verdict, beside in (verdicts or {}).get(method, ()):
+        for verdict, beside in photo.verdicts.get(method, ()):
             over += [verdict, f"    {beside}"] if beside else [verdict]
         row = [
-            Cell(None) if rows else photo,
+            Cell(None) if rows else seen,
             Cell(render.picture(saliency), "\n".join(described)),
             Cell(render.overlay(answer.seen, saliency), "\n".join(over)),
         ]
-        if objects is not None:
-            found = objects[method]
+        if photo.objects is not None:
+            found = photo.objects[method]
             drawn = None if found is None else render.outlined(answer.seen, found.mask, found.box)
             row.append(Cell(drawn, "object and its box" if drawn else "no object found"))
         rows.append(row)
     return rows
 
 
-def notes(
-    answer: Explained,
-    objects: Mapping[str, Segment | None] | None = None,
-    verdicts: Mapping[str, Sequence[tuple[str, str]]] | None = None,
-) -> list[str]:
+def notes(photo: Photo) -> list[str]:
     """What is to be said of a photo's maps on the terminal, beside its classes."""
     lines = []
-    for method, saliency in answer.maps.items():
+    for method, saliency in photo.answer.maps.items():
         found = [render.defect(saliency)]
         if method == "integrated_gradients":
-            found.append(render.completeness(*answer.completeness))
-        if objects is not None:
-            found.append("box " + " ".join(map(str, objects[method].box)) if objects[method] else "no object found")
-        found += [verdict for verdict, _ in (verdicts or {}).get(method, ())]
+            found.append(render.completeness(*photo.answer.completeness))
+        if photo.objects is not None:
+            piece = photo.objects[method]
+            found.append("box " + " ".join(map(str, piece.box)) if piece else "no object found")
+        found += [verdict for verdict, _ in photo.verdicts.get(method, ())]
         if any(found):
             lines.append(f"{method}: {', '.join(filter(None, found))}")
     return lines

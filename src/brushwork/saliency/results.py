@@ -18,9 +18,7 @@ from PIL import Image
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
-from brushwork.saliency.evaluation import Figures
-from brushwork.saliency.photos import Explained
-from brushwork.saliency.segment import Segment
+from brushwork.saliency.photos import Photo, cells, page
 
 TABLE = "maps.csv"
 ABOUT = "about.json"
@@ -110,38 +108,17 @@ def table(out: Path, before: Sequence[Row]) -> Iterator[Callable[[Sequence[Row]]
         yield add
 
 
-def save(out: Path, stem: str, picture: Image.Image, maps: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Write a photo's picture and maps, each whole or not at all; the maps' files by method."""
-    with files.atomic_path(out / f"{stem}.png") as temporary:
+def save(out: Path, photo: Photo, class_names: Sequence[str], top: int) -> tuple[list[Row], Image.Image]:
+    """Write a photo's picture and maps, each whole or not at all; the table's rows of them (and, where the photo was
+    evaluated, of the baselines), and the picture."""
+    answer, picture = photo.answer, page(cells(photo, class_names, top))
+    with files.atomic_path(out / f"{photo.stem}.png") as temporary:
         picture.save(temporary, "PNG", compress_level=2)  # half of all time went into level 6
-    names = {method: f"{stem}_{method}.npy" if len(maps) > 1 else f"{stem}.npy" for method in maps}
-    for method, saliency in maps.items():
-        with files.atomic_path(out / names[method]) as temporary, open(temporary, "wb") as file:
-            np.save(file, saliency)
-    return names
-
-
-def rows_of(
-    path: Path,
-    stem: str,
-    answer: Explained,
-    names: Mapping[str, str],
-    class_names: Sequence[str],
-    top: int,
-    true: int | None,
-    found: Mapping[str, Segment | None] | None,
-    figures: Mapping[str, Figures],
-) -> list[Row]:
-    """The table's rows of a photo: of its maps and, where it was evaluated, of the baselines.
-
-    Args:
-        names: the maps' files. true: the true class. found: the object in each map. figures: by method.
-    """
     predicted = answer.top(1)[0]
     of_photo = {
-        "photo": str(path),
-        "picture": f"{stem}.png",
-        "true": "" if true is None else class_names[true],
+        "photo": str(photo.path),
+        "picture": f"{photo.stem}.png",
+        "true": "" if photo.true is None else class_names[photo.true],
         "target": class_names[answer.target],
         "target_probability": f"{answer.probabilities[answer.target]:.6f}",
         "predicted": class_names[predicted],
@@ -149,14 +126,18 @@ def rows_of(
         "top": ", ".join(f"{class_names[i]} {answer.probabilities[i]:.3f}" for i in answer.top(top)),
     }
     rows = []
-    for method in answer.maps | figures:
-        row = of_photo | {"map": names.get(method, ""), "method": method}
+    for method in dict.fromkeys([*answer.maps, *photo.figures]):
+        row = of_photo | {"method": method}
+        if method in answer.maps:
+            row["map"] = f"{photo.stem}_{method}.npy" if len(answer.maps) > 1 else f"{photo.stem}.npy"
+            with files.atomic_path(out / row["map"]) as temporary, open(temporary, "wb") as file:
+                np.save(file, answer.maps[method])
         if method == "integrated_gradients":
             row["completeness_error"], row["score_rise"] = (f"{value:.6g}" for value in answer.completeness)
-        if found and (piece := found.get(method)):
+        if photo.objects and (piece := photo.objects.get(method)):
             row |= zip(("box_left", "box_top", "box_right", "box_bottom"), map(str, piece.box), strict=True)
-        rows.append(row | {name: f"{value:.6f}" for name, value in figures.get(method, {}).items()})
-    return rows
+        rows.append(row | {name: f"{value:.6f}" for name, value in photo.figures.get(method, {}).items()})
+    return rows, picture
 
 
 def markdown(rows: Sequence[Row]) -> str:
