@@ -98,7 +98,7 @@ def main() -> int:
             if isinstance(answer, UserError):
                 raise answer
             path = paths[answer.number]
-            rows += photos.cells(photos.Photo(path, path.stem, answer), predictor.class_names, top=3)
+            rows += photos.cells(photos.Photo(answer.number, path, path.stem, answer), predictor.class_names, top=3)
         save("part-b-saliency.png", photos.page(rows))
     else:
         print("no Part B: name photos (--photos, or make figures PHOTOS=...)")

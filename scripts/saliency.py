@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,20 +137,24 @@ def main() -> int:
         rows_a_photo = [*chosen, *evaluation.BASELINES] if arguments.evaluate else chosen
         before = results.finished(out, rows_a_photo) if resume else []
         done = {row["photo"] for row in before}
-        left = [one for one in zip(paths, stems, truths, strict=True) if str(one[0]) not in done]
+        left = [number for number, path in enumerate(paths) if str(path) not in done]
         if done:
             print(f"{len(done)} of {len(paths)} photos have their maps already")
         names, in_tensorboard, problems = predictor.class_names, before[: IN_TENSORBOARD * len(rows_a_photo)], 0
         width = min(30, max(len(path.name) for path in paths))
         target_title = "" if target is None else f"  {names[target]}"
         start = time.perf_counter()
-        answers = ask([path for path, _, _ in left])
+        answers = ask([paths[number] for number in left])
         bar = tqdm(total=len(paths), initial=len(done), desc="saliency", unit=" photos", disable=None)
         with SummaryWriter(out) as writer, bar, results.table(out, before) as add:
             tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
-            for (path, stem, truth), answer in zip(left, answers, strict=True):
+            for number, answer in zip(left, answers, strict=True):
+                path, stem = paths[number], stems[number]
                 try:
-                    photo = describe(arguments, predictor, path, stem, truth, answer, bar.set_postfix_str)
+                    if isinstance(answer, UserError):
+                        raise answer
+                    photo = photos.Photo(number, path, stem, answer, truths[number].target)
+                    photo = described(photo, truths[number], predictor, arguments, bar.set_postfix_str)
                 except UserError as error:
                     tqdm.write(f"error: {error}", file=sys.stderr)
                     problems += 1
@@ -189,33 +194,28 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def describe(
-    arguments: argparse.Namespace,
-    predictor: "Predictor",
-    path: Path,
-    stem: str,
+def described(
+    photo: "Photo",
     truth: "Truth",
-    answer: "Explained | UserError",
+    predictor: "Predictor",
+    arguments: argparse.Namespace,
     progress: "Callable[[str], None]",
 ) -> "Photo":
-    """What is asked for of a photo.
+    """The photo with all that is asked for.
 
     Raises:
-        UserError: the photo can't be read or explained, or its box is beyond it.
+        UserError: a box is beyond the photo.
     """
     from brushwork import images
-    from brushwork.saliency import evaluation, objects, photos, segment
+    from brushwork.saliency import evaluation, objects, segment
 
-    if isinstance(answer, UserError):
-        raise answer
-    found = None
     if arguments.box:
-        found = {method: segment.segment(answer.seen, saliency) for method, saliency in answer.maps.items()}
-    photo = photos.Photo(path, stem, answer, truth.target, found)
+        maps = photo.answer.maps.items()
+        photo = replace(photo, objects={method: segment.segment(photo.answer.seen, of) for method, of in maps})
     if not arguments.evaluate:
         return photo
-    mask = objects.mask(truth, images.load_rgb(path, arguments.max_megapixels).size, predictor)
-    return evaluation.evaluated(predictor.network, photo, mask, lambda method: progress(f"{path.name}: {method}"))
+    mask = objects.mask(truth, images.load_rgb(photo.path, arguments.max_megapixels).size, predictor)
+    return evaluation.evaluated(predictor.network, photo, mask, lambda method: progress(f"{photo.path.name}: {method}"))
 
 
 def judge(rows: "list[Row]", out: Path) -> "tuple[list[Compared], Image.Image, str]":

@@ -78,7 +78,7 @@ def test_a_patch_that_alone_decides_the_class() -> None:
     maps = {"gradient": mask.astype(np.float32), "occlusion": (~mask).astype(np.float32)}
     answer = Explained(0, image, None, maps, 0, np.array([1.0, 0.0]))
     asked = []
-    photo = evaluation.evaluated(network, Photo(Path("x.png"), "x", answer), mask, asked.append)
+    photo = evaluation.evaluated(network, Photo(0, Path("x.png"), "x", answer), mask, asked.append)
     found = photo.figures
     assert list(found) == asked == ["gradient", "occlusion", "random", "centre"]
     best, worst = found["gradient"], found["occlusion"]

@@ -89,7 +89,7 @@ def test_by_several_methods(folder: Path, predictor: Predictor) -> None:
             if exact is not None:
                 assert answer.completeness == pytest.approx((exact.error.item(), exact.rise.item()), abs=1e-3)
         verdicts = {"gradient": [("lies on it", ""), ("better", "than 0.1")]}
-        photo = photos.Photo(paths[answer.number], "x", answer, verdicts=verdicts)
+        photo = photos.Photo(0, paths[answer.number], "x", answer, verdicts=verdicts)
         rows = photos.cells(photo, predictor.class_names, 1)
         assert [row[1].caption.split()[0] for row in rows] == names
         assert [row[0].picture is None for row in rows] == [False, True, True]

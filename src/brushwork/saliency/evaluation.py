@@ -35,7 +35,7 @@ def evaluated(network: nn.Module, photo: Photo, mask: np.ndarray | None, progres
     image = answer.image.to(next(network.parameters()).device)
     height, width = image.shape[1:]
     baselines = {
-        "random": faithfulness.random_map(height, width, answer.number),
+        "random": faithfulness.random_map(height, width, photo.number),
         "centre": faithfulness.centre_map(height, width),
     }
     figures = {}

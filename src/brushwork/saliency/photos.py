@@ -51,11 +51,12 @@ class Explained:
 class Photo:
     """A photo, its maps, and what else is known and said of it.
 
-    stem: what its results are called. true: its class, where it is known.
+    number: its place among all photos. stem: what its results are called. true: its class, where it is known.
     objects: what each method's map points at; None where it was not looked for.
     figures, verdicts: by method, and of the baselines (see `evaluation`); empty where it was not evaluated.
     """
 
+    number: int
     path: Path
     stem: str
     answer: Explained
