@@ -44,6 +44,10 @@ GRAIN = 10  # levels of 256, deviation: without it an enlarged picture is a smal
 STORES = (2_000, 20_000)  # pictures
 SMALL_SIDE = 64  # pixels of the many pictures that are to fill a store
 SALIENCY_BATCH = 8
+METHODS = (  # brushwork.saliency.methods has the same: to import it would make --help wait for torch
+    *("gradient", "smoothgrad", "input_x_gradient", "integrated_gradients"),
+    *("guided_backprop", "gradcam", "occlusion"),
+)
 LEAST_SECONDS = 2.0  # that a step is repeated for
 
 EPILOG = """\
@@ -58,6 +62,7 @@ groups of rows, for --only:
   head_only  five epochs of the new layer alone, without caches, beside a plain loop
   start      --help and the first step, beside the imports of torch and lightning
   saliency   maps of VGG-16 for the predicted class, beside captum
+  methods    maps of SqueezeNet by each saliency method, and the memory that they take, beside captum
   memory     with 20,000 pictures, beside 2,000
   extras     what checkpoints, dashboard and panels cost
 
@@ -102,6 +107,11 @@ ROWS = (
     Row("start", "train.py --help", "--help", "imports", "s"),
     Row("start", "train.py to the first step", "first step", "imports", "s"),
     Row("saliency", "VGG-16, predicted class", "saliency", "captum", "maps/s", reach=(1.7, 1.7)),
+    *(
+        Row("methods", f"{method}, SqueezeNet", f"our {method}", f"captum's {method}", unit)
+        for unit in ("maps/s", "MB")
+        for method in METHODS
+    ),
     Row("memory", "peak anonymous memory", "store of 20,000", "store of 2,000", "MB", "growth", (1.2, 1.2)),
     Row("extras", "both checkpoints, 5 epochs, bf16", "with checkpoints", "warm, bf16", "s", "cost"),
     Row("extras", "dashboard and panels, 5 epochs, bf16", "with pictures", "warm, bf16", "s", "cost"),
@@ -700,6 +710,61 @@ def captum(setup: Setup) -> dict[str, float]:
     return {"maps/s": per_second(maps, len(images), setup.device)}
 
 
+def by_method(setup: Setup, method: str) -> dict[str, float]:
+    """Maps of the predicted class by one of our methods."""
+    from brushwork import predictor
+    from brushwork.saliency.methods import logits_and_maps
+    from brushwork.transfer import devices
+
+    devices.keep_freed_memory()
+    network = predictor.imagenet("squeezenet1_1", None).network.to(setup.device)
+    images = photos_like(setup)
+    return {"maps/s": per_second(lambda: logits_and_maps([method], network, images), len(images), setup.device)}
+
+
+def by_captum(setup: Setup, method: str) -> dict[str, float]:
+    """The same by captum, as much at a time as ours."""
+    import torch
+    from captum import attr
+    from torch import nn
+    from torchvision import models
+
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    network = models.squeezenet1_1().eval().to(setup.device)
+    if method == "guided_backprop":  # captum's hooks fail on what works in place
+        for module in network.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = False
+    images, side = photos_like(setup), setup.image_size // 7
+    squares = {"sliding_window_shapes": (3, side, side), "strides": (3, side // 2, side // 2)}
+
+    def gradcam(images: "Tensor", target: "Tensor") -> "Tensor":
+        coarse = attr.LayerGradCam(network, network.features).attribute(images, target, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(coarse, images.shape[2:], "bilinear")
+
+    ask = {
+        "gradient": attr.Saliency(network).attribute,
+        "smoothgrad": partial(
+            attr.NoiseTunnel(attr.Saliency(network)).attribute, nt_samples=50, nt_samples_batch_size=1
+        ),
+        "input_x_gradient": attr.InputXGradient(network).attribute,
+        "integrated_gradients": partial(
+            attr.IntegratedGradients(network).attribute, n_steps=50, internal_batch_size=SALIENCY_BATCH
+        ),
+        "guided_backprop": attr.GuidedBackprop(network).attribute,
+        "gradcam": gradcam,
+        "occlusion": partial(attr.Occlusion(network).attribute, perturbations_per_eval=2, **squares),
+    }[method]
+
+    def maps() -> "Tensor":
+        with torch.no_grad():
+            target = network(images).argmax(1)
+        with nullcontext() if method != "occlusion" else torch.no_grad():
+            return ask(images.clone().requires_grad_(), target=target).amax(1)
+
+    return {"maps/s": per_second(maps, len(images), setup.device)}
+
+
 def photos_like(setup: Setup) -> "Tensor":
     """Random normalised photos, (batch, 3, height, width), on the device."""
     import torch
@@ -731,6 +796,8 @@ SIDES: dict[str, Callable[[Setup], dict[str, Any]]] = {
     "store of 20,000": partial(many_pictures, which=1),
     "saliency": saliency,
     "captum": captum,
+    **{f"our {method}": partial(by_method, method=method) for method in METHODS},
+    **{f"captum's {method}": partial(by_captum, method=method) for method in METHODS},
 }
 COMMANDS: dict[str, Callable[[Setup], list[str]]] = {
     "--help": lambda setup: [sys.executable, str(REPOSITORY / "train.py"), "--help"],

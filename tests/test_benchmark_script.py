@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from brushwork.paintings import catalogue, demo, duplicates, facts, splits
+from brushwork.saliency.methods import METHODS
 from tests.conftest import REPOSITORY, write_paintings
 
 SCRIPT = REPOSITORY / "scripts/benchmark.py"
@@ -53,6 +54,10 @@ def test_help_imports_nothing_heavy() -> None:
     imported = {line.rsplit("|", 1)[-1].strip() for line in process.stderr.splitlines()}
     assert "argparse" in imported
     assert imported.isdisjoint({"torch", "torchvision", "lightning", "hydra", "matplotlib", "numpy", "PIL", "psutil"})
+
+
+def test_all_saliency_methods_are_measured(script: ModuleType) -> None:
+    assert list(script.METHODS) == list(METHODS)
 
 
 def test_large_jpegs_have_the_stated_sizes(script: ModuleType, tmp_path: Path) -> None:

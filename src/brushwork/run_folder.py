@@ -54,8 +54,8 @@ METRICS_COLUMNS = (
 PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
 SPLIT_COLUMNS = ("path", "style", "artist", "part")
 SKIPPED_COLUMNS = ("path", "reason")
-# Spearman's rank correlation of a painting's map with that of the epoch before, with that before training, with that
-# of ImageNet's own network (see SaliencyLogger), and with the next painting's map.
+# Spearman's rank correlation of a painting's map with that of the panel before, with that before training, with that
+# of ImageNet's own network (see SaliencyLogger), and, in the mean, with the other paintings' maps.
 CORRELATIONS = ("previous", "start", "imagenet", "others")
 SALIENCY_COLUMNS = ("epoch", "path", *CORRELATIONS)
 

@@ -258,7 +258,6 @@ def test_map_correlations(
         "previous": [None, drawn[0], drawn[1]],
         "start": [None, drawn[0], drawn[0]],
         "imagenet": [own] * 3,
-        "others": [one[[1, 2, 0]] for one in drawn],
     }
     rows = run_folder.read_csv(job.folder / run_folder.SALIENCY)
     assert [(int(row["epoch"]), row["path"]) for row in rows] == [(e, p.path) for e in (0, 1, 2) for p in logger._panel]
@@ -276,6 +275,10 @@ def test_map_correlations(
             means[epoch] = np.mean(expected)
         logged = {event.step: event.value for event in events.Scalars(f"{callback.CORRELATION}/{name}")}
         assert logged == pytest.approx(means, abs=1e-4)
+    a, b, c = (one.ravel() for one in drawn[2])  # each beside the two others
+    ab, bc, ca = (spearmanr(one, other).statistic for one, other in [(a, b), (b, c), (c, a)])
+    others = [float(row["others"]) for row in rows[-3:]]
+    assert others == pytest.approx([(ab + ca) / 2, (ab + bc) / 2, (bc + ca) / 2], abs=1e-4)
     assert np.load(job.folder / run_folder.SALIENCY_MAPS) == pytest.approx(drawn[2], abs=1e-5 * float(drawn[2].max()))
     assert Image.open(job.folder / run_folder.SALIENCY_STRIP).width == (1 + 1 + 3) * COLUMN
 

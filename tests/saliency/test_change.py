@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brushwork.saliency import change
+from brushwork.saliency import agreement, change
 
 
 def test_what_is_not_known_has_no_correlation() -> None:
@@ -13,8 +13,8 @@ def test_what_is_not_known_has_no_correlation() -> None:
     found = change.correlations(maps, previous=bad, start=None)
     assert found["previous"] == pytest.approx([1, np.nan, 1], nan_ok=True)
     assert np.isnan(found["start"]).all()
-    assert change.mean(found["previous"]) == pytest.approx(1)
-    assert change.mean(found["start"]) is None
+    assert agreement.mean(found["previous"]) == pytest.approx(1)
+    assert agreement.mean(found["start"]) is None
     assert np.isnan(change.correlations(maps[:1])["others"]).all()  # there is no other painting
 
 

@@ -116,7 +116,7 @@ def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
     assert set(charts) == {
         "validation accuracy, both heads",
         "training loss, both heads",
-        "saliency maps beside those of the epoch before",
+        "saliency maps beside those of the panel before",
         "saliency maps beside those of ImageNet's own network",
     }
     for chart, correlations in zip(list(charts)[2:], (["previous"], ["others"]), strict=True):  # not from ImageNet

@@ -52,6 +52,12 @@ def between_images(found: np.ndarray) -> np.ndarray:
         return (ranks * others).sum(1) / count
 
 
+def mean(values: np.ndarray) -> float | None:
+    """The mean of those that are numbers, or None."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
 def class_contrast(
     method: str,
     model: nn.Module,

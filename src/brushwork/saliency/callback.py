@@ -14,7 +14,7 @@ from brushwork import backbones, contact_sheet, events, files, images, predictor
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line, unknown
 from brushwork.predictor import Predictor
-from brushwork.saliency import change, methods, render
+from brushwork.saliency import agreement, change, methods, render
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class SaliencyLogger(L.Callback):
     - imagenet: the map of ImageNet's own network, which is the architecture in training with the weights it began
       from and the head they came with, for the class of ImageNet's 1000 that it takes the painting for. Not where
       training began from random or redrawn weights or from a checkpoint of ours: there is no such network;
-    - others: the floor, the next painting's map at the same time.
+    - others: the floor, what the panel's maps have in common with each other (see `agreement.between_images`).
 
     A strip (TensorBoard, and saliency.jpg) shows the first painting's maps over the epochs, each from 0 to its own 99th
     percentile, since gradients change their size in training; of a long training, evenly spaced epochs.
@@ -217,7 +217,7 @@ class SaliencyLogger(L.Callback):
         self._strip[str(step)] = [_when(step), maps[0].copy(), "\n".join(caption)]
         kept = {"imagenet", *map(str, change.shown(step, self.every_n_epochs, _STRIP_MAPS))}
         self._strip = {key: one for key, one in self._strip.items() if key in kept}
-        means = {name: change.mean(one) for name, one in found.items()}
+        means = {name: agreement.mean(one) for name, one in found.items()}
         return self._strip_picture(), {name: value for name, value in means.items() if value is not None}
 
     def _strip_picture(self) -> Image.Image:

@@ -5,14 +5,14 @@ from itertools import combinations
 
 import numpy as np
 
-from brushwork.saliency.agreement import rank_correlation
+from brushwork.saliency.agreement import between_images, mean, rank_correlation
 
 
 def correlations(maps: np.ndarray, **others: np.ndarray | None) -> dict[str, np.ndarray]:
     """The rank correlation of each painting's map with the other maps of the same painting, by the others' names.
 
-    `others` besides is the floor: with the map of the next painting in the panel, which the same network drew. What
-    all maps of a network have in common (a dark border, the grid of its strides) is in it as well.
+    `others` besides is the floor, `agreement.between_images`: what maps of different paintings by the same network have
+    in common (a dark border, the grid of its strides).
 
     Args:
         maps: (paintings, height, width).
@@ -23,8 +23,7 @@ def correlations(maps: np.ndarray, **others: np.ndarray | None) -> dict[str, np.
     """
     unknown = np.full(len(maps), np.nan)
     found = {name: unknown if other is None else rank_correlation(maps, other) for name, other in others.items()}
-    found["others"] = rank_correlation(maps, np.roll(maps, -1, axis=0)) if len(maps) > 1 else unknown
-    return found
+    return found | {"others": between_images(maps)}
 
 
 def between(networks: Sequence[np.ndarray]) -> float | None:
@@ -35,12 +34,6 @@ def between(networks: Sequence[np.ndarray]) -> float | None:
     """
     pairs = [rank_correlation(one, other) for one, other in combinations(networks, 2)]
     return mean(np.concatenate(pairs)) if pairs else None
-
-
-def mean(values: np.ndarray) -> float | None:
-    """The mean of those that are numbers, or None."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
 
 
 def shown(last: int, every: int, at_most: int) -> list[int]:

@@ -27,13 +27,6 @@ class Step:
     layers: tuple[str, ...]
     correlations: dict[str, np.ndarray]
 
-    def means(self) -> dict[str, float]:
-        """By method, the mean over the images that have a correlation; NaN where none has."""
-        return {
-            method: float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
-            for method, values in self.correlations.items()
-        }
-
 
 def cascade(
     model: nn.Module,

@@ -23,7 +23,7 @@ _OTHER_MARKS = ((0, (6, 2, 1, 2, 1, 2)), "v")
 _BASELINE_STYLES = dict(zip(BASELINES, (":", "-.", "--"), strict=True))
 _LABELS = {"val/accuracy": "validation accuracy", "train/loss": "training loss"}
 # What maps are held against, by the column of saliency.csv.
-_BESIDE = {"previous": "of the epoch before", "start": "before training", "imagenet": "of ImageNet's own network"}
+_BESIDE = {"previous": "of the panel before", "start": "before training", "imagenet": "of ImageNet's own network"}
 
 
 def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:

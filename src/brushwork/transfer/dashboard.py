@@ -33,7 +33,7 @@ _LAYOUT = {
     "both heads": {
         "validation accuracy, both heads": ["Multiline", ["val/accuracy$", "baseline/.*"]],
         "training loss, both heads": ["Multiline", ["train/loss$"]],
-        "saliency maps beside those of the epoch before": ["Multiline", ["map correlation/previous$"]],
+        "saliency maps beside those of the panel before": ["Multiline", ["map correlation/previous$"]],
         "saliency maps beside those of ImageNet's own network": ["Multiline", ["map correlation/(imagenet|others)$"]],
     }
 }
