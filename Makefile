@@ -65,7 +65,7 @@ part-b: PHOTOS ?= photos
 METHOD ?= gradient,guided_backprop,gradcam
 part-b: install
 	$(BIN)/python scripts/saliency.py $(PHOTOS) --model $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS)) \
-		--method $(METHOD) $(if $(TRUTH),--truth $(TRUTH)) --evaluate --gallery --out logs/part-b --resume $(OPTIONS)
+		--method $(METHOD) $(if $(TRUTH),--truth $(TRUTH)) --box --evaluate --gallery --out logs/part-b --resume $(OPTIONS)
 
 # make benchmark OPTIONS="--root ~/wikiart --only full,steady --repeats 5"
 benchmark: install

@@ -12,14 +12,12 @@ from brushwork.errors import UserError
 from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from PIL import Image
+    from collections.abc import Callable
 
     from brushwork.predictor import Predictor
-    from brushwork.saliency.evaluation import Compared
+    from brushwork.saliency.judgement import Judgement
     from brushwork.saliency.objects import Truth
-    from brushwork.saliency.photos import Explained, Photo
+    from brushwork.saliency.photos import Photo
     from brushwork.saliency.results import Row
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
@@ -47,11 +45,11 @@ methods, and passes through the network for a map:
 Maps have the network's input size. Pictures show them from 0 to their 99th percentile; the .npy file has them as they
 are. Boxes are in pixels of the photo as the network saw it (Simonyan et al. 2014, section 3.2).
 
---evaluate: deletion and insertion; where the objects of a photo are known, pointing, energy and the overlap of boxes;
-class contrast; all beside a random map and a blob in the middle; and what is left of the maps when the weights are
-drawn anew. What is known of a photo: boxes in --truth (pixels of the upright photo, a row a box), else outlines in
-PHOTO.txt beside it (a line each: class x y x y ..., x and y from 0 to 1, as YOLO has them). Its class: in --truth,
-else in its file's or folder's name (n02110185_Siberian_husky.JPEG, doberman.jpg, Baroque/caravaggio_bacchus.jpg).
+--evaluate: deletion, insertion and class contrast; where the objects of a photo are known, pointing, energy and, with
+--box, the overlap of boxes; all beside a random map and a blob in the middle; and what is left of the maps when the
+weights are drawn anew. What is known of a photo: boxes in --truth (pixels of the upright photo, a row a box), else
+outlines in PHOTO.txt beside it (a line each: class x y x y ..., x and y from 0 to 1, as YOLO has them). Its class: in
+--truth, else in its file's or folder's name (n02110185_Siberian_husky.JPEG, doberman.jpg, Baroque/bacchus.jpg).
 """
 
 
@@ -79,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--gallery", action="store_true", help="all on one page, DIR/gallery.html")
     parse.add_argument("--top", type=count, default=3, metavar="N", help="list so many classes (%(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
-    parse.add_argument("--resume", action="store_true", help="go on in DIR with the photos that have no map there yet")
+    parse.add_argument("--resume", action="store_true", help="go on in DIR where the same command was stopped")
     parse.add_argument("--overwrite", action="store_true", help="replace results that DIR already holds")
     parse.add_argument("--batch-size", type=count, default=8, metavar="N", help="bounds the memory (%(default)s)")
     parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="refuse larger (%(default)s)")
@@ -111,6 +109,7 @@ def main() -> int:
     truths = objects.known(paths, predictor, arguments.truth, outlines=arguments.evaluate)
     device = devices.choose(arguments.device)
     devices.keep_freed_memory()
+    predictor.network.to(device)
     stems = photos.stems(paths)
     what = "-".join([Path(arguments.model).stem, "all" if arguments.method == "all" else "-".join(chosen)])
     out = arguments.out or Path(run_folder.fresh("logs/saliency", what))
@@ -124,12 +123,8 @@ def main() -> int:
         "box": arguments.box,
         "evaluate": arguments.evaluate,
         "truth": arguments.truth and files.sha256(arguments.truth),
-        "photos": files.short_hash([str(path) for path in paths]),
+        "photos": f"{len(paths)} photos ({files.short_hash([str(path) for path in paths])[:4]})",
     }
-
-    def ask(wanted: list[Path]) -> "Iterator[Explained | UserError]":
-        options = {"batch_size": arguments.batch_size, "max_megapixels": arguments.max_megapixels}
-        return photos.explain(predictor, wanted, target, device=device, methods=chosen, **options)
 
     refusal = f"another process writes to {out.resolve()}: wait for it, or choose another --out"
     with files.lock(out / results.LOCK, refusal), exit_on_signals():
@@ -144,7 +139,15 @@ def main() -> int:
         width = min(30, max(len(path.name) for path in paths))
         target_title = "" if target is None else f"  {names[target]}"
         start = time.perf_counter()
-        answers = ask([paths[number] for number in left])
+        answers = photos.explain(
+            predictor,
+            [paths[number] for number in left],
+            target,
+            batch_size=arguments.batch_size,
+            device=device,
+            max_megapixels=arguments.max_megapixels,
+            methods=chosen,
+        )
         bar = tqdm(total=len(paths), initial=len(done), desc="saliency", unit=" photos", disable=None)
         with SummaryWriter(out) as writer, bar, results.table(out, before) as add:
             tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
@@ -170,27 +173,28 @@ def main() -> int:
                 for note in photos.notes(photo):
                     tqdm.write(f"  {note}")
                 bar.update()
-            made, seconds = (len(left) - problems) * len(chosen), time.perf_counter() - start
             writer.add_text("photos", results.markdown(in_tensorboard))
+            made, seconds = (len(left) - problems) * len(chosen), time.perf_counter() - start
         rows = run_folder.read_csv(out / results.TABLE) if arguments.evaluate or arguments.gallery else []
-        judged = ([], None, "")
+        judgement = None
         if arguments.evaluate and rows:
-            if not (before and (out / sanity_report.TABLE).exists()):
-                some = list(dict.fromkeys(Path(row["photo"]) for row in rows))[: sanity_report.PHOTOS]
-                checked = sanity_report.rows(predictor, list(ask(some)), arguments.batch_size)
-                run_folder.write_csv(out / sanity_report.TABLE, sanity_report.COLUMNS, checked)
-            judged = judge(rows, out)
+            if not (out / results.SANITY).exists():
+                found = sanity_report.rows(predictor, rows, out, arguments.max_megapixels, arguments.batch_size)
+                run_folder.write_csv(out / results.SANITY, sanity_report.COLUMNS, found)
+            judgement = judge(rows, out)
         if arguments.gallery and rows:
-            page = gallery.page(predictor, rows, out, arguments.max_megapixels, *judged)
-            files.write_text(out / gallery.FILE, page)
+            page = gallery.page(predictor, rows, out, arguments.max_megapixels, judgement)
+            files.write_text(out / results.GALLERY, page)
     if len(paths) > IN_TENSORBOARD:
         print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
     if problems:
         print(f"{problems} of {len(paths)} photos have no map: see the errors")
-    print(f"{made} maps of {predictor.name} on {device} by {', '.join(chosen)}, {made / seconds:.3g} a second")
-    more = ["evaluation.md", "sanity.png"] * arguments.evaluate + [gallery.FILE] * arguments.gallery
-    held = ", ".join(["NAME.png", "NAME.npy", results.TABLE, *more])
-    print(f"results: {out} ({held}); look at it: tensorboard --logdir {out}")
+    rate = "" if arguments.evaluate else f", {made / seconds:.3g} a second"
+    print(f"{made} maps of {predictor.name} on {device} by {', '.join(chosen)}{rate}")
+    written = [results.TABLE, results.EVALUATION, results.CURVE, results.GALLERY]
+    held = ["NAME.png", "NAME_METHOD.npy" if len(chosen) > 1 else "NAME.npy", *written]
+    held = [name for name in held if name.startswith("NAME") or (out / name).exists()]
+    print(f"results: {out} ({', '.join(held)}); look at it: tensorboard --logdir {out}")
     return 1 if problems else 0
 
 
@@ -214,31 +218,39 @@ def described(
         photo = replace(photo, objects={method: segment.segment(photo.answer.seen, of) for method, of in maps})
     if not arguments.evaluate:
         return photo
-    mask = objects.mask(truth, images.load_rgb(photo.path, arguments.max_megapixels).size, predictor)
-    return evaluation.evaluated(predictor.network, photo, mask, lambda method: progress(f"{photo.path.name}: {method}"))
+    mask = None
+    if truth.polygons or truth.boxes:
+        mask = objects.mask(truth, images.load_rgb(photo.path, arguments.max_megapixels).size, predictor)
+    return evaluation.evaluated(
+        predictor.network,
+        photo,
+        mask,
+        arguments.batch_size,
+        lambda method: progress(f"{photo.path.name}: {method}"),
+    )
 
 
-def judge(rows: "list[Row]", out: Path) -> "tuple[list[Compared], Image.Image, str]":
-    """Tell, and write, what the table's figures and the sanity check show: the former, the latter's curve, in words."""
+def judge(rows: "list[Row]", out: Path) -> "Judgement":
+    """Tell, and write, what the table's figures and the sanity check show."""
     from torch.utils.tensorboard import SummaryWriter
 
     from brushwork import drawing, events, tables
-    from brushwork.saliency import evaluation, sanity_report
+    from brushwork.saliency import judgement, results, sanity_report
 
-    checked = run_folder.read_csv(out / sanity_report.TABLE)
-    compared, curve = evaluation.compare(rows), drawing.as_picture(sanity_report.figure(checked))
-    told = sanity_report.sentence(checked)
-    report = evaluation.report(compared, told)
-    files.write_text(out / "evaluation.md", report)
-    with files.atomic_path(out / "sanity.png") as temporary:
+    checked = run_folder.read_csv(out / results.SANITY)
+    curve = drawing.as_picture(sanity_report.figure(checked))
+    judged = judgement.Judgement(judgement.compare(rows), sanity_report.sentence(checked), curve)
+    report = judgement.markdown(judged)
+    files.write_text(out / results.EVALUATION, report)
+    with files.atomic_path(out / results.CURVE) as temporary:
         curve.save(temporary, "PNG")
     with SummaryWriter(out) as writer:
         writer.add_text("evaluation", report)
         events.add_picture(writer, "saliency/sanity", curve)
-    print("\n".join(tables.plain(evaluation.table(compared))), end="\n\n")
-    for sentence in [evaluation.METHOD, *evaluation.sentences(compared), told]:
+    print("\n".join(tables.plain(judgement.table(judged.compared))), end="\n\n")
+    for sentence in [judgement.METHOD, *judgement.sentences(judged.compared), judged.sanity]:
         print(wrapped(sentence))
-    return compared, curve, told
+    return judged
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def test_an_interrupted_run_goes_on(run: Run, photos: Path, weights: Path, tmp_p
         (["--method", "gradient"], "was begun with methods ['gradient', 'gradcam'], not ['gradient']: resume with the"),
         (["--target", "tabby"], "was begun with target predicted, not tabby"),
         (["--weights", "null"], "was begun with model squeezenet1_1, not squeezenet1_1 (random weights)"),
-        ([], "was begun with photos "),
+        ([], "was begun with photos 3 photos ("),
     ]:
         code, _, error = run("saliency", photos if other else photos / "one.jpg", *options, "--resume", *other)
         assert code == 1

@@ -76,6 +76,15 @@ def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> tuple[float
     return float(found.low), float(found.high)
 
 
+def sign_test(better: int, worse: int) -> float:
+    """The exact two-sided p value of a sign test: is it better as often as worse? Equal pairs are not counted.
+
+    >>> sign_test(8, 2)
+    0.109375
+    """
+    return float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0
+
+
 @dataclass(frozen=True)
 class McNemar:
     """Paintings that only one of two networks got right, and the exact two-sided p value (McNemar 1947)."""
@@ -95,9 +104,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     McNemar(only_first=8, only_second=2, p=0.109375)
     """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    discordant = only_first + only_second
-    p = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
-    return McNemar(only_first, only_second, p)
+    return McNemar(only_first, only_second, sign_test(only_first, only_second))
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:

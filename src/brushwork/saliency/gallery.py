@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from brushwork import images, web_page
 from brushwork.predictor import Predictor
 from brushwork.saliency import evaluation, render
+from brushwork.saliency import judgement as judgements
+from brushwork.saliency.judgement import Judgement
 from brushwork.saliency.measures import MEASURES
 from brushwork.saliency.results import Row
 
-FILE = "gallery.html"
 SHOWN = 100  # photos: a page of more is slow to open
 _BARS = 5  # classes
 
@@ -48,41 +48,38 @@ class _Photo:
 
 
 def page(
-    predictor: Predictor,
-    rows: Sequence[Row],
-    out: Path,
-    max_megapixels: float,
-    compared: Sequence[evaluation.Compared],
-    sanity: Image.Image | None,
-    sanity_text: str,
+    predictor: Predictor, rows: Sequence[Row], out: Path, max_megapixels: float, judgement: Judgement | None = None
 ) -> str:
     """The page of the first SHOWN photos.
 
     Args:
         rows: of the table (see `results`), a photo's together. out: where their maps are.
-        compared: of all photos; empty where they were not evaluated. sanity: its figure. sanity_text: what it shows.
+        judgement: of all photos; None where they were not evaluated.
     """
     by_photo: dict[str, dict[str, Row]] = {}
     for row in rows:
         by_photo.setdefault(row["photo"], {})[row["method"]] = row
-    chosen = list(by_photo.values())[:SHOWN]
-    bar = tqdm(chosen, desc="gallery", unit=" photos", leave=False, disable=None)
+    bar = tqdm(list(by_photo.values())[:SHOWN], desc="gallery", unit=" photos", leave=False, disable=None)
     photos = [_photo(predictor, of_photo, out, max_megapixels) for of_photo in bar]
-    known = [row for of_photo in by_photo.values() if (row := next(iter(of_photo.values())))["true"]]
+    firsts = [next(iter(of_photo.values())) for of_photo in by_photo.values()]
+    known = [row for row in firsts if row["true"]]
+    targets = {row["target"] for row in firsts}
+    of_predicted = all(row["target"] == row["predicted"] for row in firsts)
     return web_page.render(
         _TEMPLATE,
         network=predictor.name,
         photos=photos,
         count=len(by_photo),
-        methods=[one.method for one in photos[0].maps] if photos else [],
+        methods=[one.method for one in photos[0].maps],
+        target=None if of_predicted or len(targets) > 1 else targets.pop(),
         known=len(known),
         right=sum(row["true"] == row["predicted"] for row in known),
-        figures=evaluation.table(compared, intervals=True) if compared else [],
-        sentences=evaluation.sentences(compared),
-        method=f"{evaluation.METHOD} {evaluation.INTERVALS}",
-        measures=[MEASURES[name] for name in dict.fromkeys(one.measure for one in compared)],
-        sanity=sanity and web_page.data_uri(sanity, 90),
-        sanity_text=sanity_text,
+        judgement=judgement,
+        figures=judgement and judgements.table(judgement.compared),
+        sentences=judgement and judgements.sentences(judgement.compared),
+        explained=judgement and judgements.explained(judgement.compared),
+        method=judgements.METHOD,
+        curve=judgement and web_page.data_uri(judgement.curve, 90),
         percentile=render.PERCENTILE,
     )
 
@@ -161,29 +158,26 @@ dialog img { width: min(96vw, 88vh); image-rendering: pixelated; cursor: zoom-ou
 </head>
 <body>
 <h1>Where {{ network }} looks</h1>
-<p class="dim">What in each photo sways the score of {% if photos and photos[0].target != photos[0].predicted -%}
-  “{{ photos[0].target }}”{% else %}its class{% endif %}, by {{ methods | join(", ") }}.</p>
+<p class="dim">What in each photo sways the score of
+  {% if target %}“{{ target }}”{% else %}the class that it is taken for{% endif %}, by {{ methods | join(", ") }}.</p>
 <dl>
   <div><dt>photos</dt><dd>{{ "{:,}".format(count) }}</dd></div>
   {% if known %}<div><dt>of known class, predicted right</dt><dd>{{ right }} of {{ known }}</dd></div>{% endif %}
   <div><dt>methods</dt><dd>{{ methods | length }}</dd></div>
 </dl>
 
-{% if figures %}
+{% if judgement %}
 <h2>Can the maps be believed?</h2>
 <ul>{% for sentence in sentences %}<li>{{ sentence }}</li>{% endfor %}</ul>
 {{ table(figures) }}
 <p class="method">{{ method }}</p>
-<dl class="measures">{% for one in measures %}
-  <div><dt>{{ one.title }} {{ one.arrow }}</dt><dd>{{ one.meaning }} {{ one.range }}; {{ one.better }} is better.
-    {{ one.source }}.</dd></div>{% endfor %}
+<dl class="measures">{% for title, text in explained.items() %}
+  <div><dt>{{ title }}</dt><dd>{{ text }}</dd></div>{% endfor %}
 </dl>
-{% endif %}
 
-{% if sanity %}
 <h2>Do the maps depend on what the network has learned?</h2>
-<ul><li>{{ sanity_text }}</li></ul>
-<img class="chart" src="{{ sanity }}" alt="likeness of the maps to the original ones as more layers are drawn anew">
+<ul><li>{{ judgement.sanity }}</li></ul>
+<img class="chart" src="{{ curve }}" alt="likeness of the maps to the original ones as more layers are drawn anew">
 <p class="method">The weights are drawn anew, layer by layer from the classifier down, and each map is held against the
 original one by the rank correlation of their pixels: 1 is the same map. A map that stays the same does not show what
 the network has learned. The dotted lines are what maps of different photos have in common. (Adebayo et al. 2018,

@@ -18,9 +18,9 @@ def pointing(saliency: np.ndarray, mask: np.ndarray) -> float:
         mask: (height, width) bool.
 
     Returns:
-        NaN for a map that is zero everywhere or not finite.
+        The object's share of the picture for a map that is the same everywhere; NaN for one that is not finite.
     """
-    if not _points(saliency):
+    if not np.isfinite(saliency).all():
         return float("nan")
     return float(mask[saliency == saliency.max()].mean())
 
@@ -33,9 +33,10 @@ def energy(saliency: np.ndarray, mask: np.ndarray) -> float:
 
     Args, result as for `pointing`; the map is never negative.
     """
-    if not _points(saliency):
+    whole = saliency.sum(dtype=np.float64)
+    if not np.isfinite(whole):
         return float("nan")
-    return float(saliency[mask].sum(dtype=np.float64) / saliency.sum(dtype=np.float64))
+    return float(saliency[mask].sum(dtype=np.float64) / whole) if whole else float(mask.mean())
 
 
 def box_iou(first: Box, second: Box) -> float:
@@ -49,7 +50,3 @@ def box_iou(first: Box, second: Box) -> float:
     """
     boxes = (torch.tensor([box], dtype=torch.float64) for box in (first, second))
     return torchvision.ops.box_iou(*boxes).item()
-
-
-def _points(saliency: np.ndarray) -> bool:
-    return bool(np.isfinite(saliency).all() and saliency.any())

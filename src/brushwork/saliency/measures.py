@@ -82,18 +82,4 @@ MEASURES = {
         "How much the map changes when the network is asked for another class; 0 is the same map whatever the class.",
         "after Rebuffi et al. 2020 (There and Back Again), class sensitivity",
     ),
-    "sanity": Measure(
-        "likeness after forgetting",
-        "lower",
-        "-1 to 1; 1 is the same map",
-        "How much the map still resembles itself after the network's weights are drawn anew, so that it knows nothing.",
-        "Adebayo et al. 2018 (Sanity Checks for Saliency Maps), section 3.1",
-    ),
-    "between_images": Measure(
-        "likeness of other photos' maps",
-        "",
-        "-1 to 1",
-        "How much the map resembles the method's maps of other photos: what any two of its maps have in common.",
-        "",
-    ),
 }

@@ -1,10 +1,11 @@
 """What is known of a photo before any network sees it: where its objects are, and its true class."""
 
 import csv
+import functools
 import io
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,10 +83,18 @@ def class_by_name(photo: Path, class_names: Sequence[str]) -> int | None:
         # ImageNet itself tells a Cardigan, a dog, from a cardigan.
         spelling = str.casefold if name == text else str
         wanted = spelling(name.replace("_", " "))
-        found = [i for i, one in enumerate(class_names) if spelling(one.replace("_", " ")) == wanted]
+        found = _by_spelling(tuple(class_names), spelling).get(wanted, [])
         if len(found) == 1 and _NAMED_ALIKE.get(wanted.casefold()) not in class_names:
             return found[0]
     return None
+
+
+@functools.cache
+def _by_spelling(class_names: tuple[str, ...], spelling: Callable[[str], str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, name in enumerate(class_names):
+        found.setdefault(spelling(name.replace("_", " ")), []).append(index)
+    return found
 
 
 def mask(truth: Truth, size: tuple[int, int], predictor: Predictor) -> np.ndarray | None:

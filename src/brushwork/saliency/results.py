@@ -3,6 +3,7 @@
 NAME.png           photo, maps and overlays         NAME.npy    the map (NAME_METHOD.npy, where methods are several)
 maps.csv           a row for each photo and method, written as soon as they are known
 about.json         what the maps are of: what `--resume` must be equal in
+of --evaluate      sanity.csv, sanity.png, evaluation.md          of --gallery    gallery.html
 """
 
 import csv
@@ -16,11 +17,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from brushwork import files, run_folder
+from brushwork import files, run_folder, tables
 from brushwork.errors import UserError
+from brushwork.saliency.measures import MEASURES
 from brushwork.saliency.photos import Photo, cells, page
 
 TABLE = "maps.csv"
+SANITY, CURVE, EVALUATION, GALLERY = "sanity.csv", "sanity.png", "evaluation.md", "gallery.html"
 ABOUT = "about.json"
 LOCK = ".lock"
 
@@ -29,7 +32,7 @@ LOCK = ".lock"
 COLUMNS = (
     *("photo", "picture", "map", "method", "true", "target", "target_probability", "predicted", "probability", "top"),
     *("completeness_error", "score_rise", "box_left", "box_top", "box_right", "box_bottom"),
-    *("deletion", "insertion", "pointing", "energy", "object_share", "box_iou", "class_contrast"),
+    *MEASURES,
 )
 
 Row = dict[str, str]
@@ -47,7 +50,8 @@ def refuse_to_replace(out: Path, stems: Sequence[str], paths: Sequence[Path], ov
             raise UserError(f"{out / stem}.png is one of the photos: choose another --out")
     if overwrite or (resume and (out / ABOUT).exists()):
         return
-    existing = [name for name in [*(f"{stem}.png" for stem in stems), TABLE] if (out / name).exists()]
+    names = [*(f"{stem}.png" for stem in stems), TABLE, SANITY, EVALUATION, GALLERY]
+    existing = [name for name in names if (out / name).exists()]
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise UserError(
@@ -57,7 +61,7 @@ def refuse_to_replace(out: Path, stems: Sequence[str], paths: Sequence[Path], ov
 
 
 def begin(out: Path, about: Mapping[str, Any], resume: bool) -> None:
-    """Say in the folder what its maps are of, or see that they are of the same.
+    """Say in the folder what its maps are of, or see that they are of the same. What is told of others is removed.
 
     Raises:
         UserError: names the first thing that differs.
@@ -71,6 +75,9 @@ def begin(out: Path, about: Mapping[str, Any], resume: bool) -> None:
                     f"{out.resolve()} was begun with {key} {before.get(key)}, not {about.get(key)}: "
                     f"resume with the same, or choose another --out"
                 )
+        return
+    for name in (TABLE, SANITY, CURVE, EVALUATION, GALLERY):
+        (out / name).unlink(missing_ok=True)
     files.write_json(out / ABOUT, about)
 
 
@@ -142,7 +149,7 @@ def save(out: Path, photo: Photo, class_names: Sequence[str], top: int) -> tuple
 
 def markdown(rows: Sequence[Row]) -> str:
     """The table for TensorBoard's text, a line a photo."""
-    columns = ("photo", "predicted", "probability", "target", "target_probability")
+    columns = ("predicted", "probability", "target", "target_probability")
     by_photo = {row["photo"]: row for row in rows}
-    lines = [[Path(photo).name, *(row[column] for column in columns[1:])] for photo, row in by_photo.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *lines])
+    lines = [[Path(photo).name, *(row[column] for column in columns)] for photo, row in by_photo.items()]
+    return tables.markdown([["photo", *columns], *lines])

@@ -1,47 +1,67 @@
-"""The sanity check of some photos as a table, a figure and sentences."""
+"""The sanity check of some photos as a table, a figure and a sentence."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from brushwork import images
 from brushwork.predictor import Predictor
-from brushwork.saliency import agreement, sanity
-from brushwork.saliency.photos import Explained
+from brushwork.saliency import agreement, results, sanity
 
-PHOTOS = 8  # of all that are explained: each step costs every method's maps of them
-TABLE = "sanity.csv"
-COLUMNS = ("step", "layers", "method", "rank_correlation", "other_photos")
+PHOTOS = 8  # of all: each step costs every method's maps of them
+COLUMNS = ("step", "layers", "method", "photos", "rank_correlation", "other_photos")
 _STEPS = 12
 
 Row = dict[str, str]
 
 
-def rows(predictor: Predictor, answers: Sequence[Explained], batch_size: int) -> list[Row]:
+def rows(
+    predictor: Predictor, table: Sequence[results.Row], out: Path, max_megapixels: float, batch_size: int
+) -> list[Row]:
     """A row for each step and method: the mean over the photos of the maps' rank correlation with the original ones.
 
-    Step 0 is the network as it is. `other_photos` is what maps of different photos have in common, the floor.
+    Step 0 is the network as it is. `photos` have a correlation, the others' maps are the same everywhere.
+    `other_photos` is what maps of different photos have in common, the floor.
+
+    Args:
+        table: of the photos (see `results`), of which the first PHOTOS by name are taken. out: where their maps are.
     """
-    images, targets = torch.stack([one.image for one in answers]), torch.tensor([one.target for one in answers])
-    originals = {method: np.stack([one.maps[method] for one in answers]) for method in answers[0].maps}
-    floors = {method: _mean(agreement.between_images(maps)) for method, maps in originals.items()}
-    found = [_row(0, "none", method, 1.0, floors[method]) for method in originals]
-    steps = sanity.cascade(predictor.network, images, targets, originals, steps=_STEPS, batch_size=batch_size)
+    chosen = sorted({row["photo"] for row in table})[:PHOTOS]
+    maps = {
+        (row["photo"], row["method"]): np.load(out / row["map"])
+        for row in table
+        if row["photo"] in chosen and row["map"]
+    }
+    methods = list(dict.fromkeys(method for _, method in maps))
+    originals = {method: np.stack([maps[photo, method] for photo in chosen]) for method in methods}
+    of_photo = {row["photo"]: predictor.class_names.index(row["target"]) for row in table}
+    targets = torch.tensor([of_photo[photo] for photo in chosen])
+    pictures = torch.stack([predictor.transform(images.load_rgb(photo, max_megapixels)) for photo in chosen])
+    floors = {method: agreement.between_images(of) for method, of in originals.items()}
+    found = [_row(0, "none", method, np.ones(len(chosen)), floors[method]) for method in originals]
+    steps = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
     bar = tqdm(steps, desc="sanity check", total=_STEPS, unit=" steps", leave=False, disable=None)
     for number, step in enumerate(bar, 1):
         for method, correlations in step.correlations.items():
-            found.append(_row(number, " ".join(step.layers), method, _mean(correlations), floors[method]))
+            found.append(_row(number, " ".join(step.layers), method, correlations, floors[method]))
     return found
 
 
 def sentence(table: Sequence[Row]) -> str:
     """What is left of each method's maps when all weights have been drawn anew."""
     last = {row["method"]: row for row in table}  # of each method, the last step
-    left = ", ".join(f"{method} {row['rank_correlation']} ({row['other_photos']})" for method, row in last.items())
+    left = [
+        f"{method} {row['rank_correlation'] or 'unknown'} ({row['other_photos'] or 'unknown'})"
+        for method, row in last.items()
+    ]
+    photos = "1 photo" if table[0]["photos"] == "1" else f"{table[0]['photos']} photos"
     return (
-        f"with all weights drawn anew, likeness to the original maps (of different photos' maps to each other): {left}"
+        f"all weights drawn anew (once, {photos}), likeness to the original maps and, in brackets, of different "
+        f"photos' maps to each other: {', '.join(left)}"
     )
 
 
@@ -69,12 +89,8 @@ def figure(table: Sequence[Row]) -> Figure:
     return drawn
 
 
-def _row(step: int, layers: str, method: str, correlation: float, floor: float) -> Row:
-    cells = [f"{value:.3f}" if np.isfinite(value) else "" for value in (correlation, floor)]
-    return dict(zip(COLUMNS, (str(step), layers, method, *cells), strict=True))
-
-
-def _mean(values: np.ndarray) -> float:
-    """Over the photos that have a value."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _row(step: int, layers: str, method: str, correlations: np.ndarray, floors: np.ndarray) -> Row:
+    means = [agreement.mean(values) for values in (correlations, floors)]
+    cells = ["" if mean is None else f"{mean:.3f}" for mean in means]
+    count = int(np.isfinite(correlations).sum())
+    return dict(zip(COLUMNS, (str(step), layers, method, str(count), *cells), strict=True))
