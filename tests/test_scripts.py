@@ -281,6 +281,26 @@ def test_can_the_maps_be_believed(run: Run, both_heads: Path, paintings: Path, t
     assert run(*command)[0] == 0  # nothing left to do but the page
     assert [path.stat().st_mtime_ns for path in kept] == before
 
+    other = "Waves" if rows[0]["predicted"] != "Waves" else "Dots"
+    command = ["saliency", one, "--model", best, "--out", "maps", "--overwrite", "--target", other, "--evaluate"]
+    code, out, error = run(*command)  # of another class, of one photo: nothing is left of what was told before
+    assert (code, error) == (0, "")
+    assert {row["method"] for row in run_folder.read_csv(maps / "sanity.csv")} == {"gradient"}
+    assert "(once, 1 photo)" in out
+    assert "(unknown)" in out  # there is no other photo
+    assert not (maps / "gallery.html").exists()
+    assert "gallery.html" not in out
+    assert run(*command[:-1], "--gallery")[0] == 0
+    page = (maps / "gallery.html").read_text()
+    assert re.search(f"sways the score of\\s+“{other}”, by gradient\\.", page)
+    assert "Can the maps be believed?" not in page
+
+    one.write_bytes(one.read_bytes()[:100])
+    code, out, error = run(*command, "--gallery")
+    assert code == 1
+    assert "1 of 1 photos have no map" in out
+    assert "results: maps (NAME.png, NAME.npy, maps.csv); look at it" in out
+
 
 def test_the_reports_figures(run: Run, both_heads: Path, photos: Path, weights: Path, tmp_path: Path) -> None:
     options = ["--photos", photos, "--model", "squeezenet1_1", "--weights", weights, "--out", "figures"]
