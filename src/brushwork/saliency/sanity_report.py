@@ -85,7 +85,7 @@ def figure(table: Sequence[Row]) -> Figure:
     axes.set(xlabel="weights drawn anew, from the classifier down to", ylabel="rank correlation with the original map")
     axes.set_ylim(top=1.03)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    drawn.legend(loc="outside right upper", fontsize=8)
     return drawn
 
 
