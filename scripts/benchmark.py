@@ -52,7 +52,7 @@ LEAST_SECONDS = 2.0  # that a step is repeated for
 
 EPILOG = """\
 examples:
-  python scripts/benchmark.py                                   a quarter of an hour on 2 cores
+  python scripts/benchmark.py                                   half an hour on 2 cores
   python scripts/benchmark.py --only full,steady --repeats 5
   python scripts/benchmark.py --root ~/wikiart --paintings 2800 --out logs/benchmark/h200
 
