@@ -158,6 +158,7 @@ def test_a_side_that_fails_is_named_and_the_others_go_on(
     assert len(found["raw"]["imports"]["s"]) == 2
 
 
+@pytest.mark.slow
 def test_what_a_benchmark_leaves(start: Callable, paintings: Path, tmp_path: Path) -> None:
     code, out, error = start(
         "--root", paintings, "--paintings", 30, "--repeats", 1, "--only", "head_only", "--out", "b"

