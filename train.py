@@ -3,15 +3,14 @@
 import hydra
 from omegaconf import DictConfig
 
-from brushwork import config
-from brushwork.transfer import sweep
+from brushwork.training import config, sweep
 
 config.register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def run(cfg: DictConfig) -> float | None:
-    from brushwork.transfer import job  # torch and lightning: 5 s that --help does not need
+    from brushwork.training import job  # torch and lightning: 5 s that --help does not need
 
     return job.run(cfg)
 

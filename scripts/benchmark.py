@@ -183,7 +183,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
 
     from brushwork import drawing
     from brushwork.paintings import catalogue
-    from brushwork.transfer import devices
+    from brushwork.training import devices
 
     device = devices.choose(arguments.device).type
     root = arguments.root or (WIKIART if WIKIART.is_dir() else None)
@@ -417,7 +417,7 @@ def bare_step(setup: Setup, precision: str) -> dict[str, float]:
     import torch
     from torch.nn.functional import cross_entropy
 
-    from brushwork.transfer import devices
+    from brushwork.training import devices
 
     devices.keep_freed_memory()
     if setup.device == "cuda":  # as Brushwork has it
@@ -604,8 +604,7 @@ def brushwork(
     """A run with the settings of `overrides` and `more`; when cold, there is nothing in the caches."""
     from hydra import compose, initialize_config_dir
 
-    from brushwork import config
-    from brushwork.transfer import job
+    from brushwork.training import config, job
 
     config.register()
     with tempfile.TemporaryDirectory(dir=setup.work) as folder:
@@ -627,8 +626,9 @@ def brushwork(
 
 def fill_store(setup: Setup) -> dict[str, float]:
     """How fast the paintings are decoded, resized and written."""
-    from brushwork import backbones
-    from brushwork.paintings import catalogue, facts, store
+    from brushwork.models import backbones
+    from brushwork.paintings import catalogue, store
+    from brushwork.paintings.checks import facts
 
     with tempfile.TemporaryDirectory(dir=setup.work) as folder:
         os.environ["BRUSHWORK_CACHE"] = folder
@@ -683,9 +683,9 @@ def first_step(setup: Setup) -> list[str]:
 
 def saliency(setup: Setup) -> dict[str, float]:
     """Logits and maps of the predicted class, as scripts/saliency.py has them."""
-    from brushwork import predictor
+    from brushwork.models import predictor
     from brushwork.saliency.maps import logits_and_saliency
-    from brushwork.transfer import devices
+    from brushwork.training import devices
 
     devices.keep_freed_memory()
     network = predictor.imagenet("vgg16", None).network.to(setup.device)
@@ -712,9 +712,9 @@ def captum(setup: Setup) -> dict[str, float]:
 
 def by_method(setup: Setup, method: str) -> dict[str, float]:
     """Maps of the predicted class by one of our methods."""
-    from brushwork import predictor
+    from brushwork.models import predictor
     from brushwork.saliency.methods import logits_and_maps
-    from brushwork.transfer import devices
+    from brushwork.training import devices
 
     devices.keep_freed_memory()
     network = predictor.imagenet("squeezenet1_1", None).network.to(setup.device)

@@ -11,8 +11,8 @@ from brushwork.errors import UserError
 from brushwork.terminal import exit_with, show_log
 
 if TYPE_CHECKING:
-    from brushwork.paintings.doctor import Report
-    from brushwork.paintings.findings import Finding
+    from brushwork.paintings.checks.doctor import Report
+    from brushwork.paintings.checks.findings import Finding
 
 SHOWN = 10  # offenders of a finding on the terminal; the page shows all
 COLORS = {"spoils": "\033[31m", "warning": "\033[33m", "info": "\033[34m"}
@@ -53,7 +53,7 @@ def main() -> int:
     show_log()
 
     # A second to import, which --help and a mistyped option don't need.
-    from brushwork.paintings import doctor, doctor_page
+    from brushwork.paintings.checks import doctor, doctor_page
 
     start = time.perf_counter()
     try:

@@ -129,8 +129,10 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
 
     from brushwork import contact_sheet, images, run_folder
     from brushwork.contact_sheet import Cell
-    from brushwork.saliency import maps, render
-    from brushwork.transfer import checkpoint, devices
+    from brushwork.models import checkpoint
+    from brushwork.saliency import maps
+    from brushwork.saliency.display import render
+    from brushwork.training import devices
 
     if not compared.same_paintings:
         return [], "the arms were scored on different paintings"

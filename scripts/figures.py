@@ -44,9 +44,11 @@ def main() -> int:
 
     # Seconds to import, which --help and a mistyped option don't need.
     from brushwork import contact_sheet, drawing, run_folder
-    from brushwork.saliency import change, photos
+    from brushwork.models import anatomy, checkpoint
+    from brushwork.saliency import photos
+    from brushwork.saliency.evaluation import change
     from brushwork.study import arms, figures, runs
-    from brushwork.transfer import anatomy, checkpoint, devices
+    from brushwork.training import devices
 
     found = runs.find(arguments.runs)
     heads = sorted({run.head for run in found})

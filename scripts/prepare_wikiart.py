@@ -10,7 +10,7 @@ from brushwork.errors import UserError, one_line
 from brushwork.terminal import count, exit_with, show_log
 
 if TYPE_CHECKING:
-    from brushwork.paintings.offers import Source
+    from brushwork.paintings.wikiart.offers import Source
 
 log = logging.getLogger("brushwork.scripts.prepare_wikiart")
 
@@ -111,10 +111,10 @@ def check(arguments: argparse.Namespace) -> None:
 def open_source(arguments: argparse.Namespace) -> "Source":
     try:
         if arguments.source in OPTIONS["parquet"]:
-            from brushwork.paintings.shards import shards
+            from brushwork.paintings.wikiart.shards import shards
 
             return shards(arguments.source, arguments.parquet, arguments.seed)
-        from brushwork.paintings import sources
+        from brushwork.paintings.wikiart import sources
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed: python -m pip install --editable '.[data]'") from None
     if arguments.source == "folder":
@@ -125,7 +125,8 @@ def open_source(arguments: argparse.Namespace) -> "Source":
 def prepare(arguments: argparse.Namespace) -> int:
     # `datasets` takes a second to import, which --help and a mistyped option don't need.
     from brushwork import images
-    from brushwork.paintings import fetch, listing, offers, styles
+    from brushwork.paintings import listing, styles
+    from brushwork.paintings.wikiart import fetch, offers
 
     source = open_source(arguments)
     wanted_styles = arguments.styles or list(styles.REPORT)

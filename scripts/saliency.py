@@ -14,11 +14,11 @@ from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from brushwork.predictor import Predictor
-    from brushwork.saliency.judgement import Judgement
-    from brushwork.saliency.objects import Truth
+    from brushwork.models.predictor import Predictor
+    from brushwork.saliency.display.results import Row
+    from brushwork.saliency.evaluation.judgement import Judgement
+    from brushwork.saliency.evaluation.objects import Truth
     from brushwork.saliency.photos import Photo
-    from brushwork.saliency.results import Row
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
 
@@ -96,9 +96,12 @@ def main() -> int:
     from torch.utils.tensorboard import SummaryWriter
     from tqdm import tqdm
 
-    from brushwork import backbones, events
-    from brushwork.saliency import evaluation, gallery, methods, objects, photos, results, sanity_report, segment
-    from brushwork.transfer import checkpoint, devices
+    from brushwork import events
+    from brushwork.models import backbones, checkpoint
+    from brushwork.saliency import methods, photos, segment
+    from brushwork.saliency.display import gallery, results
+    from brushwork.saliency.evaluation import evaluation, objects, sanity_report
+    from brushwork.training import devices
 
     paths = photos.find(arguments.photos)
     predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
@@ -211,7 +214,8 @@ def described(
         UserError: a box is beyond the photo.
     """
     from brushwork import images
-    from brushwork.saliency import evaluation, objects, segment
+    from brushwork.saliency import segment
+    from brushwork.saliency.evaluation import evaluation, objects
 
     if arguments.box:
         maps = photo.answer.maps.items()
@@ -235,7 +239,8 @@ def judge(rows: "list[Row]", out: Path) -> "Judgement":
     from torch.utils.tensorboard import SummaryWriter
 
     from brushwork import drawing, events, tables
-    from brushwork.saliency import judgement, results, sanity_report
+    from brushwork.saliency.display import results
+    from brushwork.saliency.evaluation import judgement, sanity_report
 
     checked = run_folder.read_csv(out / results.SANITY)
     curve = drawing.as_picture(sanity_report.figure(checked))

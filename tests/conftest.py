@@ -12,9 +12,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from brushwork import config
-from brushwork.config import Job
 from brushwork.paintings import demo
+from brushwork.training import config
+from brushwork.training.config import Job
 
 REPOSITORY = Path(__file__).parent.parent
 STYLES = ["Dots", "Facets", "Waves"]
@@ -89,7 +89,7 @@ def _logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def both_heads(_logs: Path, make_job: Callable[..., Job]) -> Path:
     """A folder with a run of AlexNet for each head, two epochs of three steps: read only."""
-    from brushwork.transfer import job as jobs
+    from brushwork.training import job as jobs
 
     for run in BOTH_HEADS:
         if not (_logs / run).exists():

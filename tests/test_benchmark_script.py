@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
-from brushwork.paintings import catalogue, demo, duplicates, facts, splits
+from brushwork.paintings import catalogue, demo, splits
+from brushwork.paintings.checks import duplicates, facts
 from brushwork.saliency.methods import METHODS
 from tests.conftest import REPOSITORY, write_paintings
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 from brushwork.paintings import catalogue, listing
 from tests.conftest import REPOSITORY, Run
-from tests.paintings.test_fetch import Server, assert_whole, jpeg
-from tests.paintings.test_sources import ARTIFICIO, write_shards
+from tests.paintings.wikiart.test_fetch import Server, assert_whole, jpeg
+from tests.paintings.wikiart.test_sources import ARTIFICIO, write_shards
 
 SCRIPT = REPOSITORY / "scripts/prepare_wikiart.py"
 NAME = "prepare_wikiart"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from brushwork.config import Job
-from brushwork.transfer import job as jobs
+from brushwork.training import job as jobs
+from brushwork.training.config import Job
 from tests.conftest import Run
 
 

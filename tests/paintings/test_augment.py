@@ -7,10 +7,9 @@ from scipy.stats import kstest
 from torch import Tensor
 from torchvision.transforms import v2
 
-from brushwork import backbones
-from brushwork.backbones import Preprocessing
 from brushwork.paintings import augment
 from brushwork.paintings.augment import Augmentation
+from brushwork.preprocessing import Preprocessing, normalize
 
 PREPROCESSING = Preprocessing(16, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -198,7 +197,7 @@ def test_normalize_equals_torchvision() -> None:
     )
     for pictures in (images, images.float().contiguous(memory_format=torch.channels_last)):
         before = pictures.clone()
-        ours = backbones.normalize(pictures, PREPROCESSING)
+        ours = normalize(pictures, PREPROCESSING)
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
         assert ours.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(pictures, before)

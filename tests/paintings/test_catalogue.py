@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from brushwork.errors import UserError
-from brushwork.paintings import catalogue, facts, listing
+from brushwork.paintings import catalogue, listing
 from brushwork.paintings.catalogue import Painting
+from brushwork.paintings.checks import facts
 
 
 def test_scan(paintings: Path) -> None:

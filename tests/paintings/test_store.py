@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from brushwork import images, row_store
-from brushwork.backbones import Preprocessing
 from brushwork.errors import UserError
-from brushwork.paintings import catalogue, demo, facts, store
+from brushwork.paintings import catalogue, demo, store
+from brushwork.paintings.checks import facts
+from brushwork.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

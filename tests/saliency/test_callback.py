@@ -16,13 +16,14 @@ from scipy.stats import spearmanr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision import models
 
-from brushwork import predictor, run_folder
-from brushwork.config import Job
+from brushwork import run_folder
 from brushwork.errors import UserError
+from brushwork.models import predictor
 from brushwork.saliency import callback, maps, methods
-from brushwork.transfer import job as jobs
+from brushwork.training import job as jobs
+from brushwork.training.config import Job
 from tests.conftest import REPOSITORY
-from tests.transfer.test_training import assert_equal_runs
+from tests.training.test_training import assert_equal_runs
 
 MakeJob = Callable[..., Job]
 COLUMN = 192 + 12  # pixels
@@ -85,7 +86,7 @@ def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeyp
     monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
     job = make_job("trainer.max_epochs=1", "callbacks.saliency.paintings=3", "keep_last=true")
     jobs.run_job(job)
-    from brushwork.transfer import checkpoint
+    from brushwork.models import checkpoint
 
     trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
@@ -109,7 +110,7 @@ def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: 
     job = make_job(*options, *chosen, folder="smoothgrad")
     jobs.run_job(job)
     assert_equal_runs(tmp_path / "without", tmp_path / "smoothgrad")
-    from brushwork.transfer import checkpoint
+    from brushwork.models import checkpoint
 
     trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
@@ -195,7 +196,7 @@ def test_what_cannot_be_drawn_never_stops_a_training(
 
 def test_a_resumed_run_goes_on_as_an_unbroken_one(make_job: MakeJob, tmp_path: Path, initial_weights: Path) -> None:
     """In its own folder and in another, with the initial weights gone; with another panel its history begins anew."""
-    from tests.transfer.test_training import interrupted
+    from tests.training.test_training import interrupted
 
     weights = f"model.weights={initial_weights}"
     jobs.run_job(make_job(weights, folder="unbroken"))

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torchvision import models
 
-from brushwork import predictor
+from brushwork.models import predictor
 from brushwork.saliency.maps import class_saliency, logits_and_saliency
 
 TARGETS = torch.tensor([281, 0, 999])

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision import models
 
-from brushwork import backbones
 from brushwork.errors import UserError
+from brushwork.models import backbones
 from brushwork.saliency import maps, methods
 from brushwork.saliency.methods import METHODS
 from tests.saliency.test_maps import CLASSES, PICTURES, error, state
@@ -166,7 +166,7 @@ def test_the_last_spatial_layer_of_each_family(architecture: str, places: int) -
 
 
 def test_all_families_have_their_layer_or_a_clear_error() -> None:
-    from brushwork.transfer import heads
+    from brushwork.models import heads
 
     families = set(heads._LAST_LAYER)
     assert families - set(methods._LAST_SPATIAL) == {models.VisionTransformer}

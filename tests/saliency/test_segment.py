@@ -8,10 +8,11 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from brushwork import images, predictor
+from brushwork import images
 from brushwork.errors import UserError
+from brushwork.models import predictor
 from brushwork.saliency import methods, segment
-from brushwork.saliency.render import outlined
+from brushwork.saliency.display.render import outlined
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is an extra: pip install '.[box]'")
 DISC = (20, 30, 59, 69)  # left, top, right, bottom; all inside

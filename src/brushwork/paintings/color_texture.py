@@ -8,8 +8,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from brushwork import files, images
-from brushwork.paintings import facts
 from brushwork.paintings.catalogue import Catalogue
+from brushwork.paintings.checks import facts
 from brushwork.paintings.splits import Parts
 
 log = logging.getLogger(__name__)

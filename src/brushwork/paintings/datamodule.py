@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from brushwork import backbones, images
-from brushwork.backbones import Preprocessing
-from brushwork.paintings import augment, facts, store
+from brushwork import images
+from brushwork.paintings import augment, store
 from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.catalogue import Catalogue
+from brushwork.paintings.checks import facts
 from brushwork.paintings.splits import Parts
+from brushwork.preprocessing import Preprocessing, normalize
 from brushwork.row_store import Rows
 
 DEVICE_SHARE = 0.5  # of a GPU's free memory at the start: a store that takes no more lives there
@@ -239,7 +240,7 @@ class PaintingsModule(L.LightningDataModule):
         pictures = pictures.permute(0, 3, 1, 2)  # (batch, 3, height, width), channels-last in memory
         if training:
             pictures = augment.apply(pictures, index, self.seed, self.trainer.current_epoch, self.augmentation)
-        return backbones.normalize(pictures, self.preprocessing)
+        return normalize(pictures, self.preprocessing)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment and normalise on the device: uint8 (batch, height, width, 3) becomes a `Batch`."""

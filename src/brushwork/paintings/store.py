@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from brushwork import images
-from brushwork.backbones import Preprocessing
 from brushwork.paintings.catalogue import Catalogue
+from brushwork.preprocessing import Preprocessing
 from brushwork.row_store import Rows, RowStore
 
 _VERSION = 1  # of how a picture becomes a row: a new one decodes every painting again

@@ -1,1 +1,4 @@
-"""Part B: what in a picture a network looks at. Pure tensors, called by a callback and by a script."""
+"""Image-class saliency maps (Simonyan, Vedaldi, Zisserman 2014): methods on tensors, and the callback that draws them.
+
+`methods` and `maps` import torch only; the callback and the photos import `models` and the foundation.
+"""

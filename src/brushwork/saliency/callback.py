@@ -10,11 +10,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from brushwork import backbones, contact_sheet, events, files, images, predictor, run_folder
+from brushwork import contact_sheet, events, files, images, run_folder
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.predictor import Predictor
-from brushwork.saliency import agreement, change, methods, render
+from brushwork.models import backbones, predictor
+from brushwork.models.predictor import Predictor
+from brushwork.preprocessing import Preprocessing, as_batch
+from brushwork.saliency import methods
+from brushwork.saliency.display import render
+from brushwork.saliency.evaluation import agreement, change
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +96,7 @@ class SaliencyLogger(L.Callback):
         chosen = contact_sheet.pick([painting.style for painting in held_out], self.paintings, self.seed)
         self._panel = sorted((held_out[i] for i in chosen), key=lambda painting: painting.path)
         self._pictures = [images.load_rgb(data.catalogue.root / p.path, data.max_megapixels) for p in self._panel]
-        self._batch = backbones.as_batch(self._pictures, data.preprocessing)  # (paintings, 3, height, width)
+        self._batch = as_batch(self._pictures, data.preprocessing)  # (paintings, 3, height, width)
         self._painting_column = [
             Cell(
                 images.resize(picture, data.preprocessing.image_size, data.preprocessing.resize),
@@ -252,8 +256,8 @@ class SaliencyLogger(L.Callback):
             del untouched
         if reference is not None:
             size = backbones.preprocessing(self.reference).image_size
-            preprocessing = backbones.Preprocessing(size, reference.mean, reference.std, data.preprocessing.resize)
-            batch = backbones.as_batch(self._pictures, preprocessing)
+            preprocessing = Preprocessing(size, reference.mean, reference.std, data.preprocessing.resize)
+            batch = as_batch(self._pictures, preprocessing)
             maps, captions = self._answers(reference, batch, pl_module.device)
             self._reference_column = _column(maps, captions)
             self._reference_title = f"{reference.name} of photographs:\npredicted class, {_scale(maps)}"

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from brushwork import images
 from brushwork.contact_sheet import Cell, sheet
 from brushwork.errors import UserError
-from brushwork.predictor import Predictor
-from brushwork.saliency import render
+from brushwork.models.predictor import Predictor
+from brushwork.saliency.display import render
 from brushwork.saliency.methods import logits_and_maps
 from brushwork.saliency.segment import Segment
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from brushwork.errors import UserError
-from brushwork.saliency import render
+from brushwork.saliency.display import render
 
 FOREGROUND, BACKGROUND = 0.95, 0.30  # quantiles of the map above and below which pixels give the two colour models
 _ITERATIONS = 10  # of fitting them: after one, a box hangs more on where OpenCV's k-means happened to start

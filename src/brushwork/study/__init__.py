@@ -1,1 +1,1 @@
-"""Reads finished runs, and draws what they show. Sees run folders, never live objects."""
+"""Finished runs, compared: arms, tests, pages, figures. Reads run folders only; imports the foundation."""

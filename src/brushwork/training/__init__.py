@@ -1,0 +1,4 @@
+"""How a run goes, from settings to result: configuration, callbacks (record, dashboard, progress), sweeps, launchers.
+
+The one place where `paintings`, `models` and `saliency` meet.
+"""

@@ -1,0 +1,277 @@
+"""The callback that lays a run out in TensorBoard as a reviewer wants it: the first minute tells the story."""
+
+import logging
+import os
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import yaml
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.plugins.hparams import summary_v2 as hparams
+from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from torch.utils.tensorboard import SummaryWriter
+
+from brushwork import contact_sheet, drawing, events, images, run_folder
+from brushwork.contact_sheet import Cell
+from brushwork.errors import UserError, one_line
+from brushwork.models import graph, tuning
+from brushwork.models.classifier import StyleClassifier
+from brushwork.paintings.datamodule import Batch, PaintingsModule
+from brushwork.preprocessing import as_picture
+from brushwork.training.record import RunRecord
+
+log = logging.getLogger(__name__)
+
+BEST = "val/best_accuracy"  # the highest so far; the last is the scalar val/accuracy itself
+_LAYOUT = {
+    "both heads": {
+        "validation accuracy, both heads": ["Multiline", ["val/accuracy$", "baseline/.*"]],
+        "training loss, both heads": ["Multiline", ["train/loss$"]],
+        "saliency maps beside those of the panel before": ["Multiline", ["map correlation/previous$"]],
+        "saliency maps beside those of ImageNet's own network": ["Multiline", ["map correlation/(imagenet|others)$"]],
+    }
+}
+_SAMPLES_PER_STYLE = 3
+_BATCH_SHOWN = 16
+_MISTAKES = 15
+_KEPT = 16  # steps' gradients that wait to be written
+
+
+class Dashboard(L.Callback):
+    """Writes everything but loss and accuracy (`RunRecord` does) and saliency to the run's TensorBoard events.
+
+    Without TensorBoard it does nothing. It draws no random number of torch's and changes nothing in training.
+    What can't be shown is a warning, never the end of a training.
+
+    Args:
+        every_n_steps: gradient norms by part of the network, and histograms of the new layer.
+    """
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        if every_n_steps < 1:
+            raise UserError(f"expected callbacks.dashboard.every_n_steps to be at least 1, but got {every_n_steps}")
+        self.every_n_steps = every_n_steps
+        self._writers: list[SummaryWriter] = []
+        self._gradients: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []  # not yet written
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        self._writers = events.writers(trainer.loggers)
+        self._groups = tuning.groups(pl_module.network, pl_module.new_layer)
+        self._is_new = False
+        for writer in self._writers:
+            # A resumed sweep's run has its pages already, in an earlier file.
+            self._is_new = len(list(Path(writer.log_dir).glob("events.out.tfevents.*"))) == 1
+            if self._is_new:
+                record = _record(trainer)
+                self._try(add_run, writer, record, pl_module)
+                self._try(add_samples, writer, trainer.datamodule)
+                self._try(add_graphs, writer, pl_module, trainer.datamodule.preprocessing.image_size)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: StyleClassifier, batch: Batch, batch_idx: int
+    ) -> None:
+        if trainer.current_epoch == 0 and batch_idx == 0:
+            for writer in self._writers if self._is_new else []:
+                self._try(add_batch, writer, batch, trainer.datamodule)
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: StyleClassifier, optimizer: Any) -> None:
+        if trainer.global_step % self.every_n_steps or not self._writers:
+            return
+        # Kept on the device: writing them now would have the loop wait for it.
+        self._gradients.append((trainer.global_step, *gradients(self._groups, pl_module.new_layer)))
+        if len(self._gradients) == _KEPT:
+            self._write_gradients()
+
+    def _write_gradients(self) -> None:
+        for writer in self._writers:
+            for step, norms, values in self._gradients:
+                self._try(add_gradients, writer, step, norms, values)
+        self._gradients.clear()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        self._write_gradients()
+        for writer in self._writers:
+            self._try(add_scalars, writer, _record(trainer).result, trainer.current_epoch + 1)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
+        self._write_gradients()  # of a run that diverges they tell why
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        for writer in self._writers:
+            self._try(add_answers, writer, pl_module, trainer.datamodule, trainer.current_epoch)
+            self._try(add_result, writer, _record(trainer).result, trainer.current_epoch)
+
+    def _try(self, add: Any, writer: SummaryWriter, *arguments: Any) -> None:
+        try:
+            add(writer, *arguments)
+        except Exception as error:  # whatever it is, a training is worth more than its pictures
+            log.warning("dashboard: %s: %s", add.__name__, one_line(error))
+
+
+def _record(trainer: L.Trainer) -> RunRecord:
+    return next(callback for callback in trainer.callbacks if isinstance(callback, RunRecord))
+
+
+def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier) -> None:
+    """Text: what this run is, how to repeat it, its configuration. Hyper-parameters. The page of both heads."""
+    config_text = (record.folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
+    config = yaml.safe_load(config_text)
+    description, result = pl_module.description, record.result
+    weights = result["weights"] if os.sep not in result["weights"] else Path(result["weights"]).name
+    learning_rate = config["optimizer"].get("lr", float("nan"))
+    values = {
+        "head": description["head"],
+        "tuning": description["tuning"],
+        "model": description["architecture"],
+        "weights": weights,
+        "split": f"{config['split']['name']} seed {config['split']['seed']}",
+        "seed": result["seed"],
+        "learning rate": learning_rate,
+    }
+    metrics = [
+        hparams.Metric(BEST, display_name="best validation accuracy"),
+        hparams.Metric("val/accuracy", display_name="last validation accuracy"),
+    ]
+    file = writer.file_writer
+    file.add_summary(hparams.hparams_config_pb([hparams.HParam(name) for name in values], metrics), 0)
+    file.add_summary(hparams.hparams_pb(values, trial_id=record.folder.name), 0)
+    writer.add_custom_scalars(_LAYOUT)
+    catalogue = record.catalogue
+    facts = values | {
+        "data": result["data"],
+        "paintings": len(catalogue.paintings),
+        "styles": ", ".join(catalogue.class_names),
+        "parameters": f"{result['parameters']['total']:,}, {result['parameters']['trainable']:,} of them trained",
+        "device": f"{result['device']}, {result['precision']}",
+    }
+    what = [
+        "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]),
+        "Run it again:",
+        _code(" \\\n  ".join(textwrap.wrap(result["command"], 100, break_long_words=False, break_on_hyphens=False))),
+        "What is trained:",
+        _code(tuning.table(pl_module.network, pl_module.new_layer, learning_rate)),
+    ]
+    writer.add_text("run/2 what it is", "\n\n".join(what))
+    writer.add_text("run/3 configuration", _code(config_text))
+
+
+def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
+    """Scalars: the best accuracy so far, and what one scores without a network as lines beside it."""
+    for name, value in result["baselines"].items():
+        if value is not None:
+            writer.add_scalar(f"baseline/{name}", value, epoch)
+    if result["best"]:
+        writer.add_scalar(BEST, result["best"]["val/accuracy"], epoch)
+
+
+def add_samples(writer: SummaryWriter, data: PaintingsModule) -> None:
+    """Images: sample paintings by style (report, figure 1)."""
+    paintings = [(painting.path, painting.style) for painting in data.catalogue.paintings]
+    page = contact_sheet.samples(data.catalogue.root, paintings, _SAMPLES_PER_STYLE, data.max_megapixels)
+    events.add_picture(writer, "paintings/by style", page)
+
+
+def add_graphs(writer: SummaryWriter, pl_module: StyleClassifier, image_size: int) -> None:
+    """Graphs: the whole network, and the changed classifier (report, figures 3 and 4)."""
+    found = graph.layers(pl_module.network, image_size)
+    graph.add_graph(writer, found)
+    changed = tuning.path(pl_module.network, pl_module.new_layer).split(".")[0]
+    graph.add_graph(writer, graph.part(found, changed), "classifier")
+
+
+def add_batch(writer: SummaryWriter, batch: Batch, data: PaintingsModule) -> None:
+    """Images: training pictures as the network sees them, augmented and resized."""
+    mean, std = data.preprocessing.mean, data.preprocessing.std
+    index = batch.index[:_BATCH_SHOWN].tolist()
+    cells = [
+        Cell(as_picture(image, mean, std), data.catalogue.paintings[i].style)
+        for i, image in zip(index, data.shown(index), strict=True)
+    ]
+    events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
+
+
+def gradients(
+    groups: dict[str, list[nn.Parameter]], new_layer: nn.Module
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The gradient's Euclidean norm by part of the network; the new layer and its gradient, as they are now."""
+    norms, values = {}, {}
+    for name, parameters in groups.items():
+        found = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if found:
+            norms[name] = get_total_norm(found)
+    for name, parameter in new_layer.named_parameters():
+        values[name] = parameter.detach().clone()
+        if parameter.grad is not None:
+            values[f"{name} gradient"] = parameter.grad.clone()
+    return norms, values
+
+
+def add_gradients(writer: SummaryWriter, step: int, norms: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    """Scalars and histograms of what `gradients` found."""
+    for name, norm in norms.items():
+        writer.add_scalar(f"gradient norm/{name}", norm, step)
+    for name, value in values.items():
+        writer.add_histogram(f"new layer/{name}", value, step)
+
+
+def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: PaintingsModule, epoch: int) -> None:
+    """Images: the confusion matrix of the last epoch, and the mistakes that the network was surest of."""
+    scores, catalogue = pl_module.scores, data.catalogue
+    if scores is None:
+        return
+    names = catalogue.class_names
+    title = f"validation, epoch {epoch}: accuracy {scores.accuracy:.3f}"
+    matrix = drawing.confusion_matrix(scores.labels, scores.predicted, names, title)
+    events.add_picture(writer, "answers/confusion matrix", drawing.as_picture(matrix), epoch)
+    wrong = (scores.predicted != scores.labels).nonzero()[0]
+    worst = wrong[(-scores.probability[wrong]).argsort(kind="stable")][:_MISTAKES]
+    cells = []
+    for i in worst:
+        painting = catalogue.paintings[scores.index[i]]
+        caption = [
+            f"true {painting.style}",
+            f"predicted {names[scores.predicted[i]]}",
+            f"probability {scores.probability[i]:.2f}",
+            contact_sheet.title(painting.path),
+        ]
+        picture = images.load_rgb(catalogue.root / painting.path, data.max_megapixels)
+        cells.append(Cell(picture, "\n".join(caption)))
+    if cells:
+        events.add_picture(writer, "answers/worst mistakes", contact_sheet.in_columns(cells, 5, side=176), epoch)
+
+
+def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
+    """Text: the result beside its baselines. Hyper-parameters: that the session ended well."""
+    rows = ["| | accuracy | |", "|---|---|---|"]
+    if result["best"] and result["last"]["val/accuracy"] is not None:
+        low, high = result["val_interval_95"]
+        rows += [
+            f"| last epoch ({result['last']['epoch']}) | {result['last']['val/accuracy']:.3f} | |",
+            f"| best epoch ({result['best']['epoch']}) | {result['best']['val/accuracy']:.3f} "
+            f"| 95% interval {low:.3f} to {high:.3f}; chosen on the paintings it is scored on |",
+        ]
+    for name, value in result["baselines"].items():
+        if value is not None:
+            low, high = result["baseline_intervals_95"][name]
+            rows.append(f"| {run_folder.BASELINES[name]} | {value:.3f} | 95% interval {low:.3f} to {high:.3f} |")
+    rate = f"{result['images_per_second']:.0f} images/s" if result["images_per_second"] else "one epoch"
+    writer.add_text("run/1 result", "\n".join([*rows, "", f"{result['seconds']:.0f} s, {rate} in training."]), epoch)
+    end = HParamsPluginData(session_end_info=SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=time.time()))
+    value = Summary.Value(
+        tag=hparams_metadata.SESSION_END_INFO_TAG,
+        metadata=hparams_metadata.create_summary_metadata(end),
+        tensor=hparams_metadata.NULL_TENSOR,
+    )
+    writer.file_writer.add_summary(Summary(value=[value]), epoch)
+
+
+def _code(text: str) -> str:
+    """A block of Markdown code: indented, as TensorBoard's Markdown knows no fences for it."""
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,194 @@
+"""One Hydra job: skip what is finished, resume what is not, train, and record how it ended."""
+
+import gc
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from omegaconf import DictConfig
+
+from brushwork import files, run_folder
+from brushwork.errors import UserError, one_line
+from brushwork.terminal import exit_on_signals
+from brushwork.training import config, sweep, training
+from brushwork.training.config import Job
+from brushwork.training.record import Diverged, RunRecord
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Train what a composed config describes; return its best validation accuracy, for a sweeper.
+
+    A failing job of a multirun raises, so that the others go on; a failing single run exits with
+    status 1, a user's mistake with one line on standard error.
+    """
+    if rank_zero_only.rank > 0:  # a process that Lightning started for DDP: the first one speaks
+        logging.getLogger("brushwork").setLevel(logging.ERROR)
+    try:
+        with exit_on_signals(silent=rank_zero_only.rank > 0):
+            return run_job(config.make_job(cfg))
+    except SystemExit as stop:
+        sweep.leave(stop.code)
+        raise
+    except UserError as error:
+        # One that a data-loading worker raised carries that process's traceback: its last line is the error.
+        reason = str(error).strip().splitlines()[-1].removeprefix("brushwork.errors.UserError: ")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        log.exception("unexpected")
+    finally:
+        gc.collect()  # a Trainer and its module hold each other
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    # Raised here, not above: the error's frames, and the network in them, are free by now.
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        log.error("this job failed: %s", reason)
+        sweep.note_job(Path(HydraConfig.get().runtime.output_dir), error=reason)
+        raise CompactHydraException(reason)
+    if rank_zero_only.rank == 0:
+        print(f"error: {reason}", file=sys.stderr)
+    sys.exit(1)
+
+
+def run_job(job: Job) -> float | None:
+    """As `run`, from plain settings.
+
+    Raises:
+        UserError: a mistake in settings, data, weights or checkpoint.
+        SystemExit: 130 or 143, when interrupted.
+    """
+    if rank_zero_only.rank > 0:
+        training.Training(job, _resumed(job)).run()
+        return None
+    busy = f"{job.folder.resolve()} is being written by another process: wait for it, or stop it"
+    with files.lock(job.folder / run_folder.LOCK, busy):
+        files.remove_leftovers(job.folder)
+        earlier = run_folder.read_result(job.folder)
+        if (threads := sweep.threads()) is not None:
+            torch.set_num_threads(threads)
+        if earlier is not None:
+            _refuse_other_run(job, earlier)
+            if earlier["status"] in ("finished", "diverged"):
+                log.info("already %s: %s", earlier["status"], job.folder)
+                sweep.note_job(job.folder, skipped=True)
+                return _best_accuracy(earlier)
+            if earlier["threads"]:  # bit-equal results on a CPU need an equal number of threads
+                torch.set_num_threads(earlier["threads"])
+        try:
+            prepared = training.Training(job, _resumed(job))
+            sweep.state_disk_need(job, *prepared.checkpoint_bytes())
+            record = prepared.run()
+        except Diverged as error:
+            _mark(job.folder, "diverged", str(error))
+            if job.sweep_number is None:
+                raise
+            log.warning("%s", error)
+            return _best_accuracy(run_folder.read_result(job.folder))
+        except SystemExit:
+            _mark(job.folder, "interrupted", "stopped by a signal")
+            if job.sweep_number is None and (job.folder / run_folder.LAST).exists():
+                log.warning("interrupted; go on with ckpt_path=%s", os.path.relpath(job.folder / run_folder.LAST))
+            raise
+        except Exception as error:
+            _mark(job.folder, "failed", str(error) if isinstance(error, UserError) else repr(error))
+            raise
+        record.write_result("finished")
+        if not job.settings.keep_last:
+            (job.folder / run_folder.LAST).unlink(missing_ok=True)
+        _report(job, record)
+        return _best_accuracy(record.result)
+
+
+def _resumed(job: Job) -> Path | None:
+    own = job.folder / run_folder.LAST
+    if job.sweep_number is not None and own.exists():
+        log.info("resuming %s", own)
+        return own
+    return Path(job.settings.ckpt_path) if job.settings.ckpt_path else None
+
+
+def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
+    """Refuse to write over a run that this job would not repeat."""
+    ended_early = earlier["config_hash"] is None or earlier["status"] == "failed"
+    if ended_early and not (job.folder / run_folder.LAST).exists():
+        return  # nothing in it to lose
+    where = job.folder.resolve()
+    ways = "choose another name=..., or remove the folder"
+    if job.sweep_number is None:
+        raise UserError(f"{where} holds a run already: {ways}")
+    if earlier["config_hash"] != job.config_hash:
+        raise UserError(f"{where} holds a run of other settings (compare its {run_folder.CONFIG}): {ways}")
+    if earlier["data_hash"] != training.scan(job.settings).data_hash:
+        raise UserError(f"{where} holds a run on other data than {Path(job.settings.data.root).resolve()}: {ways}")
+
+
+def _mark(folder: Path, status: str, error: str) -> None:
+    """Record how a run ended badly; what is known of its epochs stays."""
+    result = run_folder.read_result(folder) or run_folder.new_result()
+    try:
+        files.write_json(folder / run_folder.RESULT, result | {"status": status, "error": error})
+    except OSError as full:  # must not hide why the run ended
+        log.error("%s cannot be written: %s", folder / run_folder.RESULT, full)
+
+
+def _best_accuracy(result: dict[str, Any]) -> float | None:
+    """For a sweeper: never NaN; 0 for a run that diverged before its first epoch's end."""
+    if result["best"] is None:
+        return 0.0 if result["status"] == "diverged" else None
+    return result["best"]["val/accuracy"]
+
+
+def _report(job: Job, record: RunRecord) -> None:
+    """The last lines of a run: the result beside its baselines, and where to look."""
+    result = record.result
+    demo = "DEMO (procedural pictures, random weights): " if job.settings.data.paint_demo else ""
+    if best := result["best"]:
+        low, high = result["val_interval_95"]
+        last = result["last"]["val/accuracy"]
+        log.info(
+            "%sbest validation accuracy %.3f (95%% interval %.3f to %.3f) in epoch %d; last epoch %s",
+            demo,
+            best["val/accuracy"],
+            low,
+            high,
+            best["epoch"],
+            "not validated" if last is None else f"{last:.3f}",
+        )
+        log.info("on the same paintings: %s", _describe_baselines(result))
+    if test := result["test"]:
+        scored = [
+            f"{which} epoch {test[which]['accuracy']:.3f} (95% interval {low:.3f} to {high:.3f})"
+            for which in ("best", "last")
+            if test[which]
+            for low, high in [test[which]["interval_95"]]
+        ]
+        log.info("test, %d paintings on which nothing was chosen: %s", test["paintings"], ", ".join(scored))
+        log.info("on the same paintings: %s", _describe_baselines(test))
+    if not record.write:
+        log.info("fast_dev_run: nothing is written")
+        return
+    if result["images_per_second"]:
+        log.info(
+            "%.0f s after %.0f s of preparation, %.0f images/s in training",
+            *(result[key] for key in ("seconds", "prepare_seconds", "images_per_second")),
+        )
+    folder = Path(os.path.relpath(job.folder))
+    log.info("results: %s (result.json, metrics.csv, predictions.csv)", folder)
+    log.info("look at it: make dashboard, or tensorboard --logdir %s", folder.parent)
+
+
+def _describe_baselines(scored: dict[str, Any]) -> str:
+    intervals = scored["baseline_intervals_95"]
+    return ", ".join(
+        f"{run_folder.BASELINES[name]} {value:.3f} ({intervals[name][0]:.3f} to {intervals[name][1]:.3f})"
+        for name, value in scored["baselines"].items()
+        if value is not None
+    )

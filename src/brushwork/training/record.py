@@ -1,0 +1,242 @@
+"""The callback that writes a run folder's metrics, predictions and result, epoch by epoch."""
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from brushwork import files, run_folder
+from brushwork.errors import UserError
+from brushwork.models.classifier import StyleClassifier
+from brushwork.models.scores import Scores
+from brushwork.paintings import baselines
+from brushwork.paintings.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+
+class Diverged(UserError):
+    """The loss is no longer a finite number."""
+
+
+class RunRecord(L.Callback):
+    """Keeps the history of a run and writes it down after every epoch.
+
+    The history travels in last.ckpt (`state_dict`), so that a resumed run's files are those of an
+    unbroken one.
+
+    Args:
+        result: the run's result.json, filled in here; `folder` is where all is written.
+        write: false in processes of a DDP run but the first, and in a fast_dev_run.
+    """
+
+    def __init__(self, folder: Path, catalogue: Catalogue, result: dict[str, Any], write: bool) -> None:
+        self.folder, self.catalogue, self.result, self.write = folder, catalogue, result, write
+        self.rows: list[dict[str, Any]] = []
+        self._made = time.perf_counter()
+        self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
+        self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "predictions": self.predictions}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        # A ModelCheckpoint forgets its best score when the run folder has moved or is another one.
+        for callback in trainer.callbacks:
+            state = checkpoint["callbacks"].get(callback.state_key)
+            if isinstance(callback, ModelCheckpoint) and state:
+                _move(state, callback.dirpath)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.result["prepare_seconds"] = round(time.perf_counter() - self._made, 3)
+        self.result["threads"] = torch.get_num_threads()  # Lightning sets it under DDP
+        self.write_result()  # with the history of a resumed run: Lightning has loaded it by now
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        pl_module.scores = None  # there may be epochs without validation
+        self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._images, self._start, self._train_seconds = 0, time.perf_counter(), None
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._images += len(batch.labels) * trainer.world_size
+
+    def _stop_clock(self, trainer: L.Trainer) -> None:
+        if self._train_seconds is None:
+            if trainer.strategy.root_device.type == "cuda":
+                torch.cuda.synchronize()
+            self._train_seconds = time.perf_counter() - self._start
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._stop_clock(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        self._stop_clock(trainer)
+        figures = pl_module.training_figures()
+        epoch = trainer.current_epoch + 1
+        scores = pl_module.scores
+        losses = {"training": figures["train/loss"]}
+        if scores is not None:
+            losses["validation"] = float(scores.loss.mean())
+        for name, loss in losses.items():
+            if math.isfinite(loss):
+                continue
+            raise Diverged(
+                f"diverged: the {name} loss became {loss} in epoch {epoch}; "
+                f"try a smaller optimizer.lr (now {self._learning_rate:g})"
+            )
+        row = {
+            "epoch": epoch,
+            **figures,
+            "val/loss": None,
+            "val/accuracy": None,
+            "val/balanced_accuracy": None,
+            "val/macro_f1": None,
+            "val/recall": None,
+            "learning_rate": self._learning_rate,
+            "train_images": self._images,
+            "train_seconds": round(self._train_seconds, 3),
+            "seconds": round(time.perf_counter() - self._start, 3),
+        }
+        if scores is not None:
+            row |= {"val/loss": losses["validation"]}
+            row |= {f"val/{key}": value for key, value in self._figures(scores).items()}
+        self.rows.append(row)
+        log.info("%s", describe_epoch(row, trainer.max_epochs))
+        for logger in trainer.loggers:
+            logger.log_metrics(
+                {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}, epoch
+            )
+        self._keep_answers(scores)
+        if self.write:
+            run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
+            self._write_predictions()
+            self.write_result()
+
+    def _keep_answers(self, scores: Scores | None) -> None:
+        self.predictions["last"] = []  # of an epoch without validation there are none
+        if scores is not None:
+            self.predictions["last"] = _answers(scores)
+            if best_row(self.rows) is self.rows[-1]:
+                self.predictions["best"] = self.predictions["last"]
+
+    def note_test(self, epoch: str, scores: Scores) -> None:
+        """Keep what the network of the "best" or the "last" epoch scored on the test part, and write it."""
+        self.tested[epoch] = _answers(scores)
+        self.result["test"][epoch] = {
+            **self._figures(scores),
+            "loss": float(scores.loss.mean()),
+            "interval_95": baselines.interval_95(scores.accuracy, len(scores.index)),
+        }
+        if self.write:
+            self._write_predictions()
+            self.write_result()
+
+    def _figures(self, scores: Scores) -> dict[str, Any]:
+        recall = {
+            name: "n/a" if value is None else value
+            for name, value in zip(self.catalogue.class_names, scores.recall, strict=True)
+        }
+        return {
+            "accuracy": scores.accuracy,
+            "balanced_accuracy": scores.balanced_accuracy,
+            "macro_f1": scores.macro_f1,
+            "recall": recall,
+        }
+
+    def _interval(self) -> list[float] | None:
+        """The 95% interval of the best epoch's accuracy, in [0, 1]."""
+        best = best_row(self.rows)
+        return best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"]))
+
+    def _write_predictions(self) -> None:
+        rows = self._prediction_rows("val", self.predictions) + self._prediction_rows("test", self.tested)
+        run_folder.write_csv(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
+
+    def _prediction_rows(self, part: str, by_epoch: dict[str, list[list[Any]]]) -> list[dict[str, Any]]:
+        names = self.catalogue.class_names
+        rows = []
+        for epoch, answers in by_epoch.items():
+            for index, predicted, probability in answers:
+                painting = self.catalogue.paintings[index]
+                rows.append(
+                    {
+                        "part": part,
+                        "epoch": epoch,
+                        "path": painting.path,
+                        "artist": painting.artist or "",
+                        "style": painting.style,
+                        "predicted": names[predicted],
+                        "probability": f"{probability:.6f}",
+                    }
+                )
+        return rows
+
+    def write_result(self, status: str = "running", error: str | None = None) -> None:
+        """Bring the result up to date with the history, and write it."""
+        later = self.rows[1:]  # the first epoch warms up: caches, workers, memory
+        seconds = sum(row["train_seconds"] for row in later)
+        self.result |= {
+            "status": status,
+            "error": error,
+            "best": _epoch(best_row(self.rows)),
+            "last": _epoch(self.rows[-1] if self.rows else None),
+            "val_interval_95": self._interval(),
+            "seconds": round(sum(row["seconds"] for row in self.rows), 3),
+            "images_per_second": round(sum(row["train_images"] for row in later) / seconds, 1) if seconds else None,
+        }
+        if self.write:
+            files.write_json(self.folder / run_folder.RESULT, self.result)
+
+
+def describe_epoch(row: dict[str, Any], epochs: int) -> str:
+    """A line that tells of one epoch.
+
+    >>> row = {"epoch": 2, "train/loss": 1.5, "train/accuracy": 0.4, "val/loss": None, "val/accuracy": None}
+    >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
+    'epoch 2/5  train loss 1.500 accuracy 0.400  25 images/s'
+    """
+    words = [
+        f"epoch {row['epoch']}/{epochs}",
+        f"train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}",
+    ]
+    if row["val/accuracy"] is not None:
+        words.append(f"val loss {row['val/loss']:.3f} accuracy {row['val/accuracy']:.3f}")
+    words.append(f"{row['train_images'] / row['train_seconds']:.0f} images/s")
+    return "  ".join(words)
+
+
+def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The epoch of the highest validation accuracy, the earliest of equals; None without validation."""
+    scored = [row for row in rows if row["val/accuracy"] is not None]
+    return max(scored, key=lambda row: row["val/accuracy"], default=None)
+
+
+def _epoch(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    return row and {key: row.get(key) for key in run_folder.EPOCH_KEYS}
+
+
+def _answers(scores: Scores) -> list[list[Any]]:
+    """[index, predicted, probability] of each painting, as plain values."""
+    columns = (scores.index, scores.predicted, scores.probability)
+    return [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _move(state: dict[str, Any], dirpath: str) -> None:
+    """Rewrite the folder in a ModelCheckpoint's state."""
+
+    def moved(path: str) -> str:
+        return str(Path(dirpath) / Path(path).name) if path else path
+
+    state["dirpath"] = dirpath
+    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        state[key] = moved(state[key])
+    state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}

@@ -1,1 +1,0 @@
-"""Part A: a pretrained classifier, its new head, and the training of both."""
