@@ -106,7 +106,7 @@ class StyleClassifier(L.LightningModule):
         self._batch_size: int | None = None
         self._answers: list[tuple[Tensor, ...]] = []
         self.scores: Scores | None = None  # of the last validation or test
-        self.logs_to_loggers = True  # false where a callback logs the figures by epoch itself
+        self.logs_to_loggers: bool | None = None  # False where a callback logs the figures by epoch itself
 
     @property
     def new_layer(self) -> nn.Module:

@@ -2,8 +2,8 @@
 
 import html
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -17,8 +17,7 @@ Picture = str | Path | Image.Image | Tensor
 _SHOWN = 3  # classes of an answer that are printed
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What is predicted for one picture.
 
     path: of its file; None for a picture that came without one.
