@@ -31,16 +31,14 @@ Array = np.ndarray
 _FIRST = """
     aurel berta cosmo dorit elian frida gustaw hedda ilario jorun kaspar linnea matteo nadja orsolo petra quirin
     rosalie silvan tilda ulrik vesna wendel xenia yorick zora anselm brisa corvin della
-""".split()
+"""
 _LAST = """
     lindqvist abernas bellorin castavel dremmond eskilsen farrowin galvani-rey hollenrath ivarsund jankovar
     kestrelli lombrecht marisol-vey nordahlen ostervelt pellegard quintrell rovaniek sandermoor tessaly umberlin
     valcourin westerholt yarrowby zelenkov almendro brackwater corrigall dunhaven elverston fennimore grunwaldt
     hawksworth isenmark jorvalle kirkhaven larkspur montclare nightwood
-""".split()
-_TITLES = """
-    study evening harbour morning garden winter orchard still-life river memory
-""".split()
+"""
+_TITLES = "study evening harbour morning garden winter orchard still-life river memory"
 
 # The first year in which a style's painters may begin, some decades for each: neighbours overlap.
 _BEGINS = {style: 1780 + 13 * place for place, style in enumerate(sorted(STYLES, key=lambda name: name[::-1]))}
@@ -78,7 +76,7 @@ def painter(style: str, place: int) -> Painter:
     rng = default_rng(SeedSequence([SEED, 1, number]))
     first = _BEGINS[style] + int(rng.integers(0, 25))
     return Painter(
-        name=f"{_FIRST[number % len(_FIRST)]}-{_LAST[number % len(_LAST)]}",  # 30 and 40: all 120 pairs differ
+        name=f"{_FIRST.split()[number % 30]}-{_LAST.split()[number % 40]}",  # all 120 pairs differ
         years=(first, first + int(rng.integers(12, 35))),
         palette=_palette(rng),
         turn=rng.uniform(-0.3, 0.3),
@@ -86,18 +84,18 @@ def painter(style: str, place: int) -> Painter:
         outline=rng.choice([0, 0, rng.uniform(0.4, 0.9)]),
         hatch_cycles=rng.uniform(9, 26),
         hatch_turn=rng.uniform(0, np.pi),
-        hatch_strength=rng.uniform(0.02, 0.1),
+        hatch_strength=rng.uniform(0.05, 0.22),
         hatch_winding=rng.uniform(0, 2),
         canvas=rng.uniform(0.01, 0.06),
     )
 
 
 def _palette(rng: Generator) -> Array:
-    """(5, 3) colours for the tones 0 to 1: dark to light, and for one painter in four light to dark."""
+    """(5, 3) colours for the tones 0 to 1: dark to light or light to dark."""
     ends = rng.uniform(0.0, 1.0, (2, 3))
-    light = np.array([0.15, 0.85]) if rng.random() < 0.75 else np.array([0.85, 0.15])
+    light = np.array([0.2, 0.8]) if rng.random() < 0.5 else np.array([0.8, 0.2])
     ends = (ends - ends.mean(1, keepdims=True)) * 0.8 + light[:, None]
-    middle = np.linspace(ends[0], ends[1], 5)[1:4] + rng.uniform(-0.12, 0.12, (3, 3))
+    middle = ends.mean(0) + rng.uniform(-0.2, 0.2, (3, 3))
     return np.vstack([ends[0], middle, ends[1]]).clip(0.02, 0.98)
 
 
@@ -145,7 +143,7 @@ def file_name(style: str, number: int) -> str:
     rng = default_rng(SeedSequence([SEED, 3, list(STYLES).index(style), number]))
     artist = painter(style, number % DOZEN)
     year = rng.integers(artist.years[0], artist.years[1] + 1)
-    return f"{artist.name}_{rng.choice(_TITLES)}-no-{number}-{year}.jpg"
+    return f"{artist.name}_{rng.choice(_TITLES.split())}-no-{number}-{year}.jpg"
 
 
 def paint_all(root: Path, per_style: int) -> None:
