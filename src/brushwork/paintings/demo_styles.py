@@ -70,10 +70,10 @@ def horizons(rng: Generator, y: Array, x: Array) -> Array:
 
 def portraits(rng: Generator, y: Array, x: Array) -> Array:
     """Head and shoulders before a plain ground (portrait)."""
-    top, middle = _centre(rng, 0.2)
-    y, x, ground = y - top, x - middle, rng.uniform(0, 0.2)
-    body = (y > 0.3) & (np.abs(x) < 0.3 + 0.45 * np.sqrt(np.clip(y - 0.3, 0, None)))
-    head = (np.abs(y + 0.15) / 0.45) ** 2 + (np.abs(x) / 0.33) ** 2 < 1
+    (top, middle), near, ground = _centre(rng, 0.4), rng.uniform(0.7, 1.4), rng.uniform(0, 0.2)
+    y, x, lean, width = (y - top) / near, (x - middle) / near, rng.uniform(-0.4, 0.4), rng.uniform(0.2, 0.7)
+    body = (y > 0.3) & (np.abs(x) < 0.3 + width * np.sqrt(np.clip(y - 0.3, 0, None)))
+    head = ((y + 0.15) / 0.45) ** 2 + ((x + lean * (y - 0.3)) / rng.uniform(0.25, 0.4)) ** 2 < 1
     return np.where(head, rng.uniform(0.8, 1), np.where(body, rng.uniform(0.45, 0.65), ground))
 
 
