@@ -1,7 +1,6 @@
 """What the report measured, and which runs follow its protocol."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from scipy.stats import binomtest
 
@@ -23,7 +22,7 @@ _PROTOCOL = {
 
 @dataclass(frozen=True)
 class Peak:
-    """A peak validation accuracy in the report, and the 95% interval (Wilson) that so few paintings leave it."""
+    """A peak validation accuracy in the report, and its 95% interval (Wilson) for so few paintings."""
 
     head: str
     epoch: int
@@ -39,9 +38,9 @@ PEAKS = (Peak("replace_last", 5, 0.368), Peak("replace_two", 4, 0.386))  # repor
 
 
 def follows(run: Run) -> bool:
-    """Whether a run is of the report's protocol: AlexNet of ImageNet, SGD 0.01 and 0.9, 5 epochs, ten styles,
-    a split that heeds no artist."""
-    settings: dict[str, Any] = flat(run.config)
+    """Whether a run follows the report's protocol: AlexNet from ImageNet, SGD 0.01 and 0.9, 5 epochs, ten styles,
+    a split that ignores artists."""
+    settings = flat(run.config)
     recall = (run.result["last"] or {}).get("val/recall") or {}
     return (
         all(settings.get(key) == value for key, value in _PROTOCOL.items())
