@@ -63,18 +63,11 @@ def main() -> int:
         print(f"left out: {line}")
     for warning in read.warnings:
         print(wrapped(f"warning: {warning}"))
-    for answer in answers.answers(read, compared):
-        print(f"\n{answer.question}")
-        for line in answer.findings:
-            print(wrapped(f"{line}.", "  "))
-        for missing in answer.missing:
-            print(wrapped(f"{missing.what}:", "  "))
-            print(f"    {missing.command}")
-        for line in answer.limits:
-            print(wrapped(f"not covered: {line}.", "  "))
-    print("\nNone of these answers covers:")
-    for line in answers.limits(read):
-        print(wrapped(f"{line}.", "  "))
+    for line in answers.markdown(read, compared).splitlines():
+        if line.startswith("- "):
+            print(wrapped(line[2:], "  "))
+        elif line:
+            print(f"\n{line.removeprefix('## ')}" if line.startswith("## ") else line)
     print(f"\nresults: {out} (finetune_or_scratch.md, finetune_or_scratch.csv, {FIGURE})")
     return 0
 

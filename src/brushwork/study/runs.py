@@ -16,9 +16,19 @@ from brushwork.errors import UserError, one_line
 log = logging.getLogger(__name__)
 
 # Settings of where and how a run is stored and shown, not of what it computes; and its seed.
-_NOT_COMPARED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "seed", "callbacks", "logger") + (
-    "data.workers",
-    "data.store",
+_NOT_COMPARED = tuple(
+    [
+        "name",
+        "run_dir",
+        "ckpt_path",
+        "keep_last",
+        "threads",
+        "seed",
+        "callbacks",
+        "logger",
+        "data.workers",
+        "data.store",
+    ]
 )
 
 

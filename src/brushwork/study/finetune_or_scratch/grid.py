@@ -20,10 +20,15 @@ TUNINGS = {  # from the deepest; with their labels
     "head_only": "new layer only",
 }
 Side = tuple[str, str]  # initial weights, tuning
-_AXES = ("data.train_fraction", "model.weights", "model.redraw", "tuning.name", "split.name") + (
+_AXES = [
+    "data.train_fraction",
+    "model.weights",
+    "model.redraw",
+    "tuning.name",
+    "split.name",
     "patience",
     "trainer.max_epochs",
-)
+]
 
 
 @dataclass(frozen=True, order=True)

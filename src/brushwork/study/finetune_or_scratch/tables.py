@@ -5,22 +5,15 @@ from typing import Any
 
 from brushwork import run_folder, statistics, tables, web_page
 from brushwork.statistics import Spread
+from brushwork.study import comparison_tables
 from brushwork.study.comparison_tables import difference_rows, mean_in_points, spread_rows
-from brushwork.study.finetune_or_scratch.answers import answers, crossover, limits
+from brushwork.study.finetune_or_scratch import answers
 from brushwork.study.finetune_or_scratch.grid import Grid, Panel, share
 from brushwork.study.finetune_or_scratch.pairs import PanelResults, Result
 from brushwork.study.verdict import in_points, p_value
 from brushwork.tables import Table
 
-COLUMNS = ("split", "budget", "arm", "against", "quantity", "fraction", "paintings") + (
-    "seed",
-    "value",
-    "deviation",
-    "low",
-    "high",
-    "p",
-    "p_corrected",
-)
+COLUMNS = ("split", "budget", *comparison_tables.COLUMNS[:3], "fraction", "paintings", *comparison_tables.COLUMNS[3:])
 
 
 def accuracy_table(panel: Panel) -> Table:
@@ -67,15 +60,15 @@ def markdown(grid: Grid, compared: Sequence[PanelResults], left_out: Sequence[st
         figure: the name of a file beside it.
     """
     return web_page.render(
-        "study/finetune_or_scratch/answers.md.jinja",
+        "study/finetune_or_scratch/document.md.jinja",
         grid=grid,
-        answers=answers(grid, compared),
-        limits=limits(grid),
+        answers=answers.markdown(grid, compared),
         figure=figure,
         compared=compared,
-        accuracy_table=lambda panel: tables.markdown(accuracy_table(panel)),
-        gains_table=lambda one: tables.markdown(gains_table(one)),
-        crossover=crossover,
+        accuracy_table=accuracy_table,
+        gains_table=gains_table,
+        markdown=tables.markdown,
+        crossover=answers.crossover,
         share=share,
         left_out=left_out,
     )
