@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 from brushwork import run_folder
@@ -34,17 +35,17 @@ class Arm:
 def group(runs: Sequence[Run]) -> list[Arm]:
     """The arms of some runs, sorted by name; of two runs with the same settings and seed the later folder is used."""
     different = [*differences(runs)]
-    members: dict[tuple[str, ...], dict[int, Run]] = {}
+    members: dict[tuple[tuple[str, str], ...], dict[int, Run]] = {}
     for run in runs:
         settings = flat(run.config)
-        same = members.setdefault(tuple(str(settings.get(key)) for key in different), {})
+        same = members.setdefault(tuple((key, str(settings.get(key))) for key in different), {})
         if run.seed in same:
             log.warning("%s repeats seed %d: it is used, %s is not", run.folder, run.seed, same[run.seed].folder)
         same[run.seed] = run
-    names = _names([dict(zip(different, values, strict=True)) for values in members])
+    settings = [dict(items) for items in members]
     arms = [
-        Arm(name or runs[0].head, [same[seed] for seed in sorted(same)], dict(zip(different, values, strict=True)))
-        for name, (values, same) in zip(names, members.items(), strict=True)
+        Arm(name or runs[0].head, [same[seed] for seed in sorted(same)], of_arm)
+        for name, of_arm, same in zip(_names(settings), settings, members.values(), strict=True)
     ]
     return sorted(arms, key=lambda arm: arm.name)
 
@@ -100,13 +101,15 @@ def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
         )
     if reference is not None and reference not in [arm.name for arm in arms]:
         raise unknown("--reference", reference, [arm.name for arm in arms])
-    first, *others = [(run.folder, styles(run)) for arm in arms for run in arm.runs]
-    for folder, found in others:
-        if found != first[1]:
+    first, *others = [run for arm in arms for run in arm.runs]
+    for run in others:
+        if styles(run) != styles(first):
+            only = [
+                ", ".join(sorted(one - other)) or "none" for one, other in permutations([styles(first), styles(run)])
+            ]
             raise UserError(
-                f"{first[0]} and {folder} have different styles (only in the first: "
-                f"{', '.join(sorted(first[1] - found)) or 'none'}; only in the second: "
-                f"{', '.join(sorted(found - first[1])) or 'none'}): compare runs with the same styles"
+                f"{first.folder} and {run.folder} have different styles (only in the first: {only[0]}; only in the "
+                f"second: {only[1]}): compare runs with the same styles"
             )
     return sorted(arms, key=lambda arm: arm.name != reference) if reference else list(arms)
 
@@ -126,17 +129,23 @@ def warnings(arms: Sequence[Arm]) -> list[str]:
     runs = [run for arm in arms for run in arm.runs]
     paintings, speed = "they were trained and scored on different paintings", "seconds and images/s are not comparable"
     found = []
-    for what, values, consequence in [
-        ("data", [run.result["data_hash"] for run in runs], paintings),
-        ("split", [run.result["split_hash"] for run in runs], paintings),
-        ("number of epochs", [len(run.metrics["epoch"]) for run in runs], "longer training is an advantage"),
-        ("device", [run.result["device"] for run in runs], speed),
-        ("precision", [run.result["precision"] for run in runs], speed),
-        ("number of threads", [run.result["threads"] for run in runs], speed),
+    for what, key, consequence in [
+        ("data", "data_hash", paintings),
+        ("split", "split_hash", paintings),
+        ("number of epochs", "epochs", "longer training is an advantage"),
+        ("device", "device", speed),
+        ("precision", "precision", speed),
+        ("number of threads", "threads", speed),
     ]:
-        if len(set(values)) > 1:
-            found.append(f"the runs differ in their {what} ({', '.join(sorted(map(str, set(values))))}): {consequence}")
-    if len({tuple(arm.seeds) for arm in arms}) > 1:
-        seeds = "; ".join(f"{arm.name} {named(arm.seeds)}" for arm in arms)
-        found.append(f"the arms have different seeds ({seeds}): differences are computed on the common ones")
-    return found
+        values = sorted({str((run.result | {"epochs": len(run.metrics["epoch"])})[key]) for run in runs})
+        if len(values) > 1:
+            found.append(f"the runs differ in their {what} ({', '.join(values)}): {consequence}")
+    return found + different_seeds([(arm.name, arm.seeds) for arm in arms])
+
+
+def different_seeds(arms: Sequence[tuple[str, list[int]]]) -> list[str]:
+    """A warning where arms, by name, do not have the same seeds."""
+    if len({tuple(seeds) for _, seeds in arms}) == 1:
+        return []
+    listed = "; ".join(f"{name} {named(seeds)}" for name, seeds in arms)
+    return [f"the arms have different seeds ({listed}): differences are computed on the common ones"]

@@ -88,18 +88,10 @@ def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Differ
         own = predictions.correct[[j for _, j in pairs]]
         over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), predictions.artists.tolist())
         tests = [statistics.mcnemar(*both) for both in zip(theirs, own, strict=True)]
-    deviation = over_seeds.deviation
-    return Difference(
-        arm=arm.name,
-        reference=reference.name,
-        seeds=[arm.seeds[j] for _, j in pairs],
-        by_seed=by_seed,
-        over_seeds=over_seeds,
-        p=statistics.paired_p(by_seed),
-        over_paintings=over_paintings,
-        mcnemar=tests,
-        seeds_needed=deviation and statistics.seeds_needed(deviation, ONE_POINT, LEVEL / count),
-    )
+    deviation, p = over_seeds.deviation, statistics.paired_p(by_seed)
+    needed = deviation and statistics.seeds_needed(deviation, ONE_POINT, LEVEL / count)
+    seeds = [arm.seeds[j] for _, j in pairs]
+    return Difference(arm.name, reference.name, seeds, by_seed, over_seeds, p, over_paintings, tests, needed)
 
 
 def corrected(differences: Sequence[Difference]) -> list[Difference]:

@@ -73,17 +73,10 @@ def mean_in_band(axes: Axes, x: Sequence[float], values: np.ndarray, alpha: floa
 
 def _draw_peak(axes: Axes, peak: reported.Peak) -> None:
     low, high = peak.interval
-    axes.errorbar(
-        peak.epoch,
-        peak.accuracy,
-        [[peak.accuracy - low], [high - peak.accuracy]],
-        fmt="*",
-        color=_REPORTS_COLORS[peak.head],
-        markersize=11,
-        markeredgecolor="black",
-        capsize=4,
-        label=f"report: {peak.head} {peak.accuracy} ± {(high - low) / 2:.3f}",
-    )
+    ends = [[peak.accuracy - low], [high - peak.accuracy]]
+    label = f"report: {peak.head} {peak.accuracy} ± {(high - low) / 2:.3f}"
+    look = {"color": _REPORTS_COLORS[peak.head], "markersize": 11, "markeredgecolor": "black", "capsize": 4}
+    axes.errorbar(peak.epoch, peak.accuracy, ends, fmt="*", label=label, **look)
 
 
 def _color(arm: Arm, number: int) -> str:

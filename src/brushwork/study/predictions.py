@@ -57,21 +57,18 @@ def _table(run: Run, part: str, epoch: str) -> np.ndarray:
     path = run.folder / run_folder.PREDICTIONS
     try:
         rows = [row for row in run_folder.read_csv(path) if (row["part"], row["epoch"]) == (part, epoch)]
-        values = [[row[column] for column in _COLUMNS] for row in rows]
+        values = sorted([row[column] for column in _COLUMNS] for row in rows)
     except (OSError, KeyError) as error:
         raise UserError(f"{path} can't be read ({error}): train this run again, or leave it out") from None
     if not values:
         raise UserError(f"{path} has no predictions of the {epoch} epoch: train this run again, or leave it out")
-    return np.array(sorted(values))
+    return np.array(values)
 
 
 def on_same_paintings(predictions: Sequence[Predictions | None]) -> bool:
     """Whether all arms were scored on the same paintings."""
-    first = predictions[0]
-    return first is not None and all(
-        one is not None and np.array_equal(one.paths, first.paths) and np.array_equal(one.styles, first.styles)
-        for one in predictions
-    )
+    paintings = [None if one is None else [*one.paths, *one.styles] for one in predictions]
+    return None not in paintings and all(one == paintings[0] for one in paintings)
 
 
 def more_often_correct(first: Predictions, second: Predictions) -> list[int]:

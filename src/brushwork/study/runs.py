@@ -16,20 +16,8 @@ from brushwork.errors import UserError, one_line
 log = logging.getLogger(__name__)
 
 # Settings of where and how a run is stored and shown, not of what it computes; and its seed.
-_NOT_COMPARED = tuple(
-    [
-        "name",
-        "run_dir",
-        "ckpt_path",
-        "keep_last",
-        "threads",
-        "seed",
-        "callbacks",
-        "logger",
-        "data.workers",
-        "data.store",
-    ]
-)
+_IGNORED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "seed", "callbacks", "logger")
+_IGNORED_DATA = ("data.workers", "data.store")
 
 
 @dataclass(frozen=True)
@@ -140,7 +128,7 @@ def last_maps(run: Run) -> tuple[list[str], np.ndarray]:
 def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
     """The settings in which runs differ, except the seed, and their values: {"head.name": {...}}."""
     settings = [flat(run.config) for run in runs]
-    keys = {key for one in settings for key in one if not key.startswith(_NOT_COMPARED)}
+    keys = {key for one in settings for key in one if not key.startswith(_IGNORED + _IGNORED_DATA)}
     values = {key: {str(one.get(key)) for one in settings} for key in sorted(keys)}
     return {key: found for key, found in values.items() if len(found) > 1}
 
@@ -153,8 +141,5 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     settings = {}
     for key, value in config.items():
-        if isinstance(value, dict):
-            settings |= flat(value, f"{prefix}{key}.")
-        else:
-            settings[f"{prefix}{key}"] = value
+        settings |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return settings

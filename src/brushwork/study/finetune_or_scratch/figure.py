@@ -19,12 +19,8 @@ _OTHER_MARKS = ((0, (6, 2, 1, 2, 1, 2)), "v")
 
 def accuracy_by_data(panels: Sequence[Panel], weights: str = "ImageNet") -> Figure:
     """A panel for each split (row) and budget (column): validation accuracy of the last epoch against the number of
-    training paintings. A line for each initial weights (colour) and tuning (mark), the mean over seeds in a band from
-    the lowest to the highest; baselines in grey.
-
-    Args:
-        weights: the name of the pretrained ones.
-    """
+    training paintings. A line for each initial weights (colour; `weights` names the pretrained ones) and tuning (mark),
+    the mean over seeds in a band from the lowest to the highest; baselines in grey."""
     splits = list(dict.fromkeys(panel.split for panel in panels))
     budgets = list(dict.fromkeys(panel.budget for panel in panels))
     size = (4.6 * len(budgets) + 3.1, max(4.0 * len(splits), 5.0) + 0.4)

@@ -20,15 +20,8 @@ TUNINGS = {  # from the deepest; with their labels
     "head_only": "new layer only",
 }
 Side = tuple[str, str]  # initial weights, tuning
-_AXES = [
-    "data.train_fraction",
-    "model.weights",
-    "model.redraw",
-    "tuning.name",
-    "split.name",
-    "patience",
-    "trainer.max_epochs",
-]
+_AXES = {"data.train_fraction", "model.weights", "model.redraw", "tuning.name", "split.name"}
+_BUDGET = {"patience", "trainer.max_epochs"}
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +40,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Point:
-    """An arm trained on a fraction of the training paintings; `paintings` of them, on average over seeds."""
+    """An arm trained on a fraction of the training paintings, their number a mean over seeds."""
 
     fraction: float
     paintings: int
@@ -103,7 +96,7 @@ def read(runs: Sequence[Run]) -> Grid:
     """Sort runs into panels and lines.
 
     Raises:
-        UserError: runs differ in a setting that is no axis, in data or in validation paintings; or one can't be read.
+        UserError: runs differ in another setting, in data or validation paintings, or one was not validated.
     """
     runs = [_with_defaults(run) for run in runs]
     _check(runs)
@@ -111,13 +104,14 @@ def read(runs: Sequence[Run]) -> Grid:
     panels: dict[tuple[str, Budget], dict[Side, list[Point]]] = {}
     for arm in arms.group(runs):
         config = arm.runs[0].config
+        model, tuning = config["model"], config["tuning"]["name"]
         budget = Budget(config["patience"], config["trainer"]["max_epochs"])
-        side = _initialisation(config["model"]), config["tuning"]["name"]
-        name = f"{weights if side[0] == PRETRAINED else side[0]} {side[1]}"
+        initialisation = RANDOM if model["weights"] is None else REDRAWN if model["redraw"] else PRETRAINED
+        name = f"{weights if initialisation == PRETRAINED else initialisation} {tuning}"
         paintings = round(sum(counts[run.folder] for run in arm.runs) / len(arm.runs))
         point = Point(config["data"]["train_fraction"], paintings, replace(arm, name=name))
-        panels.setdefault((config["split"]["name"], budget), {}).setdefault(side, []).append(point)
-    made = [_panel(*key, panels[key]) for key in sorted(panels, key=_order_of_panels)]
+        panels.setdefault((config["split"]["name"], budget), {}).setdefault((initialisation, tuning), []).append(point)
+    made = [_panel(*key, panels[key]) for key in sorted(panels, key=_order)]
     config = runs[0].config
     is_demo = config["data"].get("paint_demo") is not None
     return Grid(made, weights, config["model"]["architecture"], len(arms.styles(runs[0])), is_demo, _warnings(made))
@@ -133,7 +127,7 @@ def _with_defaults(run: Run) -> Run:
 
 def _check(runs: Sequence[Run]) -> None:
     for key, values in differences(runs).items():
-        if key not in _AXES:
+        if key not in _AXES | _BUDGET:
             raise UserError(
                 f"the runs differ in {key} ({' and '.join(sorted(values))}), which is not an axis of this study: "
                 f"name runs with the same {key}"
@@ -147,11 +141,7 @@ def _check(runs: Sequence[Run]) -> None:
 
 
 def _training_paintings(runs: Sequence[Run]) -> dict[Path, int]:
-    """Their number by run folder.
-
-    Raises:
-        UserError: runs of one split validate on different paintings.
-    """
+    """Their number by run folder; checks that runs of one split validate on the same paintings."""
     counts: dict[Path, int] = {}
     validation: dict[str, tuple[Path, set[str]]] = {}
     for run in runs:
@@ -168,11 +158,7 @@ def _training_paintings(runs: Sequence[Run]) -> dict[Path, int]:
 
 
 def _name_of_weights(runs: Sequence[Run]) -> str:
-    """The name of the pretrained weights: "ImageNet", or their file.
-
-    Raises:
-        UserError: there are several.
-    """
+    """The name of the pretrained weights: "ImageNet", or their file."""
     found = sorted({weights for run in runs if (weights := run.config["model"]["weights"]) is not None})
     if len(found) > 1:
         raise UserError(f"the runs start from several weights ({', '.join(found)}): name runs that start from one")
@@ -180,27 +166,17 @@ def _name_of_weights(runs: Sequence[Run]) -> str:
     return "ImageNet" if "imagenet" in name.lower() else name
 
 
-def _initialisation(model: dict) -> str:
-    return RANDOM if model["weights"] is None else REDRAWN if model["redraw"] else PRETRAINED
-
-
-def _order_of_panels(key: tuple[str, Budget]) -> tuple:
+def _order(key: tuple[str, Budget]) -> tuple:
     """Random splits first, fixed numbers of epochs before plateaus."""
     split, budget = key
     return split != "random", split, budget.patience is not None, budget.max_epochs, budget.patience or 0
 
 
-def _order_of_lines(side: Side) -> tuple:
-    initialisation, tuning = side
-    depth = [*TUNINGS].index(tuning) if tuning in TUNINGS else len(TUNINGS)
-    return INITIALISATIONS.index(initialisation), depth, tuning
-
-
 def _panel(split: str, budget: Budget, points: dict[Side, list[Point]]) -> Panel:
-    lines = {
-        side: sorted(points[side], key=lambda point: point.paintings) for side in sorted(points, key=_order_of_lines)
-    }
-    every = sorted((point for line in lines.values() for point in line), key=lambda point: point.paintings)
+    tunings = [*TUNINGS, *sorted({tuning for _, tuning in points} - TUNINGS.keys())]
+    every = sorted((point for line in points.values() for point in line), key=lambda point: point.paintings)
+    sides = [(one, tuning) for one in INITIALISATIONS for tuning in tunings if (one, tuning) in points]
+    lines = {side: sorted(points[side], key=lambda point: point.paintings) for side in sides}
     return Panel(split, budget, lines, {point.fraction: point.paintings for point in every}, _baselines(every))
 
 
@@ -225,10 +201,8 @@ def _warnings(panels: Sequence[Panel]) -> list[str]:
     precisions = sorted({str(run.result["precision"]) for run in runs})
     if len(precisions) > 1:
         found.append(f"the runs differ in precision ({', '.join(precisions)}), which may cause differences")
-    seeds = {tuple(point.arm.seeds): f"{point.arm.name} on {share(point.fraction)}" for point in points}
-    if len(seeds) > 1:
-        listed = "; ".join(f"{name} {arms.named(one)}" for one, name in sorted(seeds.items()))
-        found.append(f"the arms have different seeds ({listed}): differences are computed on the common ones")
+    examples = {tuple(point.arm.seeds): f"{point.arm.name} on {share(point.fraction)}" for point in points}
+    found += arms.different_seeds([(examples[seeds], [*seeds]) for seeds in sorted(examples)])
     to_plateau = [run for run in runs if run.config["patience"] is not None]
     stopped = [run for run in to_plateau if len(run.metrics["epoch"]) == run.config["trainer"]["max_epochs"]]
     if stopped:
