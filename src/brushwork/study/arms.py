@@ -102,11 +102,10 @@ def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
     if reference is not None and reference not in [arm.name for arm in arms]:
         raise unknown("--reference", reference, [arm.name for arm in arms])
     first, *others = [run for arm in arms for run in arm.runs]
+    expected = styles(first)
     for run in others:
-        if styles(run) != styles(first):
-            only = [
-                ", ".join(sorted(one - other)) or "none" for one, other in permutations([styles(first), styles(run)])
-            ]
+        if (found := styles(run)) != expected:
+            only = [", ".join(sorted(one - other)) or "none" for one, other in permutations([expected, found])]
             raise UserError(
                 f"{first.folder} and {run.folder} have different styles (only in the first: {only[0]}; only in the "
                 f"second: {only[1]}): compare runs with the same styles"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from brushwork.statistics import Spread
 from brushwork.study import arms
 from brushwork.study.difference import Difference
-from brushwork.study.quantities import LAST, QUANTITIES, Quantity
+from brushwork.study.quantities import LAST, QUANTITIES
 from brushwork.study.runs import Run
 from brushwork.study.verdict import in_points, p_value, points
 from brushwork.tables import Table
@@ -30,22 +30,27 @@ def of_arms(compared: "Comparison") -> Table:
                 rows.append([key, *(arms.shown(key, arm.settings[key]) for arm in compared.arms)])
     for quantity in QUANTITIES:
         if quantity.label in compared.spreads:
-            rows.append([quantity.label, *(_spread(spread, quantity) for spread in compared.spreads[quantity.label])])
+            look = {"digits": quantity.digits, "has_interval": quantity.has_interval}
+            cells = [spread_text(one, **look) if one else "n/a" for one in compared.spreads[quantity.label]]
+            rows.append([quantity.label, *cells])
         if quantity is LAST:
             intervals = [one and f"[{one[0]:.3f}, {one[1]:.3f}]" for one in compared.over_paintings]
             rows.append(["95% over paintings", *(one or "n/a" for one in intervals)])
     return rows
 
 
-def _spread(spread: Spread | None, quantity: Quantity) -> str:
-    if spread is None:
-        return "n/a"
-    mean, digits = f"{spread.mean:.{quantity.digits}f}", quantity.digits
+def spread_text(spread: Spread, digits: int = 3, has_deviation: bool = True, has_interval: bool = True) -> str:
+    """A mean over seeds; its deviation and interval only where the seeds differ.
+
+    >>> spread_text(statistics.spread([0.3, 0.4, 0.5])), spread_text(statistics.spread([0.3]))
+    ('0.400 ± 0.100 [0.152, 0.648]', '0.300')
+    """
+    text = f"{spread.mean:.{digits}f}"
     if spread.interval is None:
-        return mean
+        return text
     low, high = spread.interval
-    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if quantity.has_interval else ""
-    return f"{mean} ± {spread.deviation:.{digits}f}{interval}"
+    deviation = f" ± {spread.deviation:.{digits}f}" if has_deviation else ""
+    return text + deviation + (f" [{low:.{digits}f}, {high:.{digits}f}]" if has_interval else "")
 
 
 def split(run: Run) -> str:

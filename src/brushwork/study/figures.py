@@ -48,8 +48,8 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
             for run in arm.runs:
                 axes.plot(run.metrics["epoch"], run.metrics[column], color=color, alpha=0.35, linewidth=1)
             epochs = min((run.metrics["epoch"] for run in arm.runs), key=len)
-            values = np.array([run.metrics[column][: len(epochs)] for run in arm.runs])  # (runs, epochs)
-            mean_in_band(axes, epochs, values, color=color, marker="o", linewidth=2.2, label=_label(arm, values))
+            values = [*zip(*(run.metrics[column] for run in arm.runs), strict=False)]  # by epoch
+            mean_in_band(axes, epochs, values, color=color, marker="o", linewidth=2.2, label=_label(arm, arm.runs))
         if column.endswith("accuracy"):
             for name, label in BASELINES.items():
                 known = {b for run in all_runs if (b := run.result["baselines"][name]) is not None}
@@ -65,10 +65,13 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
     return figure
 
 
-def mean_in_band(axes: Axes, x: Sequence[float], values: np.ndarray, alpha: float = 0.15, **line: Any) -> None:
-    """The mean of values (seeds, x) as a line, in a band from the lowest to the highest."""
-    axes.fill_between(x, values.min(0), values.max(0), color=line["color"], alpha=alpha, linewidth=0)
-    axes.plot(x, values.mean(0), **line)
+def mean_in_band(
+    axes: Axes, x: Sequence[float], values: Sequence[Sequence[float]], alpha: float = 0.15, zorder: int = 2, **line: Any
+) -> None:
+    """The mean of the values of all seeds at each x as a line, in a band from the lowest to the highest."""
+    band = {"color": line["color"], "alpha": alpha, "linewidth": 0, "zorder": zorder - 1}
+    axes.fill_between(x, [np.min(of_x) for of_x in values], [np.max(of_x) for of_x in values], **band)
+    axes.plot(x, [np.mean(of_x) for of_x in values], zorder=zorder, **line)
 
 
 def _draw_peak(axes: Axes, peak: reported.Peak) -> None:
@@ -158,4 +161,4 @@ def _draw_correlation(axes: Axes, of_arm: Sequence[dict], column: str, **line: A
     lines = [one[column] for one in of_arm if column in one]
     epochs = sorted(set.intersection(*map(set, lines))) if lines else []
     if epochs:
-        mean_in_band(axes, epochs, np.array([[line[epoch] for epoch in epochs] for line in lines]), **line)
+        mean_in_band(axes, epochs, [[one[epoch] for one in lines] for epoch in epochs], **line)

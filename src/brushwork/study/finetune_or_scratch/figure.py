@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from brushwork.run_folder import BASELINES
-from brushwork.study.figures import BASELINE_STYLES
+from brushwork.study.figures import BASELINE_STYLES, mean_in_band
 from brushwork.study.finetune_or_scratch.grid import INITIALISATIONS, PRETRAINED, RANDOM, REDRAWN, TUNINGS, Panel, share
 
 _COLORS = {PRETRAINED: "#0072B2", RANDOM: "#D55E00", REDRAWN: "#009E73"}  # distinct for the colour-blind
@@ -46,17 +45,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         style, marker = _MARKS.get(tuning, _OTHER_MARKS)
         mark = {"marker": marker, "markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
         look = {"color": _COLORS[initialisation], "linestyle": style, "linewidth": 1.9, "zorder": 3} | mark
-        ends = np.array([(min(a), np.mean(a), max(a)) for a in (point.accuracies for point in points)]).T
-        axes.fill_between(
-            [point.paintings for point in points],
-            ends[0],
-            ends[2],
-            color=look["color"],
-            alpha=0.12,
-            linewidth=0,
-            zorder=2,
-        )
-        axes.plot([point.paintings for point in points], ends[1], label=points[0].arm.name, **look)
+        accuracies = [point.accuracies for point in points]
+        mean_in_band(axes, [point.paintings for point in points], accuracies, 0.12, label=points[0].arm.name, **look)
     axes.set_visible(True)
     axes.set_xscale("log", base=2)
     ticks = [f"{paintings:,}\n{share(fraction)}" for fraction, paintings in panel.amounts.items()]

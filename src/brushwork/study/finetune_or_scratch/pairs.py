@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from brushwork.study import difference, predictions
+from brushwork.study.arms import Arm
 from brushwork.study.difference import Difference
-from brushwork.study.finetune_or_scratch.grid import PRETRAINED, RANDOM, REDRAWN, Panel, Point, Side
+from brushwork.study.finetune_or_scratch.grid import PRETRAINED, RANDOM, REDRAWN, Panel, Side
 from brushwork.study.predictions import Predictions
 
 
@@ -103,32 +104,28 @@ def compare(panels: Sequence[Panel]) -> list[PanelResults]:
 
 def _compare(panel: Panel) -> PanelResults:
     read: dict[int, Predictions | None] = {}
+
+    def with_predictions(arm: Arm) -> tuple[Arm, Predictions | None]:
+        if id(arm) not in read:
+            read[id(arm)] = predictions.read(arm)
+        return arm, read[id(arm)]
+
     results = {}
     for pair in PAIRS:
-        sides = {side: panel.lines.get(side, []) for side in (pair.arm, pair.reference)}
-        points = {side: {point.fraction: point for point in line} for side, line in sides.items()}
-        arm, reference = points.values()
-        both = [(reference[fraction], arm[fraction]) for fraction in arm if fraction in reference]
-        both = [(first, second) for first, second in both if not {*first.arm.seeds}.isdisjoint(second.arm.seeds)]
-        for point in itertools.chain.from_iterable(both):
-            if id(point) not in read:
-                read[id(point)] = predictions.read(point.arm)
-        differences = difference.corrected(
-            [difference.between((a.arm, read[id(a)]), (b.arm, read[id(b)]), len(both)) for a, b in both]
+        own, other = (
+            {point.fraction: point for point in panel.lines.get(side, [])} for side in (pair.arm, pair.reference)
         )
-        gains = [Gain(point.paintings, one) for (_, point), one in zip(both, differences, strict=True)]
-        compared = {point.fraction for _, point in both}
-        results[pair] = Result(gains, crossovers(gains), _missing(panel, points, compared))
+        both = [one for one in own if one in other and not {*own[one].arm.seeds}.isdisjoint(other[one].arm.seeds)]
+        arms = [(with_predictions(other[one].arm), with_predictions(own[one].arm)) for one in both]
+        differences = difference.corrected([difference.between(*two, len(both)) for two in arms])
+        gains = [Gain(own[fraction].paintings, one) for fraction, one in zip(both, differences, strict=True)]
+        lacking = [fraction for fraction in panel.amounts if fraction not in both]
+        missing = {  # two arms without a common seed are both missing
+            pair.arm: [one for one in lacking if one not in own or one in other],
+            pair.reference: [one for one in lacking if one not in other or one in own],
+        }
+        results[pair] = Result(gains, crossovers(gains), {side: some for side, some in missing.items() if some})
     return PanelResults(panel, results)
-
-
-def _missing(panel: Panel, points: dict[Side, dict[float, Point]], compared: set[float]) -> dict[Side, list[float]]:
-    """Of two arms without a common seed both are missing."""
-    missing = {}
-    for side, present in points.items():
-        no_common_seed = set.intersection(*map(set, points.values())) - compared
-        missing[side] = [one for one in panel.amounts if one not in present or one in no_common_seed]
-    return {side: fractions for side, fractions in missing.items() if fractions}
 
 
 def crossovers(gains: Sequence[Gain]) -> list[Crossover]:

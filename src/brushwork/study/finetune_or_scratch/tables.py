@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from brushwork import run_folder, statistics, tables, web_page
-from brushwork.statistics import Spread
 from brushwork.study import comparison_tables
-from brushwork.study.comparison_tables import difference_rows, mean_in_points, spread_rows
+from brushwork.study.comparison_tables import difference_rows, mean_in_points, spread_rows, spread_text
 from brushwork.study.finetune_or_scratch import answers
 from brushwork.study.finetune_or_scratch.grid import Grid, Panel, share
 from brushwork.study.finetune_or_scratch.pairs import PanelResults, Result
@@ -22,23 +21,12 @@ def accuracy_table(panel: Panel) -> Table:
     seeds = f"mean of {' or '.join(map(str, counts))} seed{'s' * (counts != [1])} [95%]"
     rows = [[seeds, *(f"{paintings:,} paintings ({share(one)})" for one, paintings in panel.amounts.items())]]
     for points in panel.lines.values():
-        by_fraction = {point.fraction: statistics.spread(point.accuracies) for point in points}
-        rows.append([points[0].arm.name, *(_accuracy(by_fraction.get(fraction)) for fraction in panel.amounts)])
+        cells = {one.fraction: spread_text(statistics.spread(one.accuracies), has_deviation=False) for one in points}
+        rows.append([points[0].arm.name, *(cells.get(fraction, "-") for fraction in panel.amounts)])
     for name, by_paintings in panel.baselines.items():
         means = [by_paintings.get(paintings) for paintings in panel.amounts.values()]
         rows.append([run_folder.BASELINES[name], *("n/a" if mean is None else f"{mean:.3f}" for mean in means)])
     return rows
-
-
-def _accuracy(spread: Spread | None) -> str:
-    """
-    >>> _accuracy(statistics.spread([0.3, 0.4, 0.5])), _accuracy(statistics.spread([0.3])), _accuracy(None)
-    ('0.400 [0.152, 0.648]', '0.300', '-')
-    """
-    if spread is None:
-        return "-"
-    interval = f" [{spread.interval[0]:.3f}, {spread.interval[1]:.3f}]" if spread.interval else ""
-    return f"{spread.mean:.3f}{interval}"
 
 
 def gains_table(compared: PanelResults) -> Table:
