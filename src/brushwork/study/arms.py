@@ -89,11 +89,8 @@ def shown(key: str, value: str) -> str:
 
 
 def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
-    """The arms with the reference first, which the others are compared with; by default the first as they are.
-
-    Raises:
-        UserError: there is a single arm, or none of that name, or the arms have different styles.
-    """
+    """The arms with the reference first, which the others are compared with; by default as they are. Raises UserError
+    where there is a single arm, none has that name, or the arms have different styles."""
     if len(arms) < 2:
         raise UserError(
             f"there is only one arm, {arms[0].name} with {named(arms[0].seeds)}: name runs that differ in more than "

@@ -20,6 +20,7 @@ from brushwork.study.verdict import verdict
 from brushwork.terminal import wrapped
 
 SIDE = 176  # pixels of a painting or a map on the page
+SHOWN = 12  # paintings of a gallery
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,8 @@ class Comparison:
     def write(
         self, folder: Path | str, maps: Sequence[Sequence[Cell]] = (), why_no_maps: str = "none were given"
     ) -> list[Path]:
-        """Write comparison.html, comparison.md, comparison.csv and the figures as PNG; returns their paths.
-
-        Args:
-            maps: saliency maps, a row a painting.
-            why_no_maps: the reason that the page states where there are none.
-        """
+        """Write comparison.html, comparison.md, comparison.csv and the figures as PNG; returns their paths. The page
+        shows saliency maps (a row a painting), or states why there are none."""
         folder, pictures = Path(folder), self.figures()
         page = self._page(pictures, maps, "" if maps else why_no_maps)
         if maps:
@@ -120,7 +117,7 @@ class Comparison:
     def _page(self, pictures: dict[str, Image.Image], maps: Sequence[Sequence[Cell]], why_no_maps: str) -> str:
         first, galleries = self.predictions[0], self.galleries()
         data = self.arms[0].runs[0].config["data"]
-        paths = [first.paths[i] for chosen in galleries.values() for i in chosen[:12]]
+        paths = [first.paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
         charts = [name for name in pictures if name != "figure-7-both"]  # which has both before it
         return web_page.render(
             "study/comparison.html.jinja",
@@ -134,6 +131,7 @@ class Comparison:
             maps=[[(cell.caption.splitlines(), web_page.data_uri(cell.picture, 80)) for cell in row] for row in maps],
             why_no_maps=why_no_maps,
             side=SIDE,
+            shown=SHOWN,
         )
 
 
@@ -152,11 +150,7 @@ def compare(folders: Path | str | Iterable[Path | str], *, reference: str | None
 
 
 def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison:
-    """Compare each arm with the first.
-
-    Raises:
-        UserError: a run can't be compared, or arms have no seed in common.
-    """
+    """Compare each arm with the first. Raises UserError where a run was not validated, or no seed is in common."""
     runs.require_accuracy(run for arm in compared for run in arm.runs)
     bar = tqdm(compared, desc="reading predictions", unit=" arms", leave=False, disable=None)
     read = [predictions.read(arm) for arm in bar]

@@ -66,12 +66,8 @@ class Difference:
 def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Difference:
     """The difference of the second arm from the first, its reference; the p values are not yet corrected.
 
-    Args:
-        first, second: with predictions for the same paintings; None where they are not.
-        count: the number of differences that will be corrected together.
-
-    Raises:
-        UserError: the arms have no seed in common.
+    Predictions are for the same paintings, or None. So many differences (`count`) will be corrected together. Raises
+    UserError where the arms have no seed in common.
     """
     (reference, reference_predictions), (arm, predictions) = first, second
     pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]

@@ -110,11 +110,8 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
     each, with the rank correlation per epoch. Below, the maps of the first painting, by each arm's first seed.
 
     Lines are means over seeds in a band from the lowest to the highest. Dotted lines are the correlation of maps of
-    different paintings; a star is the mean over pairs of seeds after the last epoch.
-
-    Args:
-        arms: of runs that have a saliency.csv.
-        between_seeds: by the arm's name, where it is known.
+    different paintings; a star is the mean over pairs of seeds after the last epoch (`between_seeds`, by the arm's
+    name). All runs have a saliency.csv.
     """
     known = [[runs.map_correlations(run) for run in arm.runs] for arm in arms]
     columns = [name for name in _COMPARED_WITH if any(name in one for of_arm in known for one in of_arm)]

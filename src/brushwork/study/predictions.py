@@ -39,29 +39,26 @@ class Predictions:
         return ", ".join(style if len(counts) == 1 else f"{style} {count}" for style, count in counts.most_common())
 
 
-def read(arm: Arm, part: str = "val", epoch: str = "last") -> Predictions | None:
-    """An arm's predictions; None where its runs were scored on different paintings.
-
-    Raises:
-        UserError: a run's predictions can't be read, or it has none.
-    """
-    tables = [_table(run, part, epoch) for run in arm.runs]
+def read(arm: Arm) -> Predictions | None:
+    """An arm's validation predictions of the last epoch; None where its runs were scored on different paintings. Raises
+    UserError where a run has none."""
+    tables = [_table(run) for run in arm.runs]
     if any(not np.array_equal(table[:, :3], tables[0][:, :3]) for table in tables):
         return None
     predicted, probability = (np.stack([table[:, column] for table in tables]) for column in (3, 4))
     return Predictions(*tables[0][:, :3].T, predicted, probability.astype(float))
 
 
-def _table(run: Run, part: str, epoch: str) -> np.ndarray:
+def _table(run: Run) -> np.ndarray:
     """(paintings, 5): _COLUMNS, sorted by path."""
     path = run.folder / run_folder.PREDICTIONS
     try:
-        rows = [row for row in run_folder.read_csv(path) if (row["part"], row["epoch"]) == (part, epoch)]
+        rows = [row for row in run_folder.read_csv(path) if (row["part"], row["epoch"]) == ("val", "last")]
         values = sorted([row[column] for column in _COLUMNS] for row in rows)
     except (OSError, KeyError) as error:
         raise UserError(f"{path} can't be read ({error}): train this run again, or leave it out") from None
     if not values:
-        raise UserError(f"{path} has no predictions of the {epoch} epoch: train this run again, or leave it out")
+        raise UserError(f"{path} has no predictions of the last epoch: train this run again, or leave it out")
     return np.array(values)
 
 

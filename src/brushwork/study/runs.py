@@ -44,10 +44,7 @@ class Run:
 
 
 def require_accuracy(runs: Iterable[Run]) -> None:
-    """
-    Raises:
-        UserError: the last epoch of a run was not validated.
-    """
+    """Raises UserError where the last epoch of a run was not validated."""
     for run in runs:
         if not run.result["last"] or run.accuracy is None:
             raise UserError(f"the last epoch of {run.folder} was not validated: leave this run out")
@@ -63,11 +60,7 @@ def find(places: Iterable[Path]) -> list[Run]:
 
 def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
     """The finished runs in and below some folders, sorted by folder; and a line for each run that is left out, with the
-    reason: "logs/heads/replace_two is running".
-
-    Raises:
-        UserError: a folder is missing, or none holds a finished run.
-    """
+    reason: "logs/heads/replace_two is running". Raises UserError where a folder is missing, or there is no run."""
     places = list(places)
     found: dict[Path, Run] = {}
     others: dict[Path, str] = {}  # by folder: one may be below two places

@@ -130,7 +130,7 @@ def _described(place: Crossover, one: Difference) -> str:
 def _missing(
     compared: Sequence[PanelResults], needed: Sequence[Pair], end: Callable | None = None
 ) -> list[tuple[str, str]]:
-    """What pairs lack, arm by arm; with `end` at that amount of data only."""
+    """The runs that pairs lack, arm by arm; with `end` at that amount of data only."""
     lacking: dict[tuple[Side, Budget | None], list[tuple[Panel, list[float]]]] = {}
     for one in compared:
         amounts = one.panel.amounts
@@ -146,12 +146,8 @@ def _missing(
 
 
 def missing_runs(side: Side, found: Sequence[tuple[Panel, Sequence[float]]]) -> tuple[str, str]:
-    """Which runs are missing where, and the command that trains them.
-
-    Args:
-        found: panels, each with the fractions of the data that are missing there; their budgets are in conf/budget/,
-            or they are the same.
-    """
+    """Which runs are missing, by panel and fractions of the data, and the command that trains them. The panels' budgets
+    are in conf/budget/, or they are the same."""
     where = "; ".join(
         f"{panel.name}, {' and '.join('all' if one == 1 else share(one) for one in fractions)} of the data"
         for panel, fractions in found

@@ -93,11 +93,8 @@ class Grid:
 
 
 def read(runs: Sequence[Run]) -> Grid:
-    """Sort runs into panels and lines.
-
-    Raises:
-        UserError: runs differ in another setting, in data or validation paintings, or one was not validated.
-    """
+    """Sort runs into panels and lines. Raises UserError where they differ in another setting, in their data or in their
+    validation paintings."""
     runs = [_with_defaults(run) for run in runs]
     _check(runs)
     counts, weights = _training_paintings(runs), _name_of_weights(runs)

@@ -94,9 +94,6 @@ def compare(panels: Sequence[Panel]) -> list[PanelResults]:
 
     A pair is a question of its own, asked beforehand: in each panel its p values are corrected over its amounts of
     data. With a correction over all 15 gains of a panel three seeds could hardly detect even 15 points.
-
-    Raises:
-        UserError: a run's predictions can't be read.
     """
     bar = tqdm(panels, desc="comparing arms", unit=" panels", leave=False, disable=None)
     return [_compare(panel) for panel in bar]
@@ -150,12 +147,8 @@ def crossovers(gains: Sequence[Gain]) -> list[Crossover]:
 
 
 def sign_changes(paintings: Sequence[int], differences: Sequence[float]) -> list[tuple[float, bool]]:
-    """Where differences change sign, by linear interpolation in log2(paintings), and whether they rise there.
-
-    A zero between the two signs is the place itself.
-
-    Args:
-        paintings: from few to many.
+    """Where differences change sign, by linear interpolation in log2(paintings), and whether they rise there. A zero
+    between the two signs is the place itself.
 
     >>> sign_changes([64, 256], [0.1, -0.1])
     [(128.0, False)]

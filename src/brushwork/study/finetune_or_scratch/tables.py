@@ -41,12 +41,7 @@ def gains_table(compared: PanelResults) -> Table:
 
 
 def markdown(grid: Grid, compared: Sequence[PanelResults], left_out: Sequence[str], figure: str) -> str:
-    """The whole answer as a Markdown document.
-
-    Args:
-        left_out: a line for each run that was found and not used.
-        figure: the name of a file beside it.
-    """
+    """The whole answer as a Markdown document, which lists runs that are left out and shows a figure beside it."""
     return web_page.render(
         "study/finetune_or_scratch/document.md.jinja",
         grid=grid,
