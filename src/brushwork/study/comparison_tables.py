@@ -42,7 +42,7 @@ def of_arms(compared: "Comparison") -> Table:
 def spread_text(spread: Spread, digits: int = 3, has_deviation: bool = True, has_interval: bool = True) -> str:
     """A mean over seeds; its deviation and interval only where the seeds differ.
 
-    >>> spread_text(statistics.spread([0.3, 0.4, 0.5])), spread_text(statistics.spread([0.3]))
+    >>> spread_text(Spread(0.4, 0.1, (0.152, 0.648), seeds=3)), spread_text(Spread(0.3, None, None, seeds=1))
     ('0.400 ± 0.100 [0.152, 0.648]', '0.300')
     """
     text = f"{spread.mean:.{digits}f}"
