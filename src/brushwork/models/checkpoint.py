@@ -10,7 +10,7 @@ from torch import Tensor
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
-from brushwork.models.factories import comparable
+from brushwork.models.factories import comparable, restore
 from brushwork.models.weights import read_file
 
 if TYPE_CHECKING:
@@ -71,6 +71,19 @@ def describe(model: "StyleClassifier") -> dict[str, Any]:
     averages = [callback.ema_decay for callback in trainer.callbacks if hasattr(callback, "ema_decay")]
     described |= {"ema_decay": averages[0] if averages else None, "precision": str(trainer.precision)}
     return described | getattr(trainer.datamodule, "description", {})
+
+
+def arguments(content: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that make the model of a checkpoint again, its weights and the head's function aside."""
+    described, saved = content[KEY], content.get("hyper_parameters", {})
+    made = {
+        "optimizer": restore("optimizer", described.get("optimizer")),
+        "scheduler": restore("scheduler", described.get("scheduler")),
+        "loss": restore("loss", saved.get("loss")),
+    }
+    names = described["class_names"]
+    kept = {key: described[key] for key in ("tuning", "seed") if key in described}
+    return {"num_classes": len(names), "class_names": names, "weights": None} | made | kept
 
 
 def read(path: Path) -> dict[str, Any]:

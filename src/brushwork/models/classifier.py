@@ -46,7 +46,7 @@ class StyleClassifier(L.LightningModule):
         tuning: what is trained: "full", "upper", "classifier" or "head_only".
         optimizer: parameters -> optimizer; SGD with rate 0.01 and momentum 0.9 by default, the report's.
         scheduler: optimizer -> learning rate scheduler, stepped after each epoch; None keeps the rate.
-        loss: makes a loss of torch's: called with reduction="none", it gives (logits, labels) -> losses (batch,).
+        loss: called with reduction="none", makes a function (logits, labels) -> losses (batch,); cross-entropy.
         class_names: names of the outputs; taken from the data module when there is one.
         seed: of dropout, which is a function of (seed, epoch).
         zero_init: start the new layer at zero.
@@ -79,21 +79,12 @@ class StyleClassifier(L.LightningModule):
         super().__init__()
         check(architecture, head, tuning, weights, init_gain, redraw)
         self._factories = optimizer or SGD, scheduler or None, loss or nn.CrossEntropyLoss
-        described = dict(zip(("optimizer", "scheduler", "loss"), map(factories.describe, self._factories), strict=True))
-        plain = {
-            "architecture": architecture,
-            "head": heads.name_of(head),
-            "num_classes": num_classes,
-            "weights": weights,
-            "tuning": tuning,
-            "class_names": class_names and list(class_names),
-            "seed": seed,
-            "zero_init": zero_init,
-            "verify_weights": verify_weights,
-            "init_gain": init_gain,
-            "redraw": redraw,
-        }
-        self.save_hyperparameters(plain | described, logger=False)
+        # Names and numbers only, which a checkpoint can hold without code.
+        self.save_hyperparameters(ignore=["head", "class_names", "optimizer", "scheduler", "loss"], logger=False)
+        self.hparams.update(head=heads.name_of(head), class_names=class_names and list(class_names))
+        self.hparams.update(
+            zip(("optimizer", "scheduler", "loss"), map(factories.describe, self._factories), strict=True)
+        )
         network, new_layer, self._split_of_weights = initialized(self.hparams, head)
         self.network = network.to(memory_format=torch.channels_last)
         self.preprocessing = backbones.preprocessing(architecture)
@@ -210,7 +201,7 @@ class StyleClassifier(L.LightningModule):
         return loss * (len(batch.labels) * self.trainer.world_size / self._batch_size)
 
     def training_figures(self) -> dict[str, float]:
-        """The epoch's training loss and accuracy, in training mode and while the network changes."""
+        """The epoch's training loss and accuracy, in training mode while the network changes."""
         sums = self._sums if self.trainer.world_size == 1 else self.all_gather(self._sums).sum(0)
         loss, correct = (sums / (self._paintings * self.trainer.world_size)).tolist()
         return {"train/loss": loss, "train/accuracy": correct}
@@ -233,11 +224,7 @@ class StyleClassifier(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         self._score("val")
 
-    def on_test_epoch_start(self) -> None:
-        self._answers.clear()
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.validation_step(batch, batch_idx)
+    on_test_epoch_start, test_step = on_validation_epoch_start, validation_step
 
     def on_test_epoch_end(self) -> None:
         self._score("test")
@@ -254,7 +241,7 @@ class StyleClassifier(L.LightningModule):
         self.log_dict(figures, logger=self.logs_to_loggers)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Answers:
-        """The answers for a batch, with the paths of a `WikiArtDataModule`'s files."""
+        """The answers for a batch, with the paths of its files where a `WikiArtDataModule` knows them."""
         batch = named(batch, batch_idx)
         paths = getattr(self.trainer.datamodule, "predicted_paths", None)
         index = batch.index.tolist()
@@ -311,25 +298,14 @@ class StyleClassifier(L.LightningModule):
         """
         path = Path(checkpoint_path)
         content = checkpoint.read(path)
-        described, saved = content[checkpoint.KEY], content.get("hyper_parameters", {})
+        described = content[checkpoint.KEY]
         if head is None and described["head"] not in heads.HEADS:
             raise UserError(
                 f"{path} has a head made by {described['head']}, which a checkpoint can't hold: "
                 f"give the function, load_from_checkpoint(path, head={described['head'].rpartition('.')[2]})"
             )
         with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten
-            model = cls(
-                described["architecture"],
-                head or described["head"],
-                len(described["class_names"]),
-                weights=None,
-                tuning=described.get("tuning", "full"),
-                optimizer=factories.restore("optimizer", described.get("optimizer"), SGD),
-                scheduler=factories.restore("scheduler", described.get("scheduler"), None),
-                loss=factories.restore("loss", saved.get("loss"), nn.CrossEntropyLoss),
-                class_names=described["class_names"],
-                seed=described.get("seed", 0),
-            )
+            model = cls(described["architecture"], head or described["head"], **checkpoint.arguments(content))
         load_strictly(model.network, checkpoint.network_state(content), path)
         model.preprocessing = Preprocessing(**described["preprocessing"])
         return model.to(map_location).eval()

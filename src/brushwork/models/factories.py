@@ -27,8 +27,8 @@ def describe(factory: Factory | None) -> dict[str, Any] | None:
     return {"_target_": f"{made.__module__}.{made.__qualname__}"} | plain
 
 
-def restore(kind: str, described: dict[str, Any] | None, otherwise: Factory | None) -> Factory | None:
-    """The factory that `describe` described, where it is one of torch's own; else `otherwise`.
+def restore(kind: str, described: dict[str, Any] | None) -> Factory | None:
+    """The factory that `describe` described, where it makes one of torch's own classes; else None.
 
     Nothing else is looked up by a name that a checkpoint holds, so that a checkpoint runs no code.
 
@@ -36,11 +36,11 @@ def restore(kind: str, described: dict[str, Any] | None, otherwise: Factory | No
         kind: "optimizer", "scheduler" or "loss".
     """
     if not described:
-        return otherwise
+        return None
     name = described["_target_"].rpartition(".")[2]
     made = getattr(_KINDS[kind], name, None)
     if not isinstance(made, type) or not described["_target_"].startswith("torch."):
-        return otherwise
+        return None
     return partial(made, **{key: value for key, value in described.items() if not key.startswith("_")})
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from brushwork.models.scores import Scores
 from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import WikiArtDataModule
-from brushwork.training import run_facts
+from brushwork.training import resume, run_facts
+from brushwork.training.history import answers_of, best_row, describe_epoch, epoch_entry
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +75,9 @@ class RunRecord(L.Callback):
         for callback in trainer.callbacks:
             state = checkpoint["callbacks"].get(callback.state_key)
             if isinstance(callback, ModelCheckpoint) and state:
-                _move(state, callback.dirpath)
+                resume.move_checkpoints(state, callback.dirpath)
         if trainer.is_global_zero:
-            _keep_best(Path(trainer.ckpt_path), self.folder)
+            resume.keep_best(Path(trainer.ckpt_path), self.folder)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         data = trainer.datamodule if isinstance(trainer.datamodule, WikiArtDataModule) else None
@@ -166,7 +166,7 @@ class RunRecord(L.Callback):
             logger.log_metrics(
                 {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}, epoch
             )
-        self._keep_answers(scores)
+        self._keepanswers_of(scores)
         if self.write:
             run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
             self._write_predictions()
@@ -175,7 +175,7 @@ class RunRecord(L.Callback):
     def _keep_answers(self, scores: Scores | None) -> None:
         self.predictions["last"] = []  # of an epoch without validation there are none
         if scores is not None:
-            self.predictions["last"] = _answers(scores)
+            self.predictions["last"] = answers_of(scores)
             if best_row(self.rows) is self.rows[-1]:
                 self.predictions["best"] = self.predictions["last"]
 
@@ -184,7 +184,7 @@ class RunRecord(L.Callback):
         if self.result["test"] is None or pl_module.scores is None:
             return
         epoch, scores = "best" if trainer.ckpt_path else "last", pl_module.scores
-        self.tested[epoch] = _answers(scores)
+        self.tested[epoch] = answers_of(scores)
         self.result["test"][epoch] = {
             **self._figures(scores),
             "loss": float(scores.loss.mean()),
@@ -251,67 +251,11 @@ class RunRecord(L.Callback):
         self.result |= {
             "status": status,
             "error": error,
-            "best": _epoch(best_row(self.rows)),
-            "last": _epoch(self.rows[-1] if self.rows else None),
+            "best": epoch_entry(best_row(self.rows)),
+            "last": epoch_entry(self.rows[-1] if self.rows else None),
             "val_interval_95": self._interval(),
             "seconds": round(sum(row["seconds"] for row in self.rows), 3),
             "images_per_second": round(sum(row["train_images"] for row in later) / seconds, 1) if seconds else None,
         }
         if self.write:
             files.write_json(self.folder / run_folder.RESULT, self.result)
-
-
-def describe_epoch(row: dict[str, Any], epochs: int) -> str:
-    """One epoch in a line.
-
-    >>> row = {"epoch": 2, "train/loss": 1.5, "train/accuracy": 0.4, "val/loss": None, "val/accuracy": None}
-    >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
-    'epoch 2/5  train loss 1.500 accuracy 0.400  25 images/s'
-    """
-    words = [
-        f"epoch {row['epoch']}/{epochs}",
-        f"train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}",
-    ]
-    if row["val/accuracy"] is not None:
-        words.append(f"val loss {row['val/loss']:.3f} accuracy {row['val/accuracy']:.3f}")
-    words.append(f"{row['train_images'] / row['train_seconds']:.0f} images/s")
-    return "  ".join(words)
-
-
-def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The epoch of the highest validation accuracy, the earliest of equals; None without validation."""
-    scored = [row for row in rows if row["val/accuracy"] is not None]
-    return max(scored, key=lambda row: row["val/accuracy"], default=None)
-
-
-def _epoch(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    return row and {key: row.get(key) for key in run_folder.EPOCH_KEYS}
-
-
-def _answers(scores: Scores) -> list[list[Any]]:
-    """[index, predicted, probability] of each painting, as plain values."""
-    columns = (scores.index, scores.predicted, scores.probability)
-    return [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-
-
-def _move(state: dict[str, Any], dirpath: str) -> None:
-    """Rewrite the folder in a ModelCheckpoint's state."""
-
-    def moved(path: str) -> str:
-        return str(Path(dirpath) / Path(path).name) if path else path
-
-    state["dirpath"] = dirpath
-    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
-        state[key] = moved(state[key])
-    state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}
-
-
-def _keep_best(ckpt_path: Path, folder: Path) -> None:
-    """Bring the best epoch's checkpoint along when a run goes on in another folder."""
-    theirs, ours = ckpt_path.with_name(Path(run_folder.BEST).name), folder / run_folder.BEST
-    if theirs.exists() and not ours.exists():
-        ours.parent.mkdir(parents=True, exist_ok=True)
-        with files.atomic_path(ours) as temporary:
-            shutil.copyfile(theirs, temporary)
-    elif not ours.exists():
-        log.warning("no %s beside %s: if its best epoch is past, its weights are lost", theirs.name, ckpt_path)
