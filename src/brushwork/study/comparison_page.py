@@ -46,7 +46,7 @@ def page(
     galleries = _galleries(compared)
     paths = [path for gallery in galleries for path, _, _ in gallery.paintings]
     return web_page.render(
-        _TEMPLATE,
+        "study/comparison.html.jinja",
         heading=comparison_text.title(compared),
         verdicts=[comparison_text.verdict(one) for one in compared.differences],
         warnings=compared.warnings,
@@ -104,108 +104,3 @@ def _gallery(title: str, chosen: Sequence[int], given: Mapping[str, Answers]) ->
     ]
     return _Gallery(title, len(chosen), paintings)
 
-
-_TEMPLATE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ heading }}</title>
-<style>
-{{ style | safe }}
-.verdict { background: var(--card); border-left: 4px solid var(--info); border-radius: 4px; padding: .75rem 1rem;
-  margin: .75rem 0; font-size: 1.15rem; }
-.warning { color: var(--warning); }
-.method { color: var(--dim); font-size: .9rem; max-width: 48rem; margin: .5rem 0 1rem; }
-h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
-th:first-child { white-space: normal; min-width: 8rem; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-.charts img { width: 100%; border-radius: 6px; background: #fff; }
-.gallery, .maps { display: flex; flex-wrap: wrap; gap: 1rem .75rem; }
-.gallery figure { width: {{ side }}px; }
-.gallery img { max-width: {{ side }}px; max-height: {{ side }}px; }
-.panel { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 1rem; }
-.maps { flex-wrap: nowrap; }
-.maps figure { flex: 1 1 0; min-width: 0; max-width: {{ side }}px; }
-.maps img { width: 100%; }
-ul { padding-left: 1.2rem; font-size: .9rem; }
-@media (prefers-color-scheme: dark) { .charts img { filter: invert(.9) hue-rotate(180deg); } }
-@media (max-width: 40rem) { .table span { display: block; white-space: nowrap; }
-  .table { font-size: .9rem; overflow-wrap: normal; }
-  .table th, .table td { padding: .3rem .4rem; white-space: normal; }
-  th:first-child { min-width: 5.5rem; }
-  .gallery figure { width: calc(50% - .375rem); } .gallery img { max-width: 100%; } }
-</style>
-</head>
-<body>
-<h1>{{ heading }}</h1>
-<p class="dim">The last epoch, on the validation part of split {{ splits | join(" and ") }}</p>
-{% for verdict in verdicts %}<p class="verdict">{{ verdict }}</p>
-{% endfor %}
-{% for warning in warnings %}<p class="warning">Warning: {{ warning }}.</p>
-{% endfor %}
-<dl>{% for name, value in facts.items() %}
-  <div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}
-</dl>
-
-<h2>The arms</h2>
-{{ table(arms) }}
-<p class="method">{{ method.arms }}</p>
-
-<h2>The differences</h2>
-{{ table(differences) }}
-<p class="method">{{ method.differences }}</p>
-{{ table(seeds) }}
-<p class="method">{{ method.seeds }}</p>
-
-<h2>Epoch by epoch</h2>
-<div class="charts">{% for picture in curves %}<img src="{{ picture }}" alt="curves">{% endfor %}</div>
-<p class="method">Thin lines are runs, thick ones an arm's mean; bands reach from its lowest to its highest seed.</p>
-
-<h2>What was taken for what</h2>
-<div class="charts">{% for name, picture in matrices.items() %}
-  <img src="{{ picture }}" alt="confusion matrix of {{ name }}">{% endfor %}</div>
-
-<h2>Where they disagree, and what all miss</h2>
-<p class="method">In bold the true style; then what each arm took the painting for, with the number of seeds.</p>
-{% for gallery in galleries %}
-<h3>{{ gallery.title }}: {{ gallery.count }} painting{{ "s" if gallery.count != 1 }}
-  {%- if gallery.count > gallery.paintings | length %}, the clearest {{ gallery.paintings | length }}{% endif %}</h3>
-<div class="gallery">
-{% for path, style, taken in gallery.paintings %}
-  <figure>
-    {% if thumbnails[path] %}<img src="{{ thumbnails[path] }}" alt="">{% endif %}
-    <figcaption>{{ title(path) }}<br><b>{{ style }}</b>
-    {% for name, answer in taken %}<span>{{ name }}: {{ answer }}</span>{% endfor %}</figcaption>
-  </figure>
-{% endfor %}
-</div>
-{% else %}
-<p>The arms were scored on different paintings.</p>
-{% endfor %}
-
-<h2>What they look at</h2>
-{% if why_no_maps %}<p>No maps: {{ why_no_maps }}</p>{% else %}
-<p class="method">|&part; score / &part; pixel| for the true style, with its probability, of each arm's first seed at
-its best epoch. All maps have one scale: black is 0, the brightest the 99th percentile of all of them.</p>
-<div class="panel">
-{% for row in maps %}
-<div class="maps">{% for lines, picture in row %}
-  <figure><img src="{{ picture }}" alt="">
-    <figcaption>{{ lines[0] }}{% for line in lines[1:] %}<span>{{ line }}</span>{% endfor %}</figcaption></figure>
-{% endfor %}</div>
-{% endfor %}
-</div>
-{% endif %}
-
-<h2>The runs</h2>
-<ul>
-{% for name, run in runs %}<li>{{ name }}, seed {{ run.seed }}: {{ run.folder }}</li>
-{% endfor %}
-{% for line in left_out %}<li class="warning">left out: {{ line }}</li>
-{% endfor %}
-</ul>
-</body>
-</html>
-"""
