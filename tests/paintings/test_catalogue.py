@@ -58,7 +58,7 @@ def test_what_is_no_painting_is_ignored_and_counted(
     (root / ".ipynb_checkpoints/x_y.jpg").write_bytes(b"x")
     found = catalogue.scan(root)
     assert found.data_hash == catalogue.scan(paintings).data_hash
-    assert "ignored what is no image: 2 .txt, 1 .csv" in caplog.text
+    assert "ignored files that are no images: 2 .txt, 1 .csv" in caplog.text
 
 
 def test_other_image_formats_are_read(paintings: Path, tmp_path: Path) -> None:
@@ -127,12 +127,21 @@ def unprivileged() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("closed", "message"), [("Dots/artist-dots-0_00.jpg", r"artist-dots-0_00\.jpg: may not be read"), (".", "may not")]
+    ("closed", "message"),
+    [("Dots/artist-dots-0_00.jpg", r"artist-dots-0_00\.jpg: no permission to read"), (".", "no permission")],
 )
-def test_unreadable(tmp_path: Path, paintings: Path, request: pytest.FixtureRequest, closed: str, message: str) -> None:
-    root = Path(shutil.copytree(paintings, tmp_path / "root"))
-    for folder in (root, tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+def test_unreadable(
+    tmp_path: Path,
+    paintings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    closed: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a relative path needs no permission for the folders above
+    tmp_path.chmod(0o755)
+    root = Path(shutil.copytree(paintings, "root"))
+    root.chmod(0o755)
     (root / closed).chmod(0)
     request.getfixturevalue("unprivileged")
     with pytest.raises(UserError, match=message):

@@ -75,7 +75,7 @@ class Training:
         self.catalogue, known, self.skipped = facts.read_good(
             found, settings.data.max_megapixels, skip=settings.data.on_bad_image == "skip"
         )
-        pairs = duplicates.remembered_pairs(known)
+        pairs = duplicates.cached_pairs(known)
         fractions = splits.Fractions(settings.split.val_fraction, settings.split.test_fraction)
         together = duplicates.connected(pairs, len(known))
         self.parts = splits.draw(settings.split.name, self.catalogue, fractions, settings.split.seed, together)
