@@ -135,7 +135,7 @@ def prepare(arguments: argparse.Namespace) -> int:
 
     source = open_source(arguments)
     requested = arguments.styles or list(styles.REPORT)
-    per_style = arguments.per_style or (PER_STYLE if source.per_style else "all")
+    per_style = arguments.per_style or ("all" if arguments.source == "catalogue" else PER_STYLE)
     chosen = candidates.choose(
         source,
         None if requested == ["all"] else requested,

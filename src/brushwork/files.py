@@ -55,11 +55,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-    """
+    """Write JSON atomically; NaN and infinite numbers raise ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 

@@ -54,14 +54,10 @@ class Rows:
 
 
 class RowStore:
-    """Rows of one shape and type in a folder under `stores_folder()`.
+    """Rows of one shape and type, of one `kind` ("pictures") and determined by the JSON values `about`.
 
     Processes may share it: one adds rows while the others wait or read. A killed process leaves complete rows, and the
     next one continues after them. Rows are never rewritten, so that `Rows` stay valid.
-
-    Args:
-        kind: what the rows are ("pictures"); the folder's name begins with it.
-        about: JSON values that determine the rows; other values are another store.
     """
 
     def __init__(self, kind: str, about: dict[str, Any], shape: Sequence[int], dtype: torch.dtype) -> None:
@@ -71,14 +67,11 @@ class RowStore:
         self.row_bytes = torch.Size(self.shape).numel() * dtype.itemsize
 
     def open(self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str) -> Rows | None:
-        """The rows of `keys`; missing ones are computed and added first.
+        """The rows of `keys`; missing ones are computed and added first. None, after a warning, if that is impossible.
 
         Args:
             make: positions in `keys` to their rows (len, *shape), on any device.
             name: for the progress bar and the log.
-
-        Returns:
-            None, after a warning, when the rows cannot be written. Earlier rows are kept.
         """
         known = self._known()
         if any(tuple(key) not in known for key in keys):

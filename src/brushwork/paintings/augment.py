@@ -38,8 +38,7 @@ def apply(pictures: Tensor, index: Tensor, seed: int, epoch: int, augmentation: 
         index: (batch,) int64, their indices in the catalogue, on the same device.
 
     Returns:
-        (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or jittered, else uint8 (`pictures`
-        themselves without any augmentation).
+        (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or jittered, else uint8.
     """
     pictures = pictures.contiguous(memory_format=torch.channels_last)
     # Mirrored first, as bytes, a quarter of the floats: a mirrored box is as likely as the box.
@@ -69,12 +68,7 @@ def _mix(z: Tensor) -> Tensor:
 def uniform(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
     """A number in [0, 1) for each picture, a function of the arguments alone (not of batch, worker, order or device).
 
-    Args:
-        index: (batch,) int64, the pictures' indices in the catalogue.
-        draw: the number of the draw (0 is the flip's), or several, (draws, 1).
-
-    Returns:
-        (batch,) float32, or (draws, batch), on the device of `index`.
+    `index` is (batch,) int64, `draw` the number of the draw or several, (draws, 1): (batch,) or (draws, batch) float32.
     """
     z = torch.zeros_like(index)
     for part in (seed, epoch, index, draw):
@@ -99,13 +93,10 @@ def horizontal_flip(pictures: Tensor, index: Tensor, seed: int, epoch: int) -> T
 
 
 def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop_scale: float) -> Tensor:
-    """Boxes of random resized crops, distributed as those of torchvision's `RandomResizedCrop`.
+    """Boxes of random resized crops, (4, batch) int64: top, left, height, width, as torchvision's `RandomResizedCrop`.
 
     The share of the area is uniform in [crop_scale, 1], width / height log-uniform in [3/4, 4/3]. If none of ten draws
     fits into the picture of `size` (height, width), the box is the largest central one of such a ratio.
-
-    Returns:
-        (4, batch) int64: top, left, height, width.
     """
     height, width = size
     draws = _BOX + torch.arange(2 * _ATTEMPTS, device=index.device)[:, None]
@@ -133,11 +124,9 @@ def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop
 
 
 def resized_crop_(pictures: Tensor, boxes: Tensor) -> Tensor:
-    """Resize each picture's box to the whole picture, bilinear, in place (new memory costs more than the arithmetic).
+    """Resize each picture's box of `crop_boxes` to the whole picture, bilinear.
 
-    Args:
-        pictures: (batch, 3, height, width) float32.
-        boxes: (4, batch) top, left, height, width, inside the pictures.
+    `pictures` (batch, 3, height, width) float32 are changed in place: new memory costs more than the arithmetic.
     """
 
     def positions(start: Tensor, length: Tensor, size: int) -> Tensor:
@@ -162,11 +151,9 @@ def jitter_factors(index: Tensor, seed: int, epoch: int, color_jitter: float) ->
 
 
 def adjust_color_(pictures: Tensor, factors: Tensor) -> Tensor:
-    """Adjust brightness, then contrast, then saturation, in place, as torchvision does on floats.
+    """Adjust brightness, contrast and saturation by factors (3, batch), in this order, as torchvision does on floats.
 
-    Args:
-        pictures: (batch, 3, height, width) float32 in [0, 255].
-        factors: (3, batch), not negative; 1 changes nothing.
+    `pictures` (batch, 3, height, width) float32 in [0, 255] are changed in place.
     """
     brightness, contrast, saturation = factors[:, :, None, None, None]  # (batch, 1, 1, 1) each
 

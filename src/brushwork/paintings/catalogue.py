@@ -103,10 +103,9 @@ def _compare_with_listing(root: Path, paintings: list[Painting], styles: set[str
     path = root / listing.CATALOGUE
     listed = [name for name, row in rows.items() if row["style"] in styles]
     missing, unlisted = listing.differences(listed, [painting.path for painting in paintings])
-    if missing:
-        log.warning("%s: %d listed paintings have no file: %s", path, len(missing), ", ".join(missing[:10]))
-    if unlisted:
-        log.warning("%s: %d files are not listed: %s", path, len(unlisted), ", ".join(unlisted[:10]))
+    for what, paths in [("listed paintings have no file", missing), ("files are not listed", unlisted)]:
+        if paths:
+            log.warning("%s: %d %s: %s", path, len(paths), what, ", ".join(paths[:10]))
     if len(missing) > MAX_MISSING * len(listed):
         raise UserError(
             f"{path.resolve()} lists {len(listed)} paintings of these styles, but {len(missing)} have no file "
@@ -127,11 +126,8 @@ def style_folders(root: Path) -> dict[str, Path]:
     """
     where = root.resolve()
     try:
-        folders = {
-            entry.name: Path(entry.path)
-            for entry in os.scandir(root)
-            if entry.is_dir() and not entry.name.startswith(".") and any(os.scandir(entry))
-        }
+        entries = [entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
+        folders = {entry.name: Path(entry.path) for entry in entries if any(os.scandir(entry))}
     except FileNotFoundError:
         raise UserError(f"no paintings at {where}: {ALTERNATIVES}") from None
     except NotADirectoryError:

@@ -1,11 +1,10 @@
 """A baseline without a network: logistic regression on simple features of colour and texture."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from brushwork import files, images
 from brushwork.paintings.catalogue import Catalogue
@@ -66,13 +65,12 @@ def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
     """The features of all paintings, (paintings, 124), cached under the identities of their files."""
     paths = [catalogue.root / painting.path for painting in catalogue.paintings]
 
-    def compute() -> np.ndarray:
-        def features_of(path: Path) -> np.ndarray:
-            return features(images.load_rgb(path, max_megapixels, at_least=_SIDE))
+    def features_of(path: Path) -> np.ndarray:
+        return features(images.load_rgb(path, max_megapixels, at_least=_SIDE))
 
-        with ThreadPoolExecutor() as pool:
-            rows = pool.map(features_of, paths)
-            return np.stack(list(tqdm(rows, "colour and texture", len(paths), False, unit=" paintings", disable=None)))
+    def compute() -> np.ndarray:
+        bar = {"desc": "colour and texture", "unit": " paintings", "leave": False, "disable": None}
+        return np.stack(thread_map(features_of, paths, **bar))
 
     def save(path: Path, table: np.ndarray) -> None:
         with open(path, "wb") as file:  # given a path, np.save would change its extension

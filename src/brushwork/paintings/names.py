@@ -12,8 +12,7 @@ _HALF_MOJIBAKE = re.compile("([\u00e2\u00e3])_(?=.*_)")
 
 
 def slug(text: str) -> str:
-    """Words in lower case joined by "-", as WikiArt names artists and titles.
-
+    """
     >>> slug("Joaquín Sorolla"), slug("Study (No. 2)")
     ('joaquín-sorolla', 'study-no-2')
     """
@@ -51,17 +50,17 @@ def repaired(stem: str) -> str:
     >>> repaired("eugã_ne-grasset_the-acid-thrower")  # half of the letter is lost: the artist stays in one piece
     'eugã-ne-grasset_the-acid-thrower'
     """
-    stem = _MOJIBAKE.sub(_original, unicodedata.normalize("NFC", stem))
+
+    def original(pair: re.Match) -> str:
+        first, second = pair[0]
+        try:
+            return bytes([ord(first) - 0x20, ord(second)]).decode()
+        except UnicodeDecodeError:
+            return pair[0]
+
+    stem = _MOJIBAKE.sub(original, unicodedata.normalize("NFC", stem))
     stem = _HALF_MOJIBAKE.sub(r"\1-", stem)
     return "_".join(part.strip() for part in stem.split("_"))  # "georges-lacombe" ends with a no-break space
-
-
-def _original(pair: re.Match) -> str:
-    first, second = pair[0]
-    try:
-        return bytes([ord(first) - 0x20, ord(second)]).decode()
-    except UnicodeDecodeError:
-        return pair[0]
 
 
 def name_key(stem: str) -> str:

@@ -45,14 +45,7 @@ def draw(
     if name == "given":
         return given(catalogue)
     if name == "artist_disjoint":
-        parts = artist_disjoint(catalogue.paintings, fractions, seed, together)
-        for part in ("val", "test") if fractions.test else ("val",):
-            if part not in parts:
-                raise UserError(
-                    f"split=artist_disjoint: {part} stays empty, since each style has few artists with many paintings: "
-                    f"raise split.{part}_fraction, add artists, or use split=random"
-                )
-        return parts
+        return artist_disjoint(catalogue.paintings, fractions, seed, together)
     parts = random(catalogue.paintings, fractions, seed)
     for group in together:
         if len({parts[i] for i in group}) > 1:
@@ -122,17 +115,17 @@ def artist_disjoint(
     target = [1 - fractions.val - fractions.test, fractions.val, fractions.test][: len(names)]
     part_of = {unit: names[part] for unit, part in zip(units, _search(counts, target, seed), strict=True)}
     parts = ["unused" if p.artist is None else part_of[unit_of[p.artist]] for p in paintings]
+    if empty := [part for part in names[1:] if part not in parts]:
+        raise UserError(
+            f"split=artist_disjoint: {empty[0]} stays empty, since each style has few artists with many paintings: "
+            f"raise split.{empty[0]}_fraction, add artists, or use split=random"
+        )
     _log_shares(paintings, parts, names)
     return parts
 
 
 def _search(counts: np.ndarray, target: list[float], seed: int) -> np.ndarray:
-    """The part of each unit, (units,), by the local search of `artist_disjoint`.
-
-    Args:
-        counts: paintings of each unit of artists in each style, (units, styles).
-        target: the share of each part.
-    """
+    """The part of each unit, (units,): the local search of `artist_disjoint`. `counts` is (units, styles)."""
     shares = counts / counts.sum(axis=0)
     rng = np.random.default_rng(seed)
     side = rng.choice(len(target), len(counts), p=target)
@@ -165,10 +158,10 @@ def _log_shares(paintings: list[Painting], parts: Parts, names: Sequence[str]) -
     known = sum(part != "unused" for part in parts)
     for name in names:
         members = [p for p, part in zip(paintings, parts, strict=True) if part == name]
-        artists, counts = {p.artist for p in members}, Counter(p.style for p in members).values()
-        line = "split: %s has %d paintings (%.1f%%) by %d artists, %d to %d per style"
-        share = 100 * len(members) / known
-        log.info(line, name, len(members), share, len(artists), min(counts, default=0), max(counts, default=0))
+        counts = Counter(p.style for p in members).values() or [0]
+        share, artists = len(members) / known, len({p.artist for p in members})
+        line = f"{len(members)} paintings ({share:.1%}) by {artists} artists, {min(counts)} to {max(counts)} per style"
+        log.info("split: %s has %s", name, line)
     if known < len(paintings):
         log.warning("split: %d paintings of unknown artists are unused", len(paintings) - known)
 

@@ -18,13 +18,8 @@ def open_pictures(
 ) -> Rows | None:
     """The paintings in the catalogue's order, each (height, width, 3) uint8; new ones are decoded first.
 
-    All selections of styles and all splits of one folder share a store.
-
-    Args:
-        identities: of the catalogue's paintings (`facts.identities`): the keys of the rows.
-
-    Returns:
-        None, after a warning, when there is no space for them.
+    All selections of styles and all splits of one folder share a store. Its keys are `identities` of
+    `facts.identities`. None, after a warning, when there is no space for the paintings.
 
     Raises:
         UserError: a painting cannot be read.

@@ -42,8 +42,7 @@ class Facts:
     mirrored: str = ""
 
 
-_CACHED = [field.name for field in fields(Facts) if field.name != "reason"]
-_COLUMNS = ["path", "bytes", "mtime_ns", *_CACHED]
+_COLUMNS = ("path", "bytes", "mtime_ns", *(field.name for field in fields(Facts) if field.name != "reason"))
 _Identity = tuple[int, int]  # a file's bytes and its mtime in ns
 
 
@@ -76,29 +75,25 @@ def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) 
     The results are cached in `cache_path`, also when reading is interrupted, except for unreadable files: they may be
     repaired, or the limit changed.
     """
-    cache = cache_path(root)
-    cached = _load(cache)
-    identities = [identity_of(root / painting.path) for painting in paintings]
-    facts: list[Facts | None] = []
-    for painting, identity in zip(paintings, identities, strict=True):
-        earlier, known = cached.get(painting.path, (None, None))
-        usable = earlier == identity and known.width * known.height / 1e6 <= max_megapixels
-        facts.append(known if usable else None)
-    unread = [i for i, known in enumerate(facts) if known is None]
+    identities = {painting.path: identity_of(root / painting.path) for painting in paintings}
+    cached = _load(cache_path(root))
+    facts = {
+        path: known
+        for path, (identity, known) in cached.items()
+        if identities.get(path) == identity and known.width * known.height / 1e6 <= max_megapixels
+    }
+    unread = [path for path in identities if path not in facts]
     pool = ThreadPoolExecutor()
     try:
-        results = pool.map(lambda i: inspect(root / paintings[i].path, max_megapixels), unread)
+        results = pool.map(lambda path: inspect(root / path, max_megapixels), unread)
         bar = tqdm(unread, desc="reading paintings", unit=" paintings", leave=False, disable=None)
-        for i, result in zip(bar, results, strict=True):
-            facts[i] = result
+        facts.update(zip(bar, results, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)
         if unread:
-            for painting, identity, known in zip(paintings, identities, facts, strict=True):
-                if known and not known.reason:
-                    cached[painting.path] = identity, known
-            _save(cache, cached)
-    return facts
+            cached |= {path: (identities[path], known) for path, known in facts.items() if not known.reason}
+            _save(cache_path(root), cached)
+    return [facts[painting.path] for painting in paintings]
 
 
 def read_good(
@@ -106,15 +101,12 @@ def read_good(
 ) -> tuple[Catalogue, list[Facts], list[tuple[str, str]]]:
     """Read every painting once, before training.
 
-    Args:
-        skip: leave unreadable files out instead of raising.
-
     Returns:
-        The catalogue without the unreadable files (class names unchanged), the facts of its paintings, and a
-        (path, reason) for each unreadable file.
+        The catalogue without unreadable files (class names unchanged), the facts of its paintings, and a (path, reason)
+        for each unreadable file.
 
     Raises:
-        UserError: names the first unreadable file and counts the others, unless `skip`.
+        UserError: names the first unreadable file and counts the others, unless they are to be skipped.
     """
     facts = dict(zip(catalogue.paintings, read(catalogue.root, catalogue.paintings, max_megapixels), strict=True))
     bad = [(painting.path, known.reason) for painting, known in facts.items() if known.reason]
@@ -145,13 +137,14 @@ def identity_of(path: Path) -> _Identity:
 
 
 def _load(cache: Path) -> dict[str, tuple[_Identity, Facts]]:
-    def parse(row: dict[str, str]) -> tuple[_Identity, Facts]:
-        size = {name: int(row[name]) for name in ("width", "height")}
-        text = {name: row[name] for name in ("mode", "format", "print", "mirrored")}
-        return (int(row["bytes"]), int(row["mtime_ns"])), Facts(**size, **text, turned=row["turned"] == "True")
-
+    cached = {}
     try:
-        return {row["path"]: parse(row) for row in run_folder.read_csv(cache)}
+        for row in run_folder.read_csv(cache):
+            size = {name: int(row[name]) for name in ("width", "height")}
+            text = {name: row[name] for name in ("mode", "format", "print", "mirrored")}
+            known = Facts(**size, **text, turned=row["turned"] == "True")
+            cached[row["path"]] = (int(row["bytes"]), int(row["mtime_ns"])), known
+        return cached
     except FileNotFoundError:
         return {}
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
@@ -161,7 +154,7 @@ def _load(cache: Path) -> dict[str, tuple[_Identity, Facts]]:
 
 def _save(cache: Path, cached: dict[str, tuple[_Identity, Facts]]) -> None:
     rows = (
-        {"path": path, "bytes": size, "mtime_ns": mtime_ns} | {name: getattr(known, name) for name in _CACHED}
+        {"path": path, "bytes": size, "mtime_ns": mtime_ns, **vars(known)}
         for path, ((size, mtime_ns), known) in cached.items()
     )
     try:

@@ -79,15 +79,15 @@ class Finding:
     groups: list[list[Item]]
 
 
-def _finding(kind: str, groups: list[list[Item]]) -> list[Finding]:
-    return [Finding(kind, *KINDS[kind], groups)] if groups else []
+def _finding(kind: str, groups: list[list[Item]], severity: str = "", **values: float) -> list[Finding]:
+    """One finding, or none without `groups`; `values` are those in the message."""
+    usual, message = KINDS[kind]
+    return [Finding(kind, severity or usual, message.format(**values), groups)] if groups else []
 
 
 def unreadable(root: Path, known: Mapping[Painting, Facts]) -> list[Finding]:
-    reasons = {painting.path: fact.reason for painting, fact in known.items() if fact.reason}
-    return _finding(
-        "unreadable", [[Item(path, reason.removeprefix(f"{root / path}: "))] for path, reason in reasons.items()]
-    )
+    bad = {painting.path: fact.reason for painting, fact in known.items() if fact.reason}
+    return _finding("unreadable", [[Item(path, why.removeprefix(f"{root / path}: "))] for path, why in bad.items()])
 
 
 def same_copies(groups: Iterable[Sequence[Painting]], parts: Parts) -> list[Finding]:
@@ -149,20 +149,18 @@ def unsplittable(styles: Sequence[str], paintings: Sequence[Painting], parts: Pa
 def unmatched(everything: Iterable[Painting], readable: Iterable[Painting], parts: Parts) -> list[Finding]:
     """Rows of a given split without a file, and readable files without a row."""
     existing = {painting.path for painting in everything}
-    found = _finding("row_without_file", [[Item(path, part)] for path, part in parts.items() if path not in existing])
-    if found and len(found[0].groups) > FOREIGN_ROWS * len(parts):
-        found = [Finding("row_without_file", "spoils", found[0].message, found[0].groups)]
+    rows = [[Item(path, part)] for path, part in parts.items() if path not in existing]
     unlisted = [[Item(painting.path)] for painting in readable if painting.path not in parts]
-    return [*found, *_finding("file_without_row", unlisted)]
+    severity = "spoils" if len(rows) > FOREIGN_ROWS * len(parts) else "warning"
+    return [*_finding("row_without_file", rows, severity), *_finding("file_without_row", unlisted)]
 
 
 def imbalance(paintings: Sequence[Painting]) -> list[Finding]:
     counts = Counter(painting.style for painting in paintings).most_common()
     if not counts or counts[0][1] < IMBALANCE * counts[-1][1]:
         return []
-    severity, message = KINDS["imbalance"]
     extremes = [[Item(style, f"paintings: {count}")] for style, count in (counts[0], counts[-1])]
-    return [Finding("imbalance", severity, message.format(ratio=counts[0][1] / counts[-1][1]), extremes)]
+    return _finding("imbalance", extremes, ratio=counts[0][1] / counts[-1][1])
 
 
 def artists_known(majority: float | None, artist_lookup: float | None) -> list[Finding]:
@@ -201,10 +199,10 @@ def list_folders(root: Path) -> tuple[dict[str, bool], list[Finding]]:
 
 def oddities(known: Mapping[Painting, Facts]) -> list[Finding]:
     """What is unusual about readable files."""
-    groups: dict[str, list[list[Item]]] = {}
+    groups = defaultdict(list)
     for painting, fact in known.items():
         for kind, note in _oddities(painting, fact):
-            groups.setdefault(kind, []).append([Item(painting.path, note)])
+            groups[kind].append([Item(painting.path, note)])
     return [finding for kind in KINDS if kind in groups for finding in _finding(kind, groups[kind])]
 
 

@@ -18,10 +18,8 @@ log = logging.getLogger(__name__)
 class Candidate:
     """A painting of a source.
 
-    path: where it will be stored, Style/artist_title.jpg.
-    source: its origin as in catalogue.csv, unique in the source.
-    place: where `Source.read` finds it.
-    batch: candidates of one batch are read together.
+    path: where it will be stored, Style/artist_title.jpg. source: its unique origin, as in catalogue.csv.
+    place: where `Source.read` finds it. batch: candidates of one batch are read together.
     """
 
     path: str
@@ -38,7 +36,7 @@ class Candidate:
 
 
 class Unavailable(UserError):
-    """The source does not respond or refuses access, so that other paintings would probably fail too."""
+    """The source does not respond or refuses access: other paintings would probably fail too."""
 
 
 # The content of each candidate of a batch, or the reason why there is none.
@@ -49,7 +47,6 @@ Read = Callable[[Sequence[Candidate]], Iterator[tuple[Candidate, bytes | UserErr
 class Source:
     """Candidates in the order in which they are chosen, and how to read them.
 
-    per_style: whether one may choose a number per style (not from the report's catalogue).
     styles: the names of all its styles, if known in advance.
     threads: how many batches are read in parallel; None: by the number of cores.
     """
@@ -57,7 +54,6 @@ class Source:
     name: str
     candidates: Iterable[Candidate]
     read: Read
-    per_style: bool = True
     styles: Sequence[str] | None = None
     threads: int | None = None
 

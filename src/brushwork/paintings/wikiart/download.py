@@ -21,18 +21,9 @@ USER_AGENT = f"Brushwork/{__version__} (non-commercial research on painting styl
 
 def reader() -> Read:
     """A function that reads candidates whose place is a URL."""
-    retries = urllib3.Retry(
-        total=8,
-        connect=1,
-        read=2,  # no data in time, or an incomplete body
-        redirect=5,
-        status=4,
-        status_forcelist=RETRIED,
-        backoff_factor=BACKOFF,
-        backoff_max=MAX_WAIT,
-        retry_after_max=MAX_WAIT,
-        raise_on_status=False,
-    )
+    counts = {"total": 8, "connect": 1, "read": 2, "redirect": 5, "status": 4}  # read: no data, or an incomplete body
+    waits = {"backoff_factor": BACKOFF, "backoff_max": MAX_WAIT, "retry_after_max": MAX_WAIT}
+    retries = urllib3.Retry(**counts, **waits, status_forcelist=RETRIED, raise_on_status=False)
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
     pool = urllib3.PoolManager(16, {"User-Agent": USER_AGENT}, retries=retries, timeout=timeout, maxsize=CONNECTIONS)
 

@@ -33,6 +33,8 @@ MAX_FAILURES = 20  # in a row, after which the source counts as unavailable
 # huggan's 81,444 paintings take 36 GB.
 _BYTES_PER_PIXEL, _SIDES, _ORIGINAL_BYTES = 0.38, 0.73, 36e9 / 81444
 
+Rows = dict[str, dict[str, str]]  # rows of catalogue.csv
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -58,9 +60,7 @@ def bytes_needed(candidates: Sequence[Candidate], longest_side: int | None) -> f
 
 
 @contextmanager
-def prepared_folder(
-    out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate]
-) -> Iterator[dict[str, dict]]:
+def prepared_folder(out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate]) -> Iterator[Rows]:
     """Lock `out` for one job; yield the catalogue rows of its intact paintings, by their source.
 
     Raises:
@@ -70,56 +70,40 @@ def prepared_folder(
     with files.lock(out / ".lock", f"another process writes to {out}: wait for it", patience=0):
         files.remove_leftovers(out)
         rows = listing.read(out)
-        _check_folder(out, settings, candidates, rows)
+        if problem := _conflict(out, settings, candidates, rows):
+            raise UserError(f"{out.resolve()} {problem}: name another folder with --out, or remove this one")
         if rows is None:
             listing.write(out, [])
         files.write_json(out / SETTINGS, settings)
-        bar = tqdm((rows or {}).values(), "verifying files", unit=" paintings", leave=False, disable=None)
-        yield {row["source"]: row for row in bar if _is_intact(out / row["path"], row["sha256"])}
+        existing = [row for path, row in (rows or {}).items() if (out / path).is_file()]
+        bar = tqdm(existing, "verifying files", unit=" paintings", leave=False, disable=None)
+        yield {row["source"]: row for row in bar if files.sha256(out / row["path"]) == row["sha256"]}
 
 
-def _check_folder(
-    out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate], rows: Mapping[str, Mapping] | None
-) -> None:
-    """Refuse a folder with other contents than an interrupted job of these settings leaves."""
-    alternatives = "name another folder with --out, or remove this one"
+def _conflict(out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate], rows: Rows | None) -> str:
+    """What an earlier or interrupted job with these settings can't have left in the folder; "" for nothing."""
     if rows and (out / SETTINGS).exists():
         earlier = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
         for key, value in settings.items():
             if earlier.get(key) != value:
-                raise UserError(
-                    f"{out.resolve()} was prepared with {key} {earlier.get(key)}, not {value}: {alternatives}"
-                )
+                return f"was prepared with {key} {earlier.get(key)}, not {value}"
     stem_of = {candidate.source: str(PurePosixPath(candidate.path).with_suffix("")) for candidate in candidates}
     if other := [path for path, row in (rows or {}).items() if row["source"] not in stem_of]:
-        raise UserError(
-            f"{out.resolve()} holds {len(other)} paintings that are not chosen now (first {other[0]}): {alternatives}"
-        )
+        return f"holds {len(other)} paintings that are not chosen now (first {other[0]})"
     # A killed job leaves intact files that are not listed yet.
     unlisted = set() if rows is None else set(stem_of.values())
     found = {str(path.relative_to(out)) for path in out.glob("[!.]*/[!.]*") if images.is_image_file(path.name)}
     unknown = listing.differences((rows or {}).keys(), found)[1]
-    if other := [path for path in unknown if str(PurePosixPath(path).with_suffix("")) not in unlisted]:
-        raise UserError(f"{out.resolve()} holds pictures of another origin ({other[0]}): {alternatives}")
-
-
-def _is_intact(path: Path, sha256: str) -> bool:
-    return path.is_file() and files.sha256(path) == sha256
+    other = [path for path in unknown if str(PurePosixPath(path).with_suffix("")) not in unlisted]
+    return f"holds pictures of another origin ({other[0]})" if other else ""
 
 
 def fetch(
-    source: Source,
-    candidates: list[Candidate],
-    out: Path,
-    existing: dict[str, dict],
-    longest_side: int | None,
-    threads: int,
+    source: Source, candidates: list[Candidate], out: Path, existing: Rows, longest_side: int | None, threads: int
 ) -> Counts:
-    """Store the candidates that do not exist yet as out/Style/artist_title.jpg; list them in catalogue.csv, and the
-    failures in failed.csv.
+    """Store the candidates that are not in `existing` (of `prepared_folder`); update catalogue.csv and failed.csv.
 
     Args:
-        existing: the rows of `prepared_folder`.
         longest_side: pixels; larger pictures are resized, and all stored as upright RGB JPEGs. None keeps the bytes.
 
     Raises:

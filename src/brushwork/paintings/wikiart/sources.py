@@ -106,7 +106,7 @@ def url_catalogue(path: Path, seed: int) -> Source:
         raise UserError(f"{path} has no column {error}; it needs {', '.join(CATALOGUE_COLUMNS)}") from None
     except (OSError, EOFError, ValueError, IndexError) as error:
         raise UserError(f"{path} is not a catalogue of URLs with labels 0 to {len(REPORT) - 1}: {error}") from None
-    return Source(path.name.split(".")[0], candidates, download.reader(), per_style=False, threads=download.CONNECTIONS)
+    return Source(path.name.split(".")[0], candidates, download.reader(), threads=download.CONNECTIONS)
 
 
 def _catalogue_candidate(row: Mapping[str, str]) -> Candidate:
