@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +117,7 @@ def check(arguments: argparse.Namespace) -> None:
 def open_source(arguments: argparse.Namespace) -> "Source":
     try:
         if arguments.source in OPTIONS["parquet"]:
+            os.environ.setdefault("USE_TORCH", "0")  # `datasets` would import torch, which takes seconds
             from brushwork.paintings.wikiart.shards import shards
 
             return shards(arguments.source, arguments.parquet, arguments.seed)

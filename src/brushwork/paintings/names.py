@@ -5,8 +5,8 @@ import unicodedata
 
 LONGEST = 100  # bytes of an artist or a title: file systems allow 255 in all
 
-# UTF-8 that was decoded as Latin-1 and then put in lower case, as in ArtGAN's names: "é" became "ã©". Some downloads
-# replace the second character by "_", so that the artist seems to end there.
+# UTF-8 decoded as Latin-1 and then put in lower case, as in ArtGAN's names: "é" became "ã©". In some downloads the
+# second character is "_", so that the artist seems to end there.
 _MOJIBAKE = re.compile("[\u00e2-\u00fe][\u0080-\u00bf]")
 _HALF_MOJIBAKE = re.compile("([\u00e2\u00e3])_(?=.*_)")
 

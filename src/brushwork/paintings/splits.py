@@ -33,14 +33,11 @@ class Fractions:
 def draw(
     name: str, catalogue: Catalogue, fractions: Fractions, seed: int, together: Sequence[Sequence[int]] = ()
 ) -> Parts:
-    """Split by the strategy's name.
+    """Split by the strategy's name; UserError if the data do not allow it.
 
     Args:
         together: groups of positions of near duplicates. A group on several sides of a random split moves to train;
             artists who share one stay together in an artist-disjoint split; a given split is not changed.
-
-    Raises:
-        UserError: the data do not allow this split.
     """
     if name == "given":
         return given(catalogue)
@@ -55,11 +52,7 @@ def draw(
 
 
 def random(paintings: list[Painting], fractions: Fractions, seed: int) -> Parts:
-    """A stratified random split, each style drawn by (seed, style) alone.
-
-    Raises:
-        UserError: a style has too few paintings.
-    """
+    """A stratified random split, each style drawn by (seed, style) alone; UserError if one is too small."""
     parts = ["train"] * len(paintings)
     names = PARTS if fractions.test else PARTS[:2]
     for style, count in sorted(Counter(painting.style for painting in paintings).items()):
@@ -108,9 +101,8 @@ def artist_disjoint(
         artists = [unit for unit, count in zip(units, counts[:, column], strict=True) if count]
         if len(artists) < len(names):
             raise UserError(
-                f"style {style}: all its paintings are by {', '.join(artists) or 'unknown artists'}, which is too few "
-                f"artists for {len(names)} disjoint parts: "
-                f"add artists, leave the style out with data.styles, or use split=random"
+                f"style {style}: all its paintings are by {', '.join(artists) or 'unknown artists'}, too few for "
+                f"{len(names)} disjoint parts: add artists, leave it out with data.styles, or use split=random"
             )
     target = [1 - fractions.val - fractions.test, fractions.val, fractions.test][: len(names)]
     part_of = {unit: names[part] for unit, part in zip(units, _search(counts, target, seed), strict=True)}

@@ -80,9 +80,9 @@ def choose(
         if style_key(other) in requested:
             raise UserError(f"--substitute {missing}={other}: {other} is among --styles already; name another")
     substitute_of = {style_key(missing): style_key(other) for missing, other in substitutes.items()}
-    wanted = None if requested is None else {*requested, *substitute_of.values()}
-    if wanted and source.styles is not None:
-        wanted &= {style_key(style) for style in source.styles}
+    eligible = None if requested is None else {*requested, *substitute_of.values()}
+    if eligible and source.styles is not None:
+        eligible &= {style_key(style) for style in source.styles}
 
     chosen: list[Candidate] = []
     seen, counts, paths = Counter(), Counter(), set()
@@ -90,10 +90,10 @@ def choose(
     for candidate in bar:
         key = style_key(candidate.style)
         seen[key] += 1
-        if (wanted is None or key in wanted) and (per_style is None or counts[key] < per_style):
+        if (eligible is None or key in eligible) and (per_style is None or counts[key] < per_style):
             chosen.append(_with_unique_path(candidate, paths))
             counts[key] += 1
-        if wanted and per_style and all(counts[key] == per_style for key in wanted):
+        if eligible and per_style and all(counts[key] == per_style for key in eligible):
             break
     has = source.styles or [folder_name(key) for key, _ in seen.most_common()]
     used = set(counts) if requested is None else _available(source.name, has, requested, substitute_of, seen)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -31,12 +32,12 @@ def folder(root: Path, split: Path | None, seed: int) -> Source:
         raise UserError(f"there is no folder {root.resolve()}: name the download's folder of style folders with --root")
     style_of = {painting.path: folder_name(painting.style) for painting in catalogue.scan(root).paintings}
     listed = dict.fromkeys(style_of, ("", "")) if split is None else _matched(style_of, _artgan_split(split), root)
-    by_style: dict[str, list[Candidate]] = {}
+    by_style = defaultdict(list)
     for path, (listed_path, part) in sorted(listed.items()):
         stem = repaired(PurePosixPath(listed_path or path).stem)
-        style = style_of[path]
-        candidate = Candidate(f"{style}/{stem}.jpg", *artist_and_title(stem), path, root / path, path, part)
-        by_style.setdefault(style, []).append(candidate)
+        new_path = f"{style_of[path]}/{stem}.jpg"
+        candidate = Candidate(new_path, *artist_and_title(stem), path, root / path, path, part)
+        by_style[style_of[path]].append(candidate)
     candidates = [
         members[i]
         for style, members in sorted(by_style.items())
@@ -67,9 +68,7 @@ def _artgan_split(folder: Path) -> dict[str, str]:
     for part in ("train", "val"):
         path = folder / f"style_{part}.csv"
         if not path.is_file():
-            raise UserError(
-                f"there is no {path.resolve()}: --split names the folder with style_train.csv, style_val.csv"
-            )
+            raise UserError(f"there is no {path.resolve()}: --split names the folder of ArtGAN's CSV files")
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             part_of.update((row[0], part) for row in csv.reader(file) if row)
     return part_of
