@@ -182,11 +182,7 @@ def listed() -> list[Listed]:
 
 
 def clear(folder: Path) -> None:
-    """Remove a store; processes that have it open keep their rows.
-
-    Raises:
-        UserError: a process is adding to it.
-    """
+    """Remove a store; processes that have it open keep their rows. UserError while one is adding to it."""
     with files.lock(folder / LOCK, f"{folder} is being written by another process: wait for it, or stop it", 0):
         shutil.rmtree(folder)
 

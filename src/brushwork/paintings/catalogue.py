@@ -119,11 +119,7 @@ def style_rng(seed: int, style: str) -> np.random.Generator:
 
 
 def style_folders(root: Path) -> dict[str, Path]:
-    """The folders under `root` that are neither hidden nor empty, by name.
-
-    Raises:
-        UserError: there is no such folder, or nothing in it.
-    """
+    """The folders under `root` that are neither hidden nor empty, by name; UserError if there are none."""
     where = root.resolve()
     try:
         entries = [entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]

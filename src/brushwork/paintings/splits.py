@@ -159,11 +159,7 @@ def _log_shares(paintings: list[Painting], parts: Parts, names: Sequence[str]) -
 
 
 def given(catalogue: Catalogue) -> Parts:
-    """The parts in the data's own catalogue.csv; paintings without a part are unused.
-
-    Raises:
-        UserError: there is no such file, or it has no part for training or none for validation.
-    """
+    """The parts in the data's own catalogue.csv; paintings without one are unused. UserError without train or val."""
     rows = listing.read(catalogue.root)
     path = catalogue.root.resolve() / listing.CATALOGUE
     if rows is None:
@@ -191,11 +187,7 @@ def thin(parts: Parts, paintings: list[Painting], fraction: float, seed: int) ->
 
 
 def check(catalogue: Catalogue, parts: Parts) -> None:
-    """Warn of classes without held-out paintings.
-
-    Raises:
-        UserError: there is one class only, or a class without a training painting.
-    """
+    """Warn of classes without held-out paintings; UserError for one without a training painting, or a single class."""
     if len(catalogue.class_names) < 2:
         raise UserError(f"there is one style, {catalogue.class_names[0]}: name two or more with data.styles")
     counts = Counter((painting.style, part) for painting, part in zip(catalogue.paintings, parts, strict=True))

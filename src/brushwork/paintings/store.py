@@ -19,10 +19,7 @@ def open_pictures(
     """The paintings in the catalogue's order, each (height, width, 3) uint8; new ones are decoded first.
 
     All selections of styles and all splits of one folder share a store. Its keys are `identities` of
-    `facts.identities`. None, after a warning, when there is no space for the paintings.
-
-    Raises:
-        UserError: a painting cannot be read.
+    `facts.identities`. None, after a warning, when there is no space; UserError for a painting that cannot be read.
     """
     size, how = preprocessing.image_size, preprocessing.resize
     paths = [catalogue.root / painting.path for painting in catalogue.paintings]

@@ -28,11 +28,7 @@ _BLOCK = 2048  # pictures: distances are computed in blocks of so many squared
 
 
 def same_bytes(root: Path, paintings: Iterable[Painting]) -> list[list[Painting]]:
-    """Groups of two and more paintings whose files are identical; only files of equal size are read.
-
-    Raises:
-        OSError: a file is missing or not readable.
-    """
+    """Groups of two and more paintings whose files are identical; only files of equal size are read."""
 
     def head(painting: Painting) -> bytes:
         with open(root / painting.path, "rb") as file:

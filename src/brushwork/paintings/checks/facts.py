@@ -103,10 +103,7 @@ def read_good(
 
     Returns:
         The catalogue without unreadable files (class names unchanged), the facts of its paintings, and a (path, reason)
-        for each unreadable file.
-
-    Raises:
-        UserError: names the first unreadable file and counts the others, unless they are to be skipped.
+        for each unreadable file; UserError if there are any, unless `skip`.
     """
     facts = dict(zip(catalogue.paintings, read(catalogue.root, catalogue.paintings, max_megapixels), strict=True))
     bad = [(painting.path, known.reason) for painting, known in facts.items() if known.reason]

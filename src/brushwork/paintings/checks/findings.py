@@ -172,11 +172,7 @@ def artists_known(majority: float | None, artist_lookup: float | None) -> list[F
 
 
 def list_folders(root: Path) -> tuple[dict[str, bool], list[Finding]]:
-    """Each style folder with whether it has a painting, and the files that are none.
-
-    Raises:
-        UserError: the root is missing, empty or not readable.
-    """
+    """Each style folder with whether it has a painting, and the other files. UserError as `catalogue.style_folders`."""
     catalogue.style_folders(root)
     styles, hidden, ignored, outside = {}, [], [], []
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):

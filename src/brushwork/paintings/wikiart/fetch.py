@@ -154,11 +154,7 @@ def _write_failed(out: Path, missing: Iterable[Candidate], failed: Mapping[Candi
 def _results(
     source: Source, candidates: list[Candidate], out: Path, longest_side: int | None, threads: int
 ) -> Iterator[tuple[Candidate, dict | UserError]]:
-    """Each candidate with its row or the reason of its failure, in order of completion.
-
-    Raises:
-        BaseException: what a thread raised, such as the OSError of a full disk.
-    """
+    """Each candidate with its row or the reason of its failure, in order of completion. Raises what a thread raised."""
     done: queue.SimpleQueue[tuple[Candidate, dict | UserError] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
     batches: dict[object, list[Candidate]] = {}

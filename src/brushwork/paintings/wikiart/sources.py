@@ -22,11 +22,8 @@ log = logging.getLogger(__name__)
 def folder(root: Path, split: Path | None, seed: int) -> Source:
     """A download in style folders, ArtGAN's or Kaggle's. Broken file names are repaired as far as possible.
 
-    Args:
-        split: a folder with ArtGAN's style_train.csv and style_val.csv; files that they do not list are left out.
-
-    Raises:
-        UserError: a folder or file is missing or not what it should be.
+    `split` is a folder with ArtGAN's style_train.csv and style_val.csv; files that they do not list are left out.
+    UserError if one is missing.
     """
     if not root.is_dir():
         raise UserError(f"there is no folder {root.resolve()}: name the download's folder of style folders with --root")
@@ -56,7 +53,7 @@ def _matched(found: Iterable[str], part_of: Mapping[str, str], root: Path) -> di
     by_file = {path: path if path in part_of else by_key.get(key(path)) for path in found}
     missing, unlisted = listing.differences(part_of.keys(), {by_file[path] or path for path in found})
     if missing:
-        log.warning("the split lists %d paintings that %s lacks, the first %s", len(missing), root, missing[0])
+        log.warning("%d paintings of the split are not in %s, the first %s", len(missing), root, missing[0])
     if unlisted:
         log.warning("%d files are not in the split and left out, the first %s", len(unlisted), unlisted[0])
     return {path: (listed, part_of[listed]) for path, listed in by_file.items() if listed is not None}
@@ -89,10 +86,7 @@ REPORT_ROWS = 4005
 def url_catalogue(path: Path, seed: int) -> Source:
     """The 4005 rows that the report uses of a catalogue of URLs, drawn by numpy's permutation as there.
 
-    The catalogue's part "test" is "val" here, since the report validates on it.
-
-    Raises:
-        UserError: there is no such file, or it has other columns or labels.
+    The catalogue's part "test" is "val" here, since the report validates on it. UserError for another kind of file.
     """
     if not path.is_file():
         raise UserError(f"there is no catalogue {path.resolve()}: name its CSV (or .csv.gz) with --csv")
