@@ -15,6 +15,7 @@ from tqdm import tqdm
 from brushwork import images
 from brushwork.errors import UserError
 
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -29,7 +30,7 @@ def _environment() -> jinja2.Environment:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template: a page (`.html.jinja`, values are escaped) or a Markdown document (`.md.jinja`, they are not).
+    """Fill in a template: a page (`.html.jinja`: values are escaped), or Markdown (`.md.jinja`: they are not).
 
     A page has the common style as `style | safe`, and the macro `table(rows)` of web_page.html.jinja.
 
@@ -49,8 +50,7 @@ def data_uri(picture: Image.Image, quality: int = 70) -> str:
 
 
 def thumbnails(root: Path, paths: Iterable[str], side: int, max_megapixels: float) -> dict[str, str | None]:
-    """Data URIs of the pictures at `paths` under `root`, at most `side` pixels wide and high; None for one that can't be
-    read."""
+    """Data URIs of pictures under `root`, at most `side` pixels wide and high; None for one that can't be read."""
 
     def small(path: str) -> str | None:
         try:
