@@ -11,10 +11,10 @@ from brushwork.errors import UserError
 from brushwork.terminal import exit_with, show_log
 
 if TYPE_CHECKING:
-    from brushwork.paintings.checks.doctor import Report
     from brushwork.paintings.checks.findings import Finding
+    from brushwork.paintings.checks.report import Report
 
-SHOWN = 10  # offenders of a finding on the terminal; the page shows all
+SHOWN = 10  # groups of a finding on the terminal; the page shows all
 COLORS = {"spoils": "\033[31m", "warning": "\033[33m", "info": "\033[34m"}
 
 EPILOG = """\
@@ -23,9 +23,9 @@ examples:
   python scripts/check_data.py data/wikiart --split-csv logs/wikiart/RUN/split.csv    the split of a run
   python scripts/check_data.py data/wikiart --out logs/wikiart_check && python train.py
 
-The exit status is 1 when something was found that would spoil a result: files that can't be read, a picture in two
-parts of the split or under two styles (also re-encoded, resized or mirrored), a style in two folders, a style that
-can't be split. What is known of the files is remembered: a second check opens only what has changed.
+The exit status is 1 for findings that would spoil a result: unreadable files, a picture in two parts of the split or
+under two styles (also re-encoded, resized or mirrored), a style in two folders, a style that can't be split. Results
+are cached by file: a second check opens only files that have changed.
 """
 
 
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--split-csv",
         type=Path,
         metavar="FILE",
-        help="columns path and part (default: as training draws it)",
+        help="columns path and part (default: training's default split)",
     )
     parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="as data.max_megapixels (89)")
     parse.add_argument("--out", type=Path, default=Path("logs/check_data"), metavar="DIR", help="(%(default)s)")
@@ -53,20 +53,21 @@ def main() -> int:
     show_log()
 
     # A second to import, which --help and a mistyped option don't need.
-    from brushwork.paintings.checks import doctor, doctor_page
+    from brushwork.paintings.checks.page import page
+    from brushwork.paintings.checks.report import check
 
     start = time.perf_counter()
     try:
-        report = doctor.examine(arguments.root, arguments.split_csv, arguments.max_megapixels)
+        report = check(arguments.root, arguments.split_csv, arguments.max_megapixels)
         seconds = time.perf_counter() - start
-        page = doctor_page.page(report, arguments.max_megapixels)
+        html = page(report, arguments.max_megapixels)
     except KeyboardInterrupt:
-        print("interrupted: what was read is kept, the same command goes on from there", file=sys.stderr)
+        print("interrupted: files read so far are cached, the same command resumes here", file=sys.stderr)
         return 130
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         files.write_json(arguments.out / "report.json", report.as_json())
-        files.write_text(arguments.out / "report.html", page)
+        files.write_text(arguments.out / "report.html", html)
     except OSError as error:
         raise UserError(f"{arguments.out.resolve()}: {error.strerror}; name another --out") from None
     show(report)
@@ -74,13 +75,13 @@ def main() -> int:
     print(f"checked {count:,} paintings in {seconds:.1f} s, {count / seconds:,.0f} a second")
     if report.spoilt:
         kinds = [finding.kind for finding in report.findings if finding.severity == "spoils"]
-        print(f"a result on these paintings would be spoilt: {', '.join(kinds)}")
+        print(f"results on these paintings would be spoilt by: {', '.join(kinds)}")
     print(f"results: {arguments.out} (report.html, report.json)")
     return 1 if report.spoilt else 0
 
 
 def show(report: "Report") -> None:
-    """The report on the terminal: the figures, then what was found, the gravest last, where one looks."""
+    """Print the statistics, then the findings, the gravest last."""
     used = [part for part, count in report.parts.items() if count]
     width = max(len(row["style"]) for row in report.styles)
     columns = ["paintings", *used, "artists"]
@@ -93,7 +94,7 @@ def show(report: "Report") -> None:
         "n/a" if value is None else f"{value:.3f}"
         for value in (*report.baselines.values(), report.artists["share_of_val_by_artists_of_train"])
     )
-    print(f"without a pixel: majority {majority}, artist look-up {lookup}; of val by artists of train: {known}")
+    print(f"no pixel: majority {majority}, artist look-up {lookup}; share of val by artists in train: {known}")
     for finding in reversed(report.findings):
         show_finding(finding)
 
@@ -109,7 +110,7 @@ def show_finding(finding: "Finding") -> None:
 
 
 def text(name: str) -> str:
-    """A file's name as a terminal can show it, also one that is not valid UTF-8."""
+    """A file's name with escapes for what the terminal cannot show."""
     return name.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
 
 

@@ -1,7 +1,8 @@
-"""WikiArt, got: paintings from one of four sources into data/wikiart: python scripts/prepare_wikiart.py"""
+"""Download WikiArt from one of four sources into data/wikiart: python scripts/prepare_wikiart.py"""
 
 import argparse
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from brushwork.errors import UserError, one_line
 from brushwork.terminal import count, exit_with, show_log
 
 if TYPE_CHECKING:
-    from brushwork.paintings.wikiart.offers import Source
+    from brushwork.paintings.wikiart.candidates import Source
 
 log = logging.getLogger("brushwork.scripts.prepare_wikiart")
 
@@ -28,8 +29,7 @@ examples:
   python scripts/prepare_wikiart.py --source folder --root ~/wikiart --split ~/artgan --styles all --per-style all
   python scripts/prepare_wikiart.py --source catalogue --csv wikiart.csv.gz
 
-Interrupted or not, the same command goes on where it ended: what is whole is skipped, what failed (failed.csv) is
-tried again.
+The same command resumes an interrupted download: intact files are skipped, failures (failed.csv) are tried again.
 """
 
 # Which sources an option is for.
@@ -40,7 +40,7 @@ PER_STYLE = 400
 def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(
         prog="prepare_wikiart.py",
-        description="Get WikiArt's paintings as DIR/Style/artist_title.jpg, listed in DIR/catalogue.csv.",
+        description="Download WikiArt's paintings as DIR/Style/artist_title.jpg, listed in DIR/catalogue.csv.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,12 +56,18 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--styles", nargs="+", metavar="STYLE", help="in any spelling, or all (the report's ten)")
     parse.add_argument("--per-style", type=_count_or_all, metavar="N|all", help=f"paintings a style ({PER_STYLE})")
     parse.add_argument(
-        "--substitute", nargs="+", type=_pair, default=[], metavar="A=B", help="take B where the source lacks A"
+        "--substitute", nargs="+", type=_pair, default=[], metavar="A=B", help="use B if the source lacks A"
     )
-    parse.add_argument("--seed", type=int, default=0, metavar="N", help="draws which paintings (%(default)s)")
+    parse.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the random choice of paintings (%(default)s)"
+    )
     parse.add_argument("--size", type=count, default=512, metavar="PIXELS", help="longer side at most (%(default)s)")
-    parse.add_argument("--original", action="store_true", help="keep the files' bytes: no size, no JPEG anew")
-    parse.add_argument("--workers", type=count, metavar="N", help="paintings at a time (4, or by the number of cores)")
+    parse.add_argument(
+        "--original", action="store_true", help="keep the files as they are: no resizing, no re-encoding"
+    )
+    parse.add_argument(
+        "--workers", type=count, metavar="N", help="paintings in parallel (4, or by the number of cores)"
+    )
     return parse
 
 
@@ -83,16 +89,16 @@ def main() -> int:
     try:
         return prepare(arguments)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here")
+        print("interrupted: the same command resumes here")
         return 130
     except OSError as error:
         raise UserError(
-            f"{arguments.out.resolve()}: {one_line(error)}; mend that, then run the same command again"
+            f"{arguments.out.resolve()}: {one_line(error)}; correct that, then run the same command again"
         ) from None
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuse options that don't go together."""
+    """Refuse incompatible options."""
     for option, sources in OPTIONS.items():
         if getattr(arguments, option) and arguments.source not in sources:
             raise UserError(f"--{option} goes with --source {' or '.join(sources)}, not with {arguments.source}")
@@ -111,6 +117,7 @@ def check(arguments: argparse.Namespace) -> None:
 def open_source(arguments: argparse.Namespace) -> "Source":
     try:
         if arguments.source in OPTIONS["parquet"]:
+            os.environ.setdefault("USE_TORCH", "0")  # `datasets` would import torch, which takes seconds
             from brushwork.paintings.wikiart.shards import shards
 
             return shards(arguments.source, arguments.parquet, arguments.seed)
@@ -126,18 +133,18 @@ def prepare(arguments: argparse.Namespace) -> int:
     # `datasets` takes a second to import, which --help and a mistyped option don't need.
     from brushwork import images
     from brushwork.paintings import listing, styles
-    from brushwork.paintings.wikiart import fetch, offers
+    from brushwork.paintings.wikiart import candidates, fetch
 
     source = open_source(arguments)
-    wanted_styles = arguments.styles or list(styles.REPORT)
-    per_style = arguments.per_style or (PER_STYLE if source.per_style else "all")
-    chosen = offers.choose(
+    requested = arguments.styles or list(styles.REPORT)
+    per_style = arguments.per_style or ("all" if arguments.source == "catalogue" else PER_STYLE)
+    chosen = candidates.choose(
         source,
-        None if wanted_styles == ["all"] else wanted_styles,
+        None if requested == ["all"] else requested,
         None if per_style == "all" else per_style,
         dict(arguments.substitute),
     )
-    count = len({offer.style for offer in chosen})
+    count = len({candidate.style for candidate in chosen})
     longest_side = None if arguments.original else arguments.size
     settings = {
         "source": source.name,
@@ -145,22 +152,23 @@ def prepare(arguments: argparse.Namespace) -> int:
         "seed": arguments.seed,
         "longest_side": longest_side,
     }
-    with fetch.prepared_folder(arguments.out, settings, chosen) as there:
-        missing = [offer for offer in chosen if offer.source not in there]
+    with fetch.prepared_folder(arguments.out, settings, chosen) as existing:
+        missing = [candidate for candidate in chosen if candidate.source not in existing]
         needed, free = fetch.bytes_needed(missing, longest_side), shutil.disk_usage(arguments.out).free
-        log.info("%d paintings of %d styles from %s; %d are there", len(chosen), count, source.name, len(there))
-        log.info("the others take about %.2f GB in %s (free: %.0f GB)", needed / 1e9, arguments.out, free / 1e9)
+        log.info("%d paintings of %d styles from %s; %d exist already", len(chosen), count, source.name, len(existing))
+        log.info("the others need about %.2f GB in %s (free: %.0f GB)", needed / 1e9, arguments.out, free / 1e9)
         if needed > free:
             raise UserError(
                 f"{arguments.out.resolve()} has {free / 1e9:.2f} GB free, about {needed / 1e9:.2f} GB are needed: "
-                f"make room, name another --out, or take fewer (--per-style) or smaller (--size) paintings"
+                f"free some space, name another --out, or choose fewer (--per-style) or smaller (--size) paintings"
             )
         threads = arguments.workers or source.threads or max(4, images.default_workers())
-        counts = fetch.fetch(source, chosen, arguments.out, there, longest_side, threads)
+        counts = fetch.fetch(source, chosen, arguments.out, existing, longest_side, threads)
     print(counts)
     if counts.failed:
-        print(f"{arguments.out / fetch.FAILED} says why; the same command tries them again")
-    print(f"results: {arguments.out} ({counts.got + counts.there} paintings of {count} styles, {listing.CATALOGUE})")
+        print(f"{arguments.out / fetch.FAILED} has the reasons; the same command tries them again")
+    total = counts.fetched + counts.existing
+    print(f"results: {arguments.out} ({total} paintings of {count} styles, {listing.CATALOGUE})")
     return 1 if counts.failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Which decoded paintings and features are kept, and how much disk do they take? python scripts/stores.py"""
+"""List or clear the caches of decoded paintings and of features: python scripts/stores.py"""
 
 import argparse
 import time
@@ -16,10 +16,10 @@ examples:
   python scripts/stores.py --clear pictures-788116f74b889bc1
   python scripts/stores.py --clear all
 
-Training keeps each painting decoded and resized (pictures) and, with tuning=head_only, what a frozen network makes of
-it (features; each seed of random weights is a network of its own). Rows of paintings that are gone or changed stay
-until the store is cleared. All of it is computed again when it is needed; data.store=off keeps nothing.
-BRUSHWORK_CACHE names another folder.
+Training caches each painting, decoded and resized (pictures), and with tuning=head_only its features of the frozen
+network (features; each seed of random weights is another network). Rows of removed or changed paintings stay until
+the store is cleared; cleared rows are computed again when needed. data.store=off disables it, and BRUSHWORK_CACHE
+names another folder.
 """
 
 
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def describe(store: "Listed", size: str) -> str:
-    """A store in two lines: its name and figures; what it is of."""
+    """A store in two lines: name, rows and size; then its content."""
     used = time.strftime("%Y-%m-%d %H:%M", time.localtime(store.used))
     known = ("image_size", "resize", "network", "precision", "device", "root")
     what = [str(store.about[key]) for key in known if key in store.about]

@@ -46,7 +46,7 @@ def test_nothing_spoils(check: Check, root: Path) -> None:
     assert "majority 0.333, artist look-up 1.000" in out
     report = json.loads(Path("logs/check_data/report.json").read_text())
     assert (report["spoilt"], report["root"]) == (False, str(root))
-    assert "Nothing here would spoil a result" in Path("logs/check_data/report.html").read_text()
+    assert "No finding would spoil a result" in Path("logs/check_data/report.html").read_text()
 
 
 def test_what_spoils_is_named_and_the_exit_status_is_1(check: Check, root: Path) -> None:
@@ -63,7 +63,7 @@ def test_what_spoils_is_named_and_the_exit_status_is_1(check: Check, root: Path)
     findings = {finding["kind"]: finding for finding in json.loads(Path("out/report.json").read_text())["findings"]}
     assert len(findings["unreadable"]["groups"]) == 12
     assert findings["same_label_conflict"]["severity"] == "spoils"
-    assert "These paintings would spoil a result" in Path("out/report.html").read_text(errors="surrogateescape")
+    assert "Some findings would spoil a result" in Path("out/report.html").read_text(errors="surrogateescape")
 
 
 def test_the_split_of_a_run(check: Check, root: Path) -> None:

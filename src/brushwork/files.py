@@ -1,32 +1,36 @@
-"""Atomic writes, locks between processes, content hashes."""
+"""Atomic writes, cache files, locks between processes, content hashes."""
 
 import hashlib
 import json
+import logging
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from brushwork.errors import UserError
 
-# A lock outlives a killed process for as long as its data-loading workers do: they notice within 5 s.
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Seconds. The data-loading workers of a killed process hold its lock until they notice, within 5 s.
 LOCK_PATIENCE = 8.0
 
 
 def cache_folder() -> Path:
-    """Where what is costly to compute again is kept: BRUSHWORK_CACHE, else ~/.cache/brushwork."""
+    """The folder of cached results: BRUSHWORK_CACHE, else ~/.cache/brushwork."""
     return Path(os.environ.get("BRUSHWORK_CACHE") or Path.home() / ".cache" / "brushwork")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+    """Yield a temporary path beside `path`, renamed to `path` when the block succeeds.
 
-    When the block fails (a full disk, an interrupt) the temporary file is removed, and what stood at
-    `path` before is as it was.
+    When it fails (a full disk, an interrupt) the temporary file is removed and `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -39,53 +43,67 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a killed process left; only where no other process writes."""
+    """Remove the temporary files of killed processes; no other process may be writing to the folder."""
     for path in folder.rglob(".*.tmp"):
         path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically. File names that are not valid UTF-8 keep their bytes."""
+    """Write UTF-8 text atomically; file names in it that are not valid UTF-8 keep their bytes."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically; NaN is refused, since JSON has none."""
+    """Write JSON atomically; NaN and infinite numbers raise ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def cached(path: Path, load: Callable[[Path], T], compute: Callable[[], T], save: Callable[[Path, T], object]) -> T:
+    """What `load` reads from `path`; where there is no intact file, what `compute` returns, saved for next time.
+
+    A damaged file, and a folder that cannot be written to, cost a warning and a new computation, never an error.
+    """
+    try:
+        return load(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, EOFError, TypeError, ValueError) as error:
+        log.warning("the cache file %s is damaged (%s): it is rebuilt", path, error)
+    value = compute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            save(temporary, value)
+    except OSError as error:
+        log.warning("the cache file %s can't be written (%s): its content is computed each time", path, error.strerror)
+    return value
 
 
 @contextmanager
 def lock(path: Path, refusal: str, patience: float | None = None) -> Iterator[None]:
-    """Hold the lock at `path`; the system frees it when the process ends, however it ends.
+    """Hold the lock at `path`; the system releases it when the process ends, even if it is killed.
 
     Raises:
-        UserError: with the text `refusal`, when another process holds it for longer than `patience` s
-            (by default LOCK_PATIENCE).
+        UserError: with the text `refusal`, when another process still holds it after `patience` seconds
+            (default: LOCK_PATIENCE; -1 waits for ever).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
     try:
-        held.acquire(timeout=LOCK_PATIENCE if patience is None else patience)
+        held = FileLock(path).acquire(timeout=LOCK_PATIENCE if patience is None else patience)
     except Timeout:
         raise UserError(refusal) from None
-    try:
+    with held:
         yield
-    finally:
-        held.release()
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock at `path`."""
-    if not path.exists():
-        return False
-    probe = FileLock(path)
+    """Whether a running process holds the lock at `path`."""
     try:
-        probe.acquire(timeout=0)
+        with FileLock(path, timeout=0) if path.exists() else nullcontext():
+            return False
     except Timeout:
         return True
-    probe.release()
-    return False
 
 
 def sha256(path: Path) -> str:
@@ -95,10 +113,10 @@ def sha256(path: Path) -> str:
 
 
 def short_hash(value: object) -> str:
-    """16 hexadecimal digits that name a JSON-able value.
+    """16 hexadecimal digits that identify a JSON-able value.
 
     >>> short_hash({"b": 1, "a": 2}) == short_hash({"a": 2, "b": 1})
     True
     """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
+    text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,6 +4,8 @@ import io
 import os
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,21 +18,21 @@ if TYPE_CHECKING:  # torch takes seconds to import, which a check of files does 
     from torch import Tensor
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
-BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, and what data.resize=pad adds
-MIN_SIDE = 32  # below this many pixels a picture is reported: it holds next to nothing
+BACKGROUND = (255, 255, 255)  # behind transparent pixels, and around pictures with data.resize=pad
+MIN_SIDE = 32  # pixels: a picture with a shorter side is reported
 
-# Our own limit, checked at every open, takes the place of Pillow's *warning* at 89 megapixels;
-# Pillow's *refusal* at twice that stays in force.
+# Our own limit, checked at every open, replaces Pillow's *warning* at 89 megapixels; Pillow's *error* at twice that
+# stays.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def is_named_as_one(name: str) -> bool:
-    """Whether a file's name says that it is an image."""
+def is_image_file(name: str) -> bool:
+    """Whether a file's name has the extension of an image."""
     return name.lower().endswith(EXTENSIONS)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is one that systems leave behind: ._x.jpg, .ipynb_checkpoints, Thumbs.db."""
+    """Whether a file or folder is hidden or made by the system: ._x.jpg, .ipynb_checkpoints, Thumbs.db."""
     return name.startswith(".") or name == "Thumbs.db"
 
 
@@ -42,48 +44,38 @@ def below(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder.resolve()}: name one that holds pictures")
-    found = [path for path in sorted(folder.rglob("*")) if is_named_as_one(path.name) and not is_hidden(path.name)]
+    found = [path for path in sorted(folder.rglob("*")) if is_image_file(path.name) and not is_hidden(path.name)]
     if not found:
         raise UserError(f"{folder.resolve()} holds no pictures ({', '.join(EXTENSIONS)})")
     return found
 
 
-def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Image.Image:
-    if (Path(path).stat().st_size if content is None else len(content)) == 0:
-        raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")
-    image = Image.open(path if content is None else io.BytesIO(content))
-    megapixels = image.width * image.height / 1e6
-    if megapixels > max_megapixels:
-        raise UserError(
-            f"{path}: {megapixels:.0f} megapixels, over the limit of {max_megapixels:g}; "
-            f"make it smaller, or raise data.max_megapixels (178 at most)"
-        )
-    return image
-
-
-def _named(path: Path | str, error: Exception) -> UserError:
-    if isinstance(error, UserError):
-        return error
-    if isinstance(error, UnidentifiedImageError):
-        return UserError(f"{path}: not an image; fetch it again or remove it")
-    if isinstance(error, Image.DecompressionBombError):
-        return UserError(f"{path}: over Pillow's guard of 178 megapixels; make it smaller")
-    if isinstance(error, PermissionError):
-        return UserError(f"{path}: may not be read; check its permissions")
-    return UserError(f"{path}: cannot be decoded ({error}); fetch it again or remove it")
-
-
 # What Pillow's decoders raise on broken input; RuntimeError is AVIF's.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    IndexError,
-    RuntimeError,
-    Image.DecompressionBombError,
-)
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError, struct.error)
+
+
+@contextmanager
+def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Iterator[Image.Image]:
+    """An opened image; each error of opening or decoding it becomes a UserError that names the file."""
+    try:
+        if (Path(path).stat().st_size if content is None else len(content)) == 0:
+            raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")
+        with Image.open(path if content is None else io.BytesIO(content)) as image:
+            megapixels = image.width * image.height / 1e6
+            if megapixels > max_megapixels:
+                raise UserError(
+                    f"{path}: {megapixels:.0f} megapixels, over the limit of {max_megapixels:g}; "
+                    f"make it smaller, or raise data.max_megapixels (178 at most)"
+                )
+            yield image
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: not an image; fetch it again or remove it") from None
+    except Image.DecompressionBombError:
+        raise UserError(f"{path}: over Pillow's limit of 178 megapixels; make it smaller") from None
+    except PermissionError:
+        raise UserError(f"{path}: no permission to read it; change its permissions") from None
+    except _DECODER_ERRORS as error:
+        raise UserError(f"{path}: cannot be decoded ({error}); fetch it again or remove it") from None
 
 
 def load_rgb(
@@ -91,25 +83,22 @@ def load_rgb(
 ) -> Image.Image:
     """Read an image file as an upright RGB picture of 8 bits a channel.
 
-    EXIF orientation is applied; CMYK, grey and palette pictures become RGB; transparent pixels show
-    `BACKGROUND`; 16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white).
+    EXIF orientation is applied; CMYK, grey and palette pictures become RGB; transparent pixels show `BACKGROUND`;
+    16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white).
 
     Args:
-        content: the file's bytes, where they are at hand; `path` then only names them.
-        at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, at a fraction of the cost, as long as
-            both of its sides keep so many pixels.
+        content: the file's bytes, if already read; `path` is then only a name for errors.
+        at_least: a JPEG may be decoded faster at 1/2, 1/4 or 1/8 of its size, as long as both of its sides keep so
+            many pixels.
 
     Raises:
         UserError: the file is no image, is truncated, or has more than `max_megapixels`.
     """
-    try:
-        with _open(path, max_megapixels, content) as image:
-            if at_least is not None:
-                image.draft(None, (at_least, at_least))
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except (UserError, *_DECODER_ERRORS) as error:
-        raise _named(path, error) from None
+    with _open(path, max_megapixels, content) as image:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -119,35 +108,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
             grey = grey / 257  # 65535 becomes 255
         image = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
     elif image.mode == "F":
-        raise ValueError("32-bit floats have no agreed white")
+        raise ValueError("32-bit floats have no standard range")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-        image = Image.alpha_composite(ground, image)
+        background = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        image = Image.alpha_composite(background, image.convert("RGBA"))
     return image.convert("RGB")
 
 
 def thumbnail(path: Path, side: int, max_megapixels: float = 89) -> Image.Image:
-    """An upright RGB picture of at most `side` pixels a side: the cheap way to prove that a file decodes to its end.
-
-    A JPEG is decoded at a fraction of its size: all of its data are read, at a fraction of the cost.
-
-    Raises:
-        UserError: as `load_rgb`.
-    """
-    try:
-        with _open(path, max_megapixels) as image:
-            image.draft(None, (side, side))
-            image.load()
-            small = _to_rgb(ImageOps.exif_transpose(image))
-            small.thumbnail((side, side))
-            return small
-    except (UserError, *_DECODER_ERRORS) as error:
-        raise _named(path, error) from None
+    """`load_rgb` with at most `side` pixels a side: a fast way to check that a file decodes to its end."""
+    picture = load_rgb(path, max_megapixels, at_least=side)
+    picture.thumbnail((side, side))
+    return picture
 
 
 def default_workers(devices: int = 1) -> int:
-    """Processes that decode: one fewer than this process's cores, shared by the devices; from 1 to 8."""
+    """The number of decoding processes: one fewer than this process's cores, divided among the devices; 1 to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(8, (cores - 1) // devices))
 
@@ -156,8 +132,8 @@ def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
     """A picture of `size` x `size` pixels, bilinear with antialiasing.
 
     Args:
-        how: "squash" changes the aspect ratio (the report), "crop" cuts the longer side around its
-            middle, "pad" adds `BACKGROUND` to the shorter one.
+        how: "squash" changes the aspect ratio (the report), "crop" takes the largest square in the middle, "pad" adds
+            `BACKGROUND` along the shorter side.
     """
     from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
@@ -165,11 +141,7 @@ def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
 
 
 def load_square(path: Path | str, size: int, how: str = "squash", max_megapixels: float = 89) -> "Tensor":
-    """What `resize` makes of `load_rgb`'s picture, as uint8 (size, size, 3): the same pixels in 60 % of the time.
-
-    Raises:
-        UserError: as `load_rgb`.
-    """
+    """`resize(load_rgb(path), size, how)` as uint8 (size, size, 3), in 60 % of the time."""
     from torchvision.transforms.functional import pil_to_tensor
 
     pixels = _decode_plain_jpeg(path, max_megapixels)
@@ -179,30 +151,24 @@ def load_square(path: Path | str, size: int, how: str = "squash", max_megapixels
 
 
 def _decode_plain_jpeg(path: Path | str, max_megapixels: float) -> "Tensor | None":
-    """uint8 (3, height, width) of an upright RGB JPEG; None of all others, which are `load_rgb`'s.
-
-    torchvision has the decoder that Pillow has, but gives the pixels as they are wanted here.
-    """
+    """uint8 (3, height, width) of an upright RGB JPEG by torchvision, which saves a copy; None for other files."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    try:
-        with _open(path, max_megapixels) as image:
-            plain = image.format == "JPEG" and image.mode == "RGB"
-            if not plain or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                return None
+    with _open(path, max_megapixels) as image:
+        is_plain = image.format == "JPEG" and image.mode == "RGB"
+        if not is_plain or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            return None
         content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
         return decode_jpeg(content, ImageReadMode.RGB)
-    except (UserError, *_DECODER_ERRORS) as error:
-        raise _named(path, error) from None
 
 
 def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":
-    """uint8 (3, height, width) to (3, size, size). torch's resize of bytes takes a fifth of the time of Pillow's."""
-    from torch.nn.functional import interpolate
+    """uint8 (3, height, width) to (3, size, size). torch resizes bytes in a fifth of Pillow's time."""
+    from torch.nn.functional import interpolate, pad
 
-    def resized(pixels: "Tensor", height: int, width: int) -> "Tensor":
-        return interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]
+    def resized(pixels: "Tensor", *shape: int) -> "Tensor":
+        return interpolate(pixels[None], shape, mode="bilinear", antialias=True)[0]
 
     height, width = pixels.shape[1:]
     if how == "squash":
@@ -215,7 +181,6 @@ def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":
         longest = max(height, width)
         height, width = (max(1, round(side * size / longest)) for side in (height, width))
         top, left = (size - height) // 2, (size - width) // 2
-        square = pixels.new_tensor(BACKGROUND)[:, None, None].expand(3, size, size).clone()
-        square[:, top : top + height, left : left + width] = resized(pixels, height, width)
-        return square
+        borders = left, size - width - left, top, size - height - top
+        return pad(resized(pixels, height, width), borders, value=BACKGROUND[0])
     raise unknown("data.resize", how, ("squash", "crop", "pad"))

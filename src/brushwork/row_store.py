@@ -1,4 +1,4 @@
-"""An array on disk that grows row by row, each row under a key: what is costly to compute is computed once."""
+"""A disk-backed array that grows by rows, each with a key: expensive results are computed once."""
 
 import json
 import logging
@@ -21,68 +21,57 @@ from brushwork import files
 log = logging.getLogger(__name__)
 
 ABOUT = "about.json"  # what the rows are
-ROWS = "rows.bin"  # the rows, one after the other
-KEYS = "keys.jsonl"  # a key a line, in the order of the rows: a row is there when its line is whole
+ROWS = "rows.bin"  # the rows, concatenated
+KEYS = "keys.jsonl"  # a key a line, in the order of the rows: a row counts once its line is complete
 LOCK = ".lock"  # held by the process that adds rows
 
-_CHUNK_BYTES = 2**25  # rows are made, written and counted in so many bytes at a time
-_SPARE_BYTES = 2**28  # of the disk, left free for what else a run writes
+_CHUNK_BYTES = 2**25  # rows are computed, written and committed in chunks of about this size
+_SPARE_BYTES = 2**28  # of the disk, left free for the run's other files
 
 Key = Sequence[str | int]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a store, mapped from the file: they take no memory of the process's own, and stay as they are.
+    """Rows of a store, memory-mapped read-only from its file.
 
-    values: (rows in the store, *shape). position: for each key that was asked for, its row (int64).
+    values: (rows in the store, *shape). position: the row of each requested key, (keys,) int64.
     """
 
     values: Tensor
     position: Tensor
 
-    def __getitem__(self, wanted: Tensor) -> Tensor:
-        """Copies of the rows of the keys numbered `wanted` (batch,): (batch, *shape)."""
-        return self.values.index_select(0, self.position[wanted])
+    def __getitem__(self, index: Tensor) -> Tensor:
+        """Copies of the rows of the keys numbered `index` (batch,): (batch, *shape)."""
+        return self.values.index_select(0, self.position[index])
 
     def to(self, device: torch.device) -> "Rows":
-        """The wanted rows alone, in the memory of a device."""
+        """The requested rows alone, copied to a device."""
         values = torch.empty(len(self.position), *self.values.shape[1:], dtype=self.values.dtype, device=device)
-        step = _rows_a_chunk(self.values.shape[1:], self.values.dtype)
-        for chosen in torch.arange(len(self.position)).split(step):
-            values[chosen[0] : chosen[-1] + 1] = self[chosen].to(device)
+        for chunk in torch.arange(len(self.position)).split(_rows_per_chunk(self.values[:1].nbytes)):
+            values[chunk[0] : chunk[-1] + 1] = self[chunk].to(device)
         return Rows(values, torch.arange(len(self.position), device=device))
 
 
 class RowStore:
-    """Rows of one shape and type in a folder of their own under `files.cache_folder()`.
+    """Rows of one shape and type, of one `kind` ("pictures") and determined by the JSON values `about`.
 
-    Several processes may use it at once: one adds rows, the others wait or read. A killed one leaves whole rows, and
-    the next goes on from there. Rows are never rewritten, so what was opened stays valid.
-
-    Args:
-        kind: what the rows are, for people ("pictures").
-        about: plain values that tell them from other rows of the kind; another value is another store.
+    Processes may share it: one adds rows while the others wait or read. A killed process leaves complete rows, and the
+    next one continues after them. Rows are never rewritten, so that `Rows` stay valid.
     """
 
     def __init__(self, kind: str, about: dict[str, Any], shape: Sequence[int], dtype: torch.dtype) -> None:
         self.kind, self.shape, self.dtype = kind, tuple(shape), dtype
         self.about = about | {"kind": kind, "shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
         self.folder = stores_folder() / f"{kind}-{files.short_hash(self.about)}"
-
-    @property
-    def row_bytes(self) -> int:
-        return torch.Size(self.shape).numel() * self.dtype.itemsize
+        self.row_bytes = torch.Size(self.shape).numel() * dtype.itemsize
 
     def open(self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str) -> Rows | None:
-        """The rows of `keys`; those that are missing are made and added first.
+        """The rows of `keys`; missing ones are computed and added first. None, after a warning, if that is impossible.
 
         Args:
-            make: positions in `keys` to their rows (len, *shape), whatever device they are on.
-            name: what the progress bar and the log call it.
-
-        Returns:
-            None, after a warning, when there is no room on the disk. What the store held before is as it was.
+            make: positions in `keys` to their rows (len, *shape), on any device.
+            name: for the progress bar and the log.
         """
         known = self._known()
         if any(tuple(key) not in known for key in keys):
@@ -93,8 +82,8 @@ class RowStore:
                 return None
             known = self._known()
         with suppress(OSError):  # in another user's cache
-            os.utime(self.folder / ABOUT)  # when it was last used
-        # Read-only: of a private mapping that may be written to, the system would keep as much memory free.
+            os.utime(self.folder / ABOUT)  # the time of last use
+        # Read-only, since the system reserves memory for a private mapping that can be written to.
         content = np.memmap(self.folder / ROWS, mode="r", shape=(len(known), self.row_bytes))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not writable.*")
@@ -102,35 +91,35 @@ class RowStore:
         return Rows(values, torch.tensor([known[tuple(key)] for key in keys]))
 
     def _known(self) -> dict[tuple, int]:
-        """The row of each key that is there."""
+        """The row of each stored key."""
         try:
-            whole = (self.folder / ROWS).stat().st_size // self.row_bytes
+            complete = (self.folder / ROWS).stat().st_size // self.row_bytes
         except (FileNotFoundError, NotADirectoryError):
             return {}
         known: dict[tuple, int] = {}
-        for row, line in enumerate(_whole_lines(self.folder)[:whole]):
+        for row, line in enumerate(_complete_lines(self.folder)[:complete]):
             try:
                 known[tuple(json.loads(line))] = row
             except ValueError:
-                log.warning("%s is damaged: what it no longer tells is computed again", self.folder / KEYS)
+                log.warning("%s is damaged; the rows from line %d on are computed again", self.folder / KEYS, row + 1)
                 break
         return known
 
     def _complete(self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str) -> None:
-        """Make and add what is missing, while no other process does."""
+        """Add the rows of missing keys, under the lock."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if files.is_locked(self.folder / LOCK):
-            log.info("%s: waiting for the process that adds to %s", name, self.folder)
+            log.info("%s: waiting for the process that writes to %s", name, self.folder)
         with files.lock(self.folder / LOCK, "", patience=-1):
             known = self._known()
             missing = [i for i, key in enumerate(keys) if tuple(key) not in known]
             if missing:  # else another process has added them
-                need, free = len(missing) * self.row_bytes, shutil.disk_usage(self.folder).free
-                log.info("%s: %s to compute, %s, kept in %s", name, f"{len(missing):,}", size_of(need), self.folder)
-                if need + _SPARE_BYTES > free:
+                needed, free = len(missing) * self.row_bytes, shutil.disk_usage(self.folder).free
+                log.info("%s: %s to compute, %s, kept in %s", name, f"{len(missing):,}", size_of(needed), self.folder)
+                if needed + _SPARE_BYTES > free:
                     raise OSError(
-                        f"{size_of(free)} are free, {size_of(_SPARE_BYTES)} of them for the run itself; "
-                        f"BRUSHWORK_CACHE names a folder on another disk"
+                        f"{size_of(free)} are free, and a run needs {size_of(_SPARE_BYTES)} besides; "
+                        f"set BRUSHWORK_CACHE to a folder on another disk"
                     )
                 files.write_json(self.folder / ABOUT, self.about)
                 self._add(keys, missing, make, name, len(known))
@@ -138,39 +127,39 @@ class RowStore:
     def _add(
         self, keys: Sequence[Key], missing: list[int], make: Callable[[list[int]], Tensor], name: str, before: int
     ) -> None:
-        step = _rows_a_chunk(self.shape, self.dtype)
         try:
             with (
                 open(self.folder / ROWS, "ab") as rows,
                 open(self.folder / KEYS, "ab") as lines,
                 tqdm(total=len(missing), desc=name, unit=" rows", leave=False, disable=None) as bar,
             ):
-                rows.truncate(before * self.row_bytes)  # what a killed process left of a row or a line
-                lines.truncate(sum(map(len, _whole_lines(self.folder)[:before])))
+                rows.truncate(before * self.row_bytes)  # a killed process may have left an incomplete row or line
+                lines.truncate(sum(map(len, _complete_lines(self.folder)[:before])))
+                step = _rows_per_chunk(self.row_bytes)
                 for start in range(0, len(missing), step):
-                    chosen = missing[start : start + step]
-                    rows.write(make(chosen).cpu().contiguous().view(-1).view(torch.uint8).numpy())
+                    chunk = missing[start : start + step]
+                    rows.write(make(chunk).cpu().contiguous().view(-1).view(torch.uint8).numpy())
                     rows.flush()
-                    os.fsync(rows.fileno())  # before the lines that say it is there
-                    lines.writelines(json.dumps(list(keys[i])).encode() + b"\n" for i in chosen)
+                    os.fsync(rows.fileno())  # before the lines that declare the rows complete
+                    lines.writelines(json.dumps(list(keys[i])).encode() + b"\n" for i in chunk)
                     lines.flush()
-                    bar.update(len(chosen))
+                    bar.update(len(chunk))
                 os.fsync(lines.fileno())
         except OSError:
-            if before == 0:  # a full disk gets its room back; rows that others may have mapped are never cut off
+            if before == 0:  # free the disk; rows that another process may have mapped are never truncated
                 (self.folder / KEYS).unlink(missing_ok=True)
                 (self.folder / ROWS).unlink(missing_ok=True)
             raise
 
 
 def stores_folder() -> Path:
-    """Where all stores are."""
+    """The folder of all stores."""
     return files.cache_folder() / "stores"
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A store as a list shows it. bytes: on the disk; used: when it was last opened, in seconds since 1970."""
+    """A store's description. bytes: its size on disk; used: when it was last opened, in seconds since 1970."""
 
     folder: Path
     about: dict[str, Any]
@@ -180,24 +169,20 @@ class Listed:
 
 
 def listed() -> list[Listed]:
-    """All stores, the one used last first."""
+    """All stores, the last used first; `about` of a damaged one is empty."""
     found = []
     for folder in stores_folder().glob("*/"):
         size = sum(file.stat().st_size for file in folder.iterdir())
         try:
             about, used = json.loads((folder / ABOUT).read_text(encoding="utf-8")), (folder / ABOUT).stat().st_mtime
-        except (OSError, ValueError):  # damaged: still to be seen, and cleared
+        except (OSError, ValueError):
             about, used = {}, folder.stat().st_mtime
-        found.append(Listed(folder, about, len(_whole_lines(folder)), size, used))
+        found.append(Listed(folder, about, len(_complete_lines(folder)), size, used))
     return sorted(found, key=lambda store: -store.used)
 
 
 def clear(folder: Path) -> None:
-    """Remove a store. What other processes have open they keep.
-
-    Raises:
-        UserError: a process is adding to it.
-    """
+    """Remove a store; processes that have it open keep their rows. UserError while one is adding to it."""
     with files.lock(folder / LOCK, f"{folder} is being written by another process: wait for it, or stop it", 0):
         shutil.rmtree(folder)
 
@@ -210,11 +195,11 @@ def size_of(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
-def _rows_a_chunk(shape: Sequence[int], dtype: torch.dtype) -> int:
-    return max(1, _CHUNK_BYTES // (torch.Size(shape).numel() * dtype.itemsize))
+def _rows_per_chunk(row_bytes: int) -> int:
+    return max(1, _CHUNK_BYTES // row_bytes)
 
 
-def _whole_lines(folder: Path) -> list[bytes]:
+def _complete_lines(folder: Path) -> list[bytes]:
     try:
         content = (folder / KEYS).read_bytes()
     except FileNotFoundError:

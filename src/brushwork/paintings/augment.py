@@ -1,4 +1,4 @@
-"""Augmentation of batches, each picture drawn from (seed, epoch, index) alone."""
+"""Augmentation of batches: each picture's random numbers depend on (seed, epoch, index) alone."""
 
 import math
 from dataclasses import dataclass
@@ -7,21 +7,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-# Which of a picture's random numbers decides what.
+# The number of each picture's random draws.
 _FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)
 
-_ATTEMPTS = 10  # boxes drawn for a crop until one fits, as torchvision's
-_RATIOS = (3 / 4, 4 / 3)  # width / height of a crop's box, least and greatest, as torchvision's
-_GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision's
+# As in torchvision.
+_ATTEMPTS = 10  # boxes drawn for a crop until one fits
+_RATIOS = (3 / 4, 4 / 3)  # least and greatest width / height of a crop's box
+_GREY = (0.2989, 0.587, 0.114)  # of red, green and blue
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training pictures are varied.
+    """How training pictures are augmented.
 
     flip: mirror each with probability 1/2.
-    crop_scale: the smallest share of a painting's area that a random resized crop keeps; 1 means no crop.
-    color_jitter: brightness, contrast and saturation, each by a factor in [1 - x, 1 + x]; 0 means none.
+    crop_scale: the least share of the area that a random resized crop keeps; 1: no crop.
+    color_jitter: x of the factors of brightness, contrast and saturation in [1 - x, 1 + x]; 0: none.
     """
 
     flip: bool = True
@@ -30,18 +31,17 @@ class Augmentation:
 
 
 def apply(pictures: Tensor, index: Tensor, seed: int, epoch: int, augmentation: Augmentation) -> Tensor:
-    """Crop, mirror and colour a batch on its device, without waiting for the device.
+    """Crop, mirror and jitter a batch on its device, without synchronising with the device.
 
     Args:
-        pictures: (batch, 3, height, width) uint8. They stay as they are.
+        pictures: (batch, 3, height, width) uint8, not changed.
         index: (batch,) int64, their indices in the catalogue, on the same device.
 
     Returns:
-        (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or coloured, else uint8
-        (`pictures` themselves when nothing is on).
+        (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or jittered, else uint8.
     """
     pictures = pictures.contiguous(memory_format=torch.channels_last)
-    # Mirrored while they are bytes, a quarter of the floats. A mirrored box is drawn as often as the box.
+    # Mirrored first, as bytes, a quarter of the floats: a mirrored box is as likely as the box.
     if augmentation.flip:
         pictures = horizontal_flip(pictures, index, seed, epoch)
     if augmentation.crop_scale < 1:
@@ -66,16 +66,9 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def uniform(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
-    """A number in [0, 1) for each picture, a function of its arguments alone.
+    """A number in [0, 1) for each picture, a function of the arguments alone (not of batch, worker, order or device).
 
-    So neither batch size nor workers, order, device or a resumed run changes a picture's augmentation.
-
-    Args:
-        index: (batch,) int64, the pictures' indices in the catalogue.
-        draw: which of a picture's random numbers (0 decides the flip), or several, (draws, 1).
-
-    Returns:
-        (batch,) float32, or (draws, batch), on the device of `index`.
+    `index` is (batch,) int64, `draw` the number of the draw or several, (draws, 1): (batch,) or (draws, batch) float32.
     """
     z = torch.zeros_like(index)
     for part in (seed, epoch, index, draw):
@@ -89,27 +82,21 @@ def flips(index: Tensor, seed: int, epoch: int) -> Tensor:
 
 
 def horizontal_flip(pictures: Tensor, index: Tensor, seed: int, epoch: int) -> Tensor:
-    """The batch (batch, 3, height, width) with the pictures mirrored that `flips` says; `pictures` stay as they are."""
+    """A copy of the batch (batch, 3, height, width) with the pictures mirrored that `flips` selects."""
     flip = flips(index, seed, epoch)
-    if pictures.device.type != "cpu":  # to ask which ones would wait for the device
+    if pictures.device.type != "cpu":  # `nonzero` would synchronise with the device
         return torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
     mirrored = pictures.clone()
-    for i in flip.nonzero()[:, 0].tolist():  # on CPUs a tenth of the time of torch.where
+    for i in flip.nonzero()[:, 0].tolist():  # a tenth of the time of torch.where
         mirrored[i] = pictures[i].flip(2)
     return mirrored
 
 
 def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop_scale: float) -> Tensor:
-    """Boxes of random resized crops, drawn as torchvision's `RandomResizedCrop` draws them.
+    """Boxes of random resized crops, (4, batch) int64: top, left, height, width, as torchvision's `RandomResizedCrop`.
 
-    The share of the area is uniform in [crop_scale, 1], width / height log-uniform in [3/4, 4/3]. Where none
-    of ten draws fits into the picture, the box is the largest in its middle of such a ratio.
-
-    Args:
-        size: height and width of the pictures.
-
-    Returns:
-        (4, batch) int64: top, left, height, width.
+    The share of the area is uniform in [crop_scale, 1], width / height log-uniform in [3/4, 4/3]. If none of ten draws
+    fits into the picture of `size` (height, width), the box is the largest central one of such a ratio.
     """
     height, width = size
     draws = _BOX + torch.arange(2 * _ATTEMPTS, device=index.device)[:, None]
@@ -128,7 +115,7 @@ def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop
     box_width = chosen(widths, min(width, round(height * _RATIOS[1])))
 
     def offset(draw: int, room: Tensor) -> Tensor:
-        """Uniform from 0 to `room`; in the middle where no draw fitted."""
+        """Uniform from 0 to `room`; central where no draw fitted."""
         drawn = (uniform(seed, epoch, index, draw) * (room + 1)).long()
         return torch.where(fits.any(0), drawn, room // 2)
 
@@ -137,20 +124,16 @@ def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop
 
 
 def resized_crop_(pictures: Tensor, boxes: Tensor) -> Tensor:
-    """Each picture's box, bilinear, in the size and in the place of the whole picture.
+    """Resize each picture's box of `crop_boxes` to the whole picture, bilinear.
 
-    In place, since on CPUs the first touch of new memory costs more than the arithmetic.
-
-    Args:
-        pictures: (batch, 3, height, width) float32.
-        boxes: (4, batch) top, left, height, width: inside the pictures.
+    `pictures` (batch, 3, height, width) float32 are changed in place: new memory costs more than the arithmetic.
     """
 
     def positions(start: Tensor, length: Tensor, size: int) -> Tensor:
-        """Where the `size` pixels of the result lie in the picture: (batch, size), from -1 to 1 between its edges."""
+        """The coordinates in the picture, (batch, size) in [-1, 1], of the result's `size` pixels."""
         start, length = start[:, None], length[:, None]
         pixel = (torch.arange(size, device=start.device) + 0.5) * (length / size) - 0.5
-        pixel = start + pixel.clamp(min=0).minimum(length - 1)  # no colour from outside the box
+        pixel = start + pixel.clamp(min=0).minimum(length - 1)  # no interpolation beyond the box
         return (2 * pixel + 1) / size - 1
 
     top, left, box_height, box_width = boxes
@@ -168,11 +151,9 @@ def jitter_factors(index: Tensor, seed: int, epoch: int, color_jitter: float) ->
 
 
 def adjust_color_(pictures: Tensor, factors: Tensor) -> Tensor:
-    """Brightness, then contrast, then saturation, in place, as torchvision adjusts them on floats.
+    """Adjust brightness, contrast and saturation by factors (3, batch), in this order, as torchvision does on floats.
 
-    Args:
-        pictures: (batch, 3, height, width) float32 in [0, 255].
-        factors: (3, batch), never negative: 1 changes nothing.
+    `pictures` (batch, 3, height, width) float32 in [0, 255] are changed in place.
     """
     brightness, contrast, saturation = factors[:, :, None, None, None]  # (batch, 1, 1, 1) each
 

@@ -1,4 +1,4 @@
-"""What one scores without looking at a pixel: the figures that belong beside every accuracy."""
+"""Accuracies without looking at a pixel, to be shown beside every network's."""
 
 from collections import Counter, defaultdict
 
@@ -6,24 +6,23 @@ from brushwork.paintings.catalogue import Painting
 
 
 def majority(train: list[Painting], val: list[Painting]) -> float | None:
-    """Accuracy in [0, 1] of always answering the most common style of `train`; None without `val`.
+    """Accuracy in [0, 1] of always predicting the most common style of `train`; None without `val`.
 
-    >>> from brushwork.paintings.catalogue import Painting
     >>> a, b = (Painting(f"{style}/x_y.jpg", style, 1) for style in "AB")
     >>> majority([a, a, b], [a, b])
     0.5
     """
     if not val:
         return None
-    answer = _most_common(Counter(painting.style for painting in train))
-    return sum(painting.style == answer for painting in val) / len(val)
+    prediction = _most_common(Counter(painting.style for painting in train))
+    return sum(painting.style == prediction for painting in val) / len(val)
 
 
 def artist_lookup(train: list[Painting], val: list[Painting]) -> float | None:
-    """Accuracy in [0, 1] of answering the artist's most common style in `train`.
+    """Accuracy in [0, 1] of predicting the artist's most common style in `train`, or the majority for other artists.
 
-    An artist who is not in `train` gets the majority answer. None where no file name carries an
-    artist. A score far above the network's says that the split lets a network win by knowing painters.
+    None if no file name has an artist. If it is far above the majority, the split lets a network score by recognising
+    artists.
     """
     if not val or not any(painting.artist for painting in val):
         return None
@@ -31,9 +30,9 @@ def artist_lookup(train: list[Painting], val: list[Painting]) -> float | None:
     for painting in train:
         if painting.artist:
             styles[painting.artist][painting.style] += 1
-    answers = {artist: _most_common(counts) for artist, counts in styles.items()}
-    otherwise = _most_common(Counter(painting.style for painting in train))
-    return sum(answers.get(painting.artist, otherwise) == painting.style for painting in val) / len(val)
+    predictions = {artist: _most_common(counts) for artist, counts in styles.items()}
+    default = _most_common(Counter(painting.style for painting in train))
+    return sum(predictions.get(painting.artist, default) == painting.style for painting in val) / len(val)
 
 
 def interval_95(accuracy: float, paintings: int) -> list[float]:
@@ -45,5 +44,5 @@ def interval_95(accuracy: float, paintings: int) -> list[float]:
 
 
 def _most_common(counts: Counter) -> str:
-    """The most common key; of equals the first by name, so that the answer hangs on no order."""
+    """The most common key; of equals the first by name."""
     return min(counts, key=lambda style: (-counts[style], style))

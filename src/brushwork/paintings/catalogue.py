@@ -1,4 +1,4 @@
-"""What paintings there are: style folders in the ArtGAN layout Style/artist_title.jpg."""
+"""The paintings of a data set: style folders in the ArtGAN layout Style/artist_title.jpg."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ from brushwork.paintings.styles import style_key
 
 log = logging.getLogger(__name__)
 
-MOST_GONE = 0.1  # share of catalogue.csv's paintings that may have no file
+MAX_MISSING = 0.1  # share of catalogue.csv's paintings that may have no file
 
-WAYS_ON = (
+ALTERNATIVES = (
     "put style folders there (Style/artist_title.jpg), name another folder with data.root=PATH, "
     "or try the demo, which needs no data: python train.py experiment=demo"
 )
@@ -34,7 +34,7 @@ class Painting:
 
     @property
     def artist(self) -> str | None:
-        """The file name's part before the first "_"; None where it is missing or "unknown"."""
+        """The file name's part before the first "_"; None if there is none, or it is "unknown"."""
         return artist_and_title(self.path.rsplit("/", 1)[-1])[0] or None
 
 
@@ -51,7 +51,7 @@ class Catalogue:
 
     @property
     def data_hash(self) -> str:
-        """Names the data: relative paths and sizes, whatever the folder is called."""
+        """A hash of the relative paths and sizes."""
         return files.short_hash([[painting.path, painting.bytes] for painting in self.paintings])
 
 
@@ -61,23 +61,22 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
     Hidden files and folders are ignored; other files that are no images are counted and logged.
 
     Args:
-        styles: the styles to take, in any spelling ("Post-Impressionism" finds Post_Impressionism);
-            None takes every folder.
+        styles: the styles to use, in any spelling ("Post-Impressionism" finds Post_Impressionism); None: all folders.
         limit_per_style: at most so many of each style, drawn by `seed`.
 
     Raises:
-        UserError: there is no such folder, no painting in it, or no such style.
+        UserError: the folder, one of the styles, or a style's paintings are missing.
     """
     folders = style_folders(root)
     if styles is not None:
-        folders = _choose(folders, styles)
+        folders = _select(folders, styles)
     paintings, ignored = [], Counter()
     for style in sorted(folders):
         found = []
         for entry in os.scandir(folders[style]):
             if images.is_hidden(entry.name):
                 continue
-            if entry.is_file() and images.is_named_as_one(entry.name):
+            if entry.is_file() and images.is_image_file(entry.name):
                 found.append(Painting(f"{style}/{entry.name}", style, entry.stat().st_size))
             else:
                 ignored[Path(entry.name).suffix.lower() or "without extension"] += 1
@@ -90,69 +89,60 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
         paintings += found
     if ignored:
         counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
-        log.warning("%s: ignored what is no image: %s", root, counts)
+        log.warning("%s: ignored files that are no images: %s", root, counts)
     if limit_per_style is None:
         _compare_with_listing(root, paintings, set(folders))
     return Catalogue(root, paintings, sorted(folders))
 
 
 def _compare_with_listing(root: Path, paintings: list[Painting], styles: set[str]) -> None:
-    """Warn of what is in catalogue.csv or in the folders alone; refuse when too much of the catalogue is gone."""
+    """Warn of differences between the folders and catalogue.csv; refuse if too many listed paintings are missing."""
     rows = listing.read(root)
     if rows is None:
         return
-    listed = [path for path, row in rows.items() if row["style"] in styles]
-    gone, unlisted = listing.differences(listed, [painting.path for painting in paintings])
-    for count, what, paths in [
-        (len(gone), "listed paintings have no file", gone),
-        (len(unlisted), "files are not listed", unlisted),
-    ]:
-        if count:
-            log.warning("%s: %d %s: %s", root / listing.CATALOGUE, count, what, ", ".join(paths[:10]))
-    if len(gone) > MOST_GONE * len(listed):
+    path = root / listing.CATALOGUE
+    listed = [name for name, row in rows.items() if row["style"] in styles]
+    missing, unlisted = listing.differences(listed, [painting.path for painting in paintings])
+    for what, paths in [("listed paintings have no file", missing), ("files are not listed", unlisted)]:
+        if paths:
+            log.warning("%s: %d %s: %s", path, len(paths), what, ", ".join(paths[:10]))
+    if len(missing) > MAX_MISSING * len(listed):
         raise UserError(
-            f"{(root / listing.CATALOGUE).resolve()} lists {len(listed)} paintings of these styles, but {len(gone)} "
-            f"have no file (first {gone[0]}): fetch them again with scripts/prepare_wikiart.py"
+            f"{path.resolve()} lists {len(listed)} paintings of these styles, but {len(missing)} have no file "
+            f"(first {missing[0]}): fetch them again with scripts/prepare_wikiart.py"
         )
 
 
 def style_rng(seed: int, style: str) -> np.random.Generator:
-    """Draws for one style that no other style's presence changes."""
+    """A generator for one style, independent of which other styles there are."""
     return np.random.default_rng([seed, *style.encode("utf-8", "surrogateescape")])
 
 
 def style_folders(root: Path) -> dict[str, Path]:
-    """The folders under `root` that hold something, by name.
-
-    Raises:
-        UserError: there is no such folder, or nothing in it.
-    """
+    """The folders under `root` that are neither hidden nor empty, by name; UserError if there are none."""
     where = root.resolve()
     try:
-        folders = {
-            entry.name: Path(entry.path)
-            for entry in os.scandir(root)
-            if entry.is_dir() and not entry.name.startswith(".") and any(os.scandir(entry))
-        }
+        entries = [entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
+        folders = {entry.name: Path(entry.path) for entry in entries if any(os.scandir(entry))}
     except FileNotFoundError:
-        raise UserError(f"no paintings at {where}: {WAYS_ON}") from None
+        raise UserError(f"no paintings at {where}: {ALTERNATIVES}") from None
     except NotADirectoryError:
-        raise UserError(f"{where} is a file, not a folder of style folders: {WAYS_ON}") from None
+        raise UserError(f"{where} is a file, not a folder of style folders: {ALTERNATIVES}") from None
     except PermissionError as error:
-        raise UserError(f"{error.filename} may not be read: check its permissions, or name data.root") from None
+        raise UserError(f"no permission to read {error.filename}: change that, or name data.root") from None
     if not folders:
-        raise UserError(f"{where} holds no style folders: {WAYS_ON}")
+        raise UserError(f"{where} holds no style folders: {ALTERNATIVES}")
     return folders
 
 
-def _choose(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
+def _select(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
     by_key = {style_key(name): name for name in folders}
-    chosen = {}
-    for wanted in styles:
-        name = wanted if wanted in folders else by_key.get(style_key(wanted))
+    selected = {}
+    for style in styles:
+        name = style if style in folders else by_key.get(style_key(style))
         if name is None:
-            raise unknown("style in data.styles", wanted, sorted(folders))
-        if name != wanted:
-            log.info("data.styles: %s is read from the folder %s", wanted, name)
-        chosen[name] = folders[name]
-    return chosen
+            raise unknown("style in data.styles", style, sorted(folders))
+        if name != style:
+            log.info("data.styles: %s is read from the folder %s", style, name)
+        selected[name] = folders[name]
+    return selected

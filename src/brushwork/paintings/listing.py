@@ -1,4 +1,4 @@
-"""catalogue.csv: what a prepared data set holds and where each painting came from. The one definition of it."""
+"""catalogue.csv: the paintings of a prepared data set, and where each came from."""
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -8,33 +8,33 @@ from brushwork.errors import UserError
 
 CATALOGUE = "catalogue.csv"
 
-# `path` is relative to the root, with "/"; `source` says where the painting came from; `sha256`, `width` and
-# `height` are the stored file's, upright; `part` is train, val or test, or empty where the source has none.
+# `path` is relative to the root, with "/"; `source` is where the painting came from; `sha256`, `width` and `height`
+# are those of the stored file, upright; `part` is train, val or test, or empty if the source has no split.
 COLUMNS = ("path", "style", "artist", "title", "source", "sha256", "width", "height", "part")
 
 PARTS = ("train", "val", "test")
 
 
 def read(root: Path) -> dict[str, dict[str, str]] | None:
-    """The rows of root/catalogue.csv by their path, or None where there is no such file.
+    """The rows of root/catalogue.csv by path, or None if there is no such file.
 
     Raises:
-        UserError: it lacks a column, lists a path twice, or has an unknown part.
+        UserError: a column is missing, a path is listed twice, or a part is unknown.
     """
     path = root / CATALOGUE
     if not path.is_file():
         return None
     rows = {}
     for line, row in enumerate(run_folder.read_csv(path), start=2):
-        wrong = ""
+        problem = ""
         if missing := [column for column in COLUMNS if row.get(column) is None]:
-            wrong = f"has no {missing[0]}"
+            problem = f"has no {missing[0]}"
         elif row["path"] in rows:
-            wrong = f"lists {row['path']} a second time"
+            problem = f"lists {row['path']} a second time"
         elif row["part"] not in (*PARTS, ""):
-            wrong = f"has the part '{row['part']}', which is none of train, val, test"
-        if wrong:
-            raise UserError(f"{path.resolve()}: line {line} {wrong}; mend it, or remove the file")
+            problem = f"has the part '{row['part']}', expected train, val, test or nothing"
+        if problem:
+            raise UserError(f"{path.resolve()}: line {line} {problem}; correct it, or remove the file")
         rows[row["path"]] = row
     return rows
 
@@ -45,7 +45,7 @@ def write(root: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def differences(listed: Collection[str], found: Collection[str]) -> tuple[list[str], list[str]]:
-    """The listed paths that have no file, and the files that are not listed, each sorted.
+    """The listed paths without a file, and the files that are not listed, each sorted.
 
     >>> differences(["Baroque/a_b.jpg", "Baroque/c_d.jpg"], ["Baroque/a_b.jpg", "Realism/e_f.jpg"])
     (['Baroque/c_d.jpg'], ['Realism/e_f.jpg'])

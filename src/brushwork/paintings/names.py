@@ -1,19 +1,18 @@
-"""File names of paintings, artist_title.jpg: made, repaired where a download broke them, and compared."""
+"""File names of paintings, artist_title.jpg: made, parsed, repaired after broken downloads, and compared."""
 
 import re
 import unicodedata
 
-LONGEST = 100  # bytes of an artist or a title: file systems take 255 in all
+LONGEST = 100  # bytes of an artist or a title: file systems allow 255 in all
 
-# UTF-8 that was read as Latin-1 and then put in lower case, as ArtGAN's names are: "é" became "ã©". Some
-# downloads replace the second character by "_", so that the artist seems to end there.
+# UTF-8 decoded as Latin-1 and then put in lower case, as in ArtGAN's names: "é" became "ã©". In some downloads the
+# second character is "_", so that the artist seems to end there.
 _MOJIBAKE = re.compile("[\u00e2-\u00fe][\u0080-\u00bf]")
 _HALF_MOJIBAKE = re.compile("([\u00e2\u00e3])_(?=.*_)")
 
 
 def slug(text: str) -> str:
-    """Words in lower case joined by "-", as WikiArt names artists and titles.
-
+    """
     >>> slug("Joaquín Sorolla"), slug("Study (No. 2)")
     ('joaquín-sorolla', 'study-no-2')
     """
@@ -21,10 +20,8 @@ def slug(text: str) -> str:
     return "-".join(words).encode()[:LONGEST].decode(errors="ignore").strip("-")
 
 
-def file_stem(artist: str, title: str, place: str) -> str:
-    """A file's name without extension; `place`, which no other painting has, stands for a missing title.
-
-    Titles of unknown artists are no names either ("unknown_landscape"): they get their place too.
+def file_stem(artist: str, title: str, identifier: str) -> str:
+    """A file name without extension; the unique `identifier` replaces a missing title, and titles of unknown artists.
 
     >>> file_stem("Claude Monet", "Water Lilies", "03-00012"), file_stem("Claude Monet", "", "03-00012")
     ('claude-monet_water-lilies', 'claude-monet_03-00012')
@@ -32,7 +29,7 @@ def file_stem(artist: str, title: str, place: str) -> str:
     'unknown_03-00012'
     """
     artist, title = slug(artist), slug(title)
-    return f"{artist}_{title or place}" if artist else f"unknown_{place}"
+    return f"{artist}_{title or identifier}" if artist else f"unknown_{identifier}"
 
 
 def artist_and_title(stem: str) -> tuple[str, str]:
@@ -46,26 +43,24 @@ def artist_and_title(stem: str) -> tuple[str, str]:
 
 
 def repaired(stem: str) -> str:
-    """A stem with its accents as they should be where that can be known; otherwise it keeps all it has.
+    """A stem with its accents restored as far as possible.
 
-    >>> repaired("joaquã\\xadn-sorolla_aim-of-ibiza")
-    'joaquín-sorolla_aim-of-ibiza'
-    >>> repaired("eugã_ne-grasset_the-acid-thrower")  # half is lost: at least the artist stays in one piece
+    >>> repaired("joaquã\\xadn-sorolla_aim-of-ibiza"), repaired("joão-da-silva_são-paulo")
+    ('joaquín-sorolla_aim-of-ibiza', 'joão-da-silva_são-paulo')
+    >>> repaired("eugã_ne-grasset_the-acid-thrower")  # half of the letter is lost: the artist stays in one piece
     'eugã-ne-grasset_the-acid-thrower'
-    >>> repaired("joão-da-silva_são-paulo")
-    'joão-da-silva_são-paulo'
     """
-    stem = _MOJIBAKE.sub(_original, unicodedata.normalize("NFC", stem))
+
+    def original(pair: re.Match) -> str:
+        first, second = pair[0]
+        try:
+            return bytes([ord(first) - 0x20, ord(second)]).decode()
+        except UnicodeDecodeError:
+            return pair[0]
+
+    stem = _MOJIBAKE.sub(original, unicodedata.normalize("NFC", stem))
     stem = _HALF_MOJIBAKE.sub(r"\1-", stem)
     return "_".join(part.strip() for part in stem.split("_"))  # "georges-lacombe" ends with a no-break space
-
-
-def _original(pair: re.Match) -> str:
-    first, second = pair[0]
-    try:
-        return bytes([ord(first) - 0x20, ord(second)]).decode()
-    except UnicodeDecodeError:
-        return pair[0]
 
 
 def name_key(stem: str) -> str:

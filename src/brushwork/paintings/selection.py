@@ -51,7 +51,7 @@ def select(
         UserError: a bad file, data that don't allow the split, or a copy where `strict`.
     """
     catalogue, known, skipped = facts.read_good(found, max_megapixels, skip=skip)
-    pairs = duplicates.remembered_pairs(known)
+    pairs = duplicates.cached_pairs(known)
     parts = splits.draw(split, catalogue, fractions, split_seed, duplicates.connected(pairs, len(known)))
     _report_copies(catalogue, parts, pairs, strict)
     splits.check(catalogue, parts)

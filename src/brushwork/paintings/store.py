@@ -1,4 +1,4 @@
-"""The painting store: each painting is decoded, turned and resized once, and kept as bytes."""
+"""The painting store: each painting decoded, turned upright and resized once, and kept as bytes."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,39 +16,23 @@ _VERSION = 1  # of how a picture becomes a row: a new one decodes every painting
 def open_pictures(
     catalogue: Catalogue, identities: list[tuple[str, int, int]], preprocessing: Preprocessing, max_megapixels: float
 ) -> Rows | None:
-    """The paintings in the catalogue's order, each (height, width, 3) uint8; those that are new are decoded first.
+    """The paintings in the catalogue's order, each (height, width, 3) uint8; new ones are decoded first.
 
-    All choices of styles and splits from one folder share a store.
-
-    Args:
-        identities: of the catalogue's paintings (`facts.identities`), by which rows are known.
-
-    Returns:
-        None, after a warning, when there is no room for them.
-
-    Raises:
-        UserError: a painting can't be read.
+    All selections of styles and all splits of one folder share a store. Its keys are `identities` of
+    `facts.identities`. None, after a warning, when there is no space; UserError for a painting that cannot be read.
     """
-    size = preprocessing.image_size
+    size, how = preprocessing.image_size, preprocessing.resize
+    paths = [catalogue.root / painting.path for painting in catalogue.paintings]
 
-    def load(i: int) -> Tensor:
-        path = catalogue.root / catalogue.paintings[i].path
-        return images.load_square(path, size, preprocessing.resize, max_megapixels)
+    def load(indices: list[int]) -> Tensor:
+        return torch.stack(list(pool.map(lambda i: images.load_square(paths[i], size, how, max_megapixels), indices)))
 
-    def load_all(chosen: list[int]) -> Tensor:
-        return torch.stack(list(pool.map(load, chosen)))
-
-    about = {
-        "root": str(catalogue.root.resolve()),
-        "image_size": size,
-        "resize": preprocessing.resize,
-        "version": _VERSION,
-    }
+    about = {"root": str(catalogue.root.resolve()), "image_size": size, "resize": how, "version": _VERSION}
     store = RowStore("pictures", about, (size, size, 3), torch.uint8)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # of torch in each of the pool's threads, which would be in one another's way
+    torch.set_num_threads(1)  # in each of the pool's threads, which would compete otherwise
     try:
         with ThreadPoolExecutor() as pool:
-            return store.open(identities, load_all, "painting store")
+            return store.open(identities, load, "painting store")
     finally:
         torch.set_num_threads(threads)

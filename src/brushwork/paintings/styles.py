@@ -1,54 +1,26 @@
-"""The names of styles: one folder name each, whatever a download calls them."""
+"""The names of styles: one folder name for all spellings."""
 
 import functools
 import unicodedata
 
+# fmt: off
 # The report's ten, in the order of its catalogue's labels 0 to 9.
 REPORT = (
-    "Art_Nouveau_Modern",
-    "Baroque",
-    "Expressionism",
-    "Impressionism",
-    "Neoclassicism",
-    "Post_Impressionism",
-    "Realism",
-    "Romanticism",
-    "Surrealism",
-    "Symbolism",
+    "Art_Nouveau_Modern", "Baroque", "Expressionism", "Impressionism", "Neoclassicism", "Post_Impressionism",
+    "Realism", "Romanticism", "Surrealism", "Symbolism",
 )
 
 # ArtGAN's 27, in the order of its labels 0 to 26.
 ARTGAN = (
-    "Abstract_Expressionism",
-    "Action_painting",
-    "Analytical_Cubism",
-    "Art_Nouveau_Modern",
-    "Baroque",
-    "Color_Field_Painting",
-    "Contemporary_Realism",
-    "Cubism",
-    "Early_Renaissance",
-    "Expressionism",
-    "Fauvism",
-    "High_Renaissance",
-    "Impressionism",
-    "Mannerism_Late_Renaissance",
-    "Minimalism",
-    "Naive_Art_Primitivism",
-    "New_Realism",
-    "Northern_Renaissance",
-    "Pointillism",
-    "Pop_Art",
-    "Post_Impressionism",
-    "Realism",
-    "Rococo",
-    "Romanticism",
-    "Symbolism",
-    "Synthetic_Cubism",
-    "Ukiyo_e",
+    "Abstract_Expressionism", "Action_painting", "Analytical_Cubism", "Art_Nouveau_Modern", "Baroque",
+    "Color_Field_Painting", "Contemporary_Realism", "Cubism", "Early_Renaissance", "Expressionism", "Fauvism",
+    "High_Renaissance", "Impressionism", "Mannerism_Late_Renaissance", "Minimalism", "Naive_Art_Primitivism",
+    "New_Realism", "Northern_Renaissance", "Pointillism", "Pop_Art", "Post_Impressionism", "Realism", "Rococo",
+    "Romanticism", "Symbolism", "Synthetic_Cubism", "Ukiyo_e",
 )
+# fmt: on
 
-# Names of one style under which downloads know it, by the key of `style_key`.
+# Other names of styles in downloads, as keys of `style_key`.
 ALIASES = {"art_nouveau": "art_nouveau_modern"}
 
 

@@ -116,13 +116,13 @@ def test_pairs_are_remembered_by_the_prints(tmp_path: Path, monkeypatch: pytest.
     first = int.from_bytes(rng.bytes(32))
     prints = [first, flipped(rng, first, 20), int.from_bytes(rng.bytes(32))]
     facts = [Facts(print=f"{p:064x}", mirrored=f"{p ^ 1:064x}") for p in prints]
-    assert duplicates.remembered_pairs(facts) == duplicates.near_pairs(facts) == [Pair(0, 1, 20, False)]
+    assert duplicates.cached_pairs(facts) == duplicates.near_pairs(facts) == [Pair(0, 1, 20, False)]
     (cache,) = tmp_path.glob("near-pairs-*.json")
     cache.write_text("[[0, 2, 1, true]]")
-    assert duplicates.remembered_pairs(facts) == [Pair(0, 2, 1, True)]  # not compared again
-    assert duplicates.remembered_pairs(facts[:2]) == [Pair(0, 1, 20, False)]  # other pictures are
+    assert duplicates.cached_pairs(facts) == [Pair(0, 2, 1, True)]  # not compared again
+    assert duplicates.cached_pairs(facts[:2]) == [Pair(0, 1, 20, False)]  # other pictures are
     cache.write_text("[[0, ")
-    assert duplicates.remembered_pairs(facts) == [Pair(0, 1, 20, False)]
+    assert duplicates.cached_pairs(facts) == [Pair(0, 1, 20, False)]
     cache.unlink()
     monkeypatch.setenv("BRUSHWORK_CACHE", "/proc/nowhere")
-    assert duplicates.remembered_pairs(facts) == [Pair(0, 1, 20, False)]
+    assert duplicates.cached_pairs(facts) == [Pair(0, 1, 20, False)]

@@ -34,9 +34,9 @@ def test_facts_of_a_file(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     Image.new("L", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
-    assert facts.examine(tmp_path / "a.jpg") == Facts(width=40, height=60, mode="L", format="JPEG", turned=True)
+    assert facts.inspect(tmp_path / "a.jpg") == Facts(width=40, height=60, mode="L", format="JPEG", turned=True)
     (tmp_path / "a.jpg").write_text("<html>")
-    assert facts.examine(tmp_path / "a.jpg").reason.startswith(f"{tmp_path}/a.jpg: not an image")
+    assert facts.inspect(tmp_path / "a.jpg").reason.startswith(f"{tmp_path}/a.jpg: not an image")
 
 
 @pytest.mark.parametrize("style", ["Facets", "Waves", "Color_Grid"])
@@ -51,7 +51,7 @@ def test_a_print_outlives_what_copies_go_through(tmp_path: Path, style: str) -> 
     ImageOps.mirror(picture).save(tmp_path / "4.webp")
     Image.fromarray((np.asarray(picture) * 0.8).astype(np.uint8)).save(tmp_path / "5.tif")
     demo.paint(style, 2, 256).save(tmp_path / "6.jpg")
-    known = [facts.examine(path) for path in sorted(tmp_path.iterdir())]
+    known = [facts.inspect(path) for path in sorted(tmp_path.iterdir())]
     assert duplicates.connected(duplicates.near_pairs(known), len(known)) == [[0, 1, 2, 3, 4, 5]]
 
 
@@ -90,14 +90,14 @@ def test_part_of_the_paintings_leaves_what_is_known_of_the_others(root: Path) ->
 
 
 def test_an_interrupted_reading_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    examine = facts.examine
+    inspect = facts.inspect
 
     def interrupted(path: Path, max_megapixels: float) -> Facts:
         if path.name == "artist-waves-0_00.jpg":
             raise KeyboardInterrupt
-        return examine(path, max_megapixels)
+        return inspect(path, max_megapixels)
 
-    monkeypatch.setattr(facts, "examine", interrupted)
+    monkeypatch.setattr(facts, "inspect", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(root)
     monkeypatch.undo()

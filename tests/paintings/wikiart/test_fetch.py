@@ -18,12 +18,14 @@ from brushwork import files
 from brushwork.errors import UserError
 from brushwork.paintings import demo, listing
 from brushwork.paintings.wikiart import download, fetch
-from brushwork.paintings.wikiart.offers import Offer, Source
+from brushwork.paintings.wikiart.candidates import Candidate, Source
+
+DOTS = demo.paint("Dots", 0)
 
 
 def jpeg(width: int = 60, height: int = 40, **options: object) -> bytes:
     content = io.BytesIO()
-    demo.paint("Dots", 0).resize((width, height)).save(content, "JPEG", **options)
+    DOTS.resize((width, height)).save(content, "JPEG", **options)
     return content.getvalue()
 
 
@@ -109,17 +111,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     site.server_close()
 
 
-def offers(server: Server, *ways: str) -> list[Offer]:
+def candidates(server: Server, *ways: str) -> list[Candidate]:
     urls = [server.url(f"{way}/{number}.jpg") for number, way in enumerate(ways)]
-    return [Offer(f"Baroque/a_{i}.jpg", "a", str(i), url, url, url, "val") for i, url in enumerate(urls)]
+    return [Candidate(f"Baroque/a_{i}.jpg", "a", str(i), url, url, url, "val") for i, url in enumerate(urls)]
 
 
-def site(wanted: list[Offer]) -> Source:
+def site(wanted: list[Candidate]) -> Source:
     return Source("site", wanted, download.reader())
 
 
 def store(
-    source: Source, wanted: list[Offer], out: Path, longest_side: int | None = 512, threads: int = 4, **settings: object
+    source: Source,
+    wanted: list[Candidate],
+    out: Path,
+    longest_side: int | None = 512,
+    threads: int = 4,
+    **settings: object,
 ) -> fetch.Counts:
     with fetch.prepared_folder(out, settings, wanted) as there:
         return fetch.fetch(source, wanted, out, there, longest_side, threads)
@@ -146,11 +153,11 @@ def assert_whole(out: Path, count: int) -> None:
 def test_what_can_pass_is_tried_again_the_rest_is_listed(server: Server, tmp_path: Path) -> None:
     good = ["fine", "moved", "busy", "flaky", "cut-once"]
     bad = ["403", "404", "410", "500", "cut", "short", "page", "empty", "silent", "round"]
-    wanted = offers(server, *good, *bad)
+    wanted = candidates(server, *good, *bad)
     start = time.monotonic()
     counts = store(site(wanted), wanted, tmp_path)
     assert time.monotonic() - start < 10
-    assert (counts.got, counts.there, counts.failed.total()) == (5, 0, 10)
+    assert (counts.fetched, counts.existing, counts.failed.total()) == (5, 0, 10)
     assert_whole(tmp_path, 5)
     assert [row["title"] for row in listing.read(tmp_path).values()] == ["0", "1", "2", "3", "4"]
 
@@ -160,11 +167,11 @@ def test_what_can_pass_is_tried_again_the_rest_is_listed(server: Server, tmp_pat
         "403": "HTTP 403 (Forbidden)",
         "404": "HTTP 404 (Not Found)",
         "500": "HTTP 500 (Internal Server Error)",
-        "cut": "the connection broke off (",
+        "cut": "connection lost (",
         "short": "cannot be decoded (",
         "page": "not an image",
         "empty": "not an image (0 bytes)",
-        "silent": "no answer in time (",
+        "silent": "timed out (",
         "round": "too many redirects (",
     }.items():
         assert why[way].startswith(reason), way
@@ -181,45 +188,45 @@ def test_what_can_pass_is_tried_again_the_rest_is_listed(server: Server, tmp_pat
 
 
 def test_retry_after_is_waited_for(server: Server, tmp_path: Path) -> None:
-    wanted = offers(server, "busy")
+    wanted = candidates(server, "busy")
     store(site(wanted), wanted, tmp_path)
     first, second = server.times
     assert second - first >= 1
 
 
 def test_few_connections(server: Server, tmp_path: Path) -> None:
-    wanted = offers(server, *["fine"] * 30)
+    wanted = candidates(server, *["fine"] * 30)
     store(site(wanted), wanted, tmp_path, threads=3)
     assert server.most_at_once <= 3
 
 
 def test_a_second_run_tries_what_failed_and_nothing_else(server: Server, tmp_path: Path) -> None:
-    wanted = offers(server, "fine", "404", "fine")
+    wanted = candidates(server, "fine", "404", "fine")
     assert store(site(wanted), wanted, tmp_path).failed == {"HTTP 404": 1}
     before = (tmp_path / "catalogue.csv").read_bytes()
     counts = store(site(wanted), wanted, tmp_path)
-    assert (counts.got, counts.there, counts.failed) == (0, 2, {"HTTP 404": 1})
+    assert (counts.fetched, counts.existing, counts.failed) == (0, 2, {"HTTP 404": 1})
     assert (tmp_path / "catalogue.csv").read_bytes() == before
     assert server.asked == {"/fine/0.jpg": 1, "/404/1.jpg": 2, "/fine/2.jpg": 1}
 
-    healed = Source("site", wanted, lambda batch: ((offer, Server.picture) for offer in batch))
-    assert str(store(healed, wanted, tmp_path)) == "got 1, skipped 2 (there already), failed 0"
+    healed = Source("site", wanted, lambda batch: ((candidate, Server.picture) for candidate in batch))
+    assert str(store(healed, wanted, tmp_path)) == "fetched 1, skipped 2 (existing), failed 0"
     assert not (tmp_path / fetch.FAILED).exists()
     assert_whole(tmp_path, 3)
 
 
 def test_damaged_and_vanished_files_are_fetched_again(server: Server, tmp_path: Path) -> None:
-    wanted = offers(server, "fine", "fine", "fine")
+    wanted = candidates(server, "fine", "fine", "fine")
     store(site(wanted), wanted, tmp_path)
     (tmp_path / "Baroque/a_0.jpg").write_bytes(Server.picture[:200])
     (tmp_path / "Baroque/a_1.jpg").unlink()
     counts = store(site(wanted), wanted, tmp_path)
-    assert (counts.got, counts.there) == (2, 1)
+    assert (counts.fetched, counts.existing) == (2, 1)
     assert_whole(tmp_path, 3)
 
 
 def test_a_source_that_turns_us_away_is_left_in_peace(server: Server, tmp_path: Path) -> None:
-    wanted = offers(server, "fine", *["403"] * 200)
+    wanted = candidates(server, "fine", *["403"] * 200)
     with pytest.raises(UserError, match=r"20 failures in a row, the last http://.*HTTP 403 .*another --source"):
         store(site(wanted), wanted, tmp_path, threads=1)
     assert sum(server.asked.values()) <= 23
@@ -229,11 +236,11 @@ def test_a_source_that_turns_us_away_is_left_in_peace(server: Server, tmp_path: 
 
 def test_dead_links_do_not_end_a_second_run(server: Server, tmp_path: Path) -> None:
     """Any number of them: the site answers. What an interrupted run did not come to stays listed."""
-    wanted = offers(server, "fine", *["404"] * 50)
+    wanted = candidates(server, "fine", *["404"] * 50)
     for _ in range(2):
         assert store(site(wanted), wanted, tmp_path).failed == {"HTTP 404": 50}
 
-    def stopped(batch: list[Offer]) -> Iterator[tuple[Offer, bytes | UserError]]:
+    def stopped(batch: list[Candidate]) -> Iterator[tuple[Candidate, bytes | UserError]]:
         raise KeyboardInterrupt
 
     before = (tmp_path / fetch.FAILED).read_bytes()
@@ -249,17 +256,19 @@ def test_a_source_that_gives_less_than_it_offers(tmp_path: Path) -> None:
 
 def test_no_server(tmp_path: Path) -> None:
     url = "http://127.0.0.1:1/x.jpg"
-    wanted = [Offer("Baroque/a_b.jpg", "a", "b", url, url, url)]
-    assert store(site(wanted), wanted, tmp_path).failed == {"cannot be reached": 1}
+    wanted = [Candidate("Baroque/a_b.jpg", "a", "b", url, url, url)]
+    assert store(site(wanted), wanted, tmp_path).failed == {"no connection": 1}
 
 
-def from_bytes(**contents: bytes) -> tuple[Source, list[Offer]]:
-    wanted = [Offer(f"Baroque/a_{name}.jpg", "a", name, f"memory:{name}", name, name) for name in contents]
-    return Source("memory", wanted, lambda batch: ((offer, contents[offer.place]) for offer in batch)), wanted
+def from_bytes(**contents: bytes) -> tuple[Source, list[Candidate]]:
+    wanted = [Candidate(f"Baroque/a_{name}.jpg", "a", name, f"memory:{name}", name, name) for name in contents]
+    return Source(
+        "memory", wanted, lambda batch: ((candidate, contents[candidate.place]) for candidate in batch)
+    ), wanted
 
 
 def test_pictures_are_made_smaller_upright_rgb_jpegs(tmp_path: Path) -> None:
-    big = demo.paint("Facets", 0, 900).resize((1800, 900))
+    big = demo.paint("Facets", 0, 450).resize((1800, 900))
     content = io.BytesIO()
     big.convert("CMYK").save(content, "JPEG")
     turned = io.BytesIO()
@@ -299,7 +308,7 @@ def test_original_keeps_the_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "Baroque/a_png.png").read_bytes() == contents["png"]
     assert listing.read(tmp_path)["Baroque/a_png.png"]["width"] == "900"
     again = store(source, wanted, tmp_path, longest_side=None)
-    assert (again.got, again.there) == (0, 2)
+    assert (again.fetched, again.existing) == (0, 2)
 
 
 def test_a_full_disk_ends_the_job_and_leaves_what_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,15 +327,15 @@ def test_a_full_disk_ends_the_job_and_leaves_what_is_whole(tmp_path: Path, monke
         store(source, wanted, tmp_path, threads=1)
     monkeypatch.undo()
     assert_whole(tmp_path, 5)
-    assert store(source, wanted, tmp_path).got == 7
+    assert store(source, wanted, tmp_path).fetched == 7
 
 
 def test_an_interrupt_keeps_what_is_whole(tmp_path: Path, server: Server) -> None:
     """Ctrl-C in the middle: the threads end, catalogue.csv has what was got, the next run the rest."""
-    wanted = offers(server, *["fine"] * 40)
+    wanted = candidates(server, *["fine"] * 40)
     interrupted = site(wanted)
 
-    def read(batch: list[Offer]) -> Iterator[tuple[Offer, bytes | UserError]]:
+    def read(batch: list[Candidate]) -> Iterator[tuple[Candidate, bytes | UserError]]:
         if batch[0].title == "20":
             raise KeyboardInterrupt
         yield from interrupted.read(batch)
@@ -337,7 +346,7 @@ def test_an_interrupt_keeps_what_is_whole(tmp_path: Path, server: Server) -> Non
     got = len(listing.read(tmp_path))
     assert 10 < got < 40
     counts = store(site(wanted), wanted, tmp_path)
-    assert counts.got + got == 40
+    assert counts.fetched + got == 40
     assert_whole(tmp_path, 40)
 
 
@@ -349,9 +358,9 @@ def other_picture(out: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "settings", "message"),
     [
-        (other_picture, {}, r"holds pictures that this command did not put there \(Realism/mine\.jpg\): name another"),
+        (other_picture, {}, r"holds pictures of another origin \(Realism/mine\.jpg\): name another"),
         (lambda out: None, {"seed": 1}, "was prepared with seed 0, not 1: name another folder with --out"),
-        (lambda out: (out / "catalogue.csv").unlink(), {}, "did not put there"),
+        (lambda out: (out / "catalogue.csv").unlink(), {}, "pictures of another origin"),
     ],
 )
 def test_other_peoples_folders_are_left_alone(
@@ -369,13 +378,13 @@ def test_other_peoples_folders_are_left_alone(
 def test_fewer_paintings_are_another_question(tmp_path: Path) -> None:
     source, wanted = from_bytes(x=jpeg(), y=jpeg())
     store(source, wanted, tmp_path)
-    with pytest.raises(UserError, match="holds 1 paintings that are not asked for now, the first Baroque/a_y"):
+    with pytest.raises(UserError, match=r"holds 1 paintings that are not chosen now \(first Baroque/a_y"):
         store(source, wanted[:1], tmp_path)
 
 
 def test_a_folder_has_one_job_at_a_time(tmp_path: Path) -> None:
     source, wanted = from_bytes(x=jpeg())
-    with files.lock(tmp_path / ".lock", "taken"), pytest.raises(UserError, match="another process prepares"):
+    with files.lock(tmp_path / ".lock", "taken"), pytest.raises(UserError, match="another process writes to"):
         store(source, wanted, tmp_path)
 
 
@@ -386,15 +395,15 @@ def test_what_a_killed_job_left_is_no_stranger(tmp_path: Path) -> None:
     (tmp_path / "Baroque").mkdir()
     (tmp_path / "Baroque/a_x.jpg").write_bytes(b"of an older run")
     (tmp_path / "Baroque/.a_y.jpg.0123abcd.tmp").write_bytes(jpeg()[:50])
-    assert store(source, wanted, tmp_path).got == 2
+    assert store(source, wanted, tmp_path).fetched == 2
     assert_whole(tmp_path, 2)
 
 
 def test_disk_need(tmp_path: Path, shared: Path) -> None:
     """What is stated beforehand is near to what 60 real paintings take, at a side that they all have."""
     found = sorted((shared / "data/wikiart-7x400").glob("*/*.jpg"))[::47]
-    wanted = [Offer(f"Baroque/a_{i}.jpg", "a", "", str(path), path, i) for i, path in enumerate(found)]
-    source = Source("folder", wanted, lambda batch: ((offer, offer.place.read_bytes()) for offer in batch))
+    wanted = [Candidate(f"Baroque/a_{i}.jpg", "a", "", str(path), path, i) for i, path in enumerate(found)]
+    source = Source("folder", wanted, lambda batch: ((candidate, candidate.place.read_bytes()) for candidate in batch))
     store(source, wanted, tmp_path, longest_side=200)
     taken = sum(path.stat().st_size for path in (tmp_path / "Baroque").iterdir())
     assert fetch.bytes_needed(wanted, 200) == pytest.approx(taken, rel=0.2)

@@ -1,9 +1,10 @@
-"""What each source offers and which of it is taken: order, names, parts, styles that are lacking."""
+"""What each source candidates and which of it is taken: order, names, parts, styles that are lacking."""
 
 import csv
 import gzip
 import logging
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,20 +17,20 @@ from datasets import ClassLabel, Features, Value
 from brushwork.errors import UserError
 from brushwork.paintings import names, styles
 from brushwork.paintings.wikiart import sources
-from brushwork.paintings.wikiart.offers import Offer, Source, choose
+from brushwork.paintings.wikiart.candidates import Candidate, Source, choose
 from brushwork.paintings.wikiart.shards import shards
 from tests.conftest import write_paintings
 
 
 def offered(*pairs: tuple[str, str], known: list[str] | None = None) -> Source:
-    offers = [
-        Offer(f"{style}/{name}.jpg", "a", "t", f"{style}-{i}", None, None) for i, (style, name) in enumerate(pairs)
+    candidates = [
+        Candidate(f"{style}/{name}.jpg", "a", "t", f"{style}-{i}", None, None) for i, (style, name) in enumerate(pairs)
     ]
-    return Source("a source", offers, lambda batch: iter(()), styles=known)
+    return Source("a source", candidates, lambda batch: iter(()), styles=known)
 
 
-def paths(offers: list[Offer]) -> list[str]:
-    return [offer.path for offer in offers]
+def paths(candidates: list[Candidate]) -> list[str]:
+    return [candidate.path for candidate in candidates]
 
 
 def test_the_first_of_each_style_are_taken_and_no_more_looked_at() -> None:
@@ -38,7 +39,7 @@ def test_the_first_of_each_style_are_taken_and_no_more_looked_at() -> None:
     def endless() -> object:
         for number in range(100):
             seen.append(number)
-            yield offered((["Baroque", "Realism", "Cubism"][number % 3], str(number))).offers[0]
+            yield offered((["Baroque", "Realism", "Cubism"][number % 3], str(number))).candidates[0]
 
     taken = choose(Source("a source", endless(), lambda batch: iter(())), ["baroque", "Realism"], 2, {})
     assert paths(taken) == ["Baroque/0.jpg", "Realism/1.jpg", "Baroque/3.jpg", "Realism/4.jpg"]
@@ -55,10 +56,10 @@ def test_more_of_each_style_begin_with_the_same() -> None:
 def test_a_lacking_style_is_told_and_substituted_only_when_asked(caplog: pytest.LogCaptureFixture) -> None:
     source = offered(("Baroque", "x"), ("Rococo", "y"), ("Rococo", "z"))
     assert paths(choose(source, ["Baroque", "Surrealism"], 1, {})) == ["Baroque/x.jpg"]
-    assert "has no Surrealism; --substitute Surrealism=STYLE takes another in its place; it has Rococo, " in caplog.text
+    assert "has no Surrealism; --substitute Surrealism=STYLE uses another; it has Rococo, " in caplog.text
     taken = choose(source, ["Baroque", "Surrealism"], 1, {"surrealism": "rococo"})
     assert paths(taken) == ["Baroque/x.jpg", "Rococo/y.jpg"]
-    assert "has no Surrealism: Rococo takes its place, under its own name" in caplog.text
+    assert "has no Surrealism: Rococo is used instead, under its own name" in caplog.text
     # Nobody needs the substitute of what is there.
     assert paths(choose(source, ["Baroque"], 1, {"Baroque": "Rococo"})) == ["Baroque/x.jpg"]
     caplog.clear()
@@ -72,7 +73,7 @@ def test_a_lacking_style_is_told_and_substituted_only_when_asked(caplog: pytest.
         (["Baroque"], {"Realism": "Rococo"}, "Realism is not among --styles"),
         (["Baroque", "Realism"], {"Realism": "Baroque"}, "Baroque is among --styles already"),
         (["Baroque", "Realism"], {"Realism": "Cubism"}, "neither Realism nor its substitute Cubism; it has Baroque"),
-        (["Realism"], {}, "no painting of the styles asked for"),
+        (["Realism"], {}, "no painting of the requested styles"),
     ],
 )
 def test_mistakes_in_styles(asked: list[str], substitutes: dict[str, str], message: str) -> None:
@@ -83,7 +84,7 @@ def test_mistakes_in_styles(asked: list[str], substitutes: dict[str, str], messa
 def test_what_is_known_to_be_lacking_is_not_looked_for() -> None:
     def endless() -> object:
         while True:
-            yield offered(("Baroque", "x")).offers[0]
+            yield offered(("Baroque", "x")).candidates[0]
 
     source = Source("a source", endless(), lambda batch: iter(()), styles=["Baroque", "Rococo"])
     assert len(choose(source, ["Baroque", "Realism"], 3, {})) == 3
@@ -146,12 +147,12 @@ def test_folder(download: Path) -> None:
     source = sources.folder(download, None, seed=0)
     taken = choose(source, ["Art_Nouveau_Modern", "Baroque"], None, {})
     assert len(taken) == 10
-    by_source = {offer.source: offer for offer in taken}
+    by_source = {candidate.source: candidate for candidate in taken}
     assert by_source["Art_Nouveau/joaquã\xadn-sorolla_sea.jpg"].path == "Art_Nouveau_Modern/joaquín-sorolla_sea.jpg"
     kept = by_source["Art_Nouveau/eugã_ne-grasset_youth_1_.jpg"]
     assert (kept.artist, kept.title, kept.part) == ("eugã-ne-grasset", "youth_1_", "")
-    for offer, content in source.read(taken):
-        assert content == (download / offer.source).read_bytes()
+    for candidate, content in source.read(taken):
+        assert content == (download / candidate.source).read_bytes()
     (download / kept.source).unlink()
     ((_, failure),) = source.read([kept])
     assert isinstance(failure, UserError)
@@ -173,12 +174,12 @@ def test_folder_with_artgans_split(download: Path, tmp_path: Path, caplog: pytes
     )
     (tmp_path / "style_val.csv").write_text("Art_Nouveau_Modern/joaquã\xadn-sorolla_sea.jpg,3\n")
     taken = choose(sources.folder(download, tmp_path, seed=0), None, None, {})
-    assert {offer.path: offer.part for offer in taken} == {
+    assert {candidate.path: candidate.part for candidate in taken} == {
         "Art_Nouveau_Modern/eugène-grasset_youth(1).jpg": "train",
         "Art_Nouveau_Modern/joaquín-sorolla_sea.jpg": "val",
         "Baroque/artist-baroque-0_00.jpg": "train",
     }
-    assert "the split lists 1 paintings that" in caplog.text
+    assert "1 paintings of the split are not in" in caplog.text
     assert "the first Baroque/gone_x.jpg" in caplog.text
     assert "7 files are not in the split and left out" in caplog.text
 
@@ -192,27 +193,27 @@ def test_real_download_with_the_real_split(shared: Path) -> None:
     for part in ("train", "val"):
         with open(shared / f"reference/artgan/style_{part}.csv", encoding="utf-8", newline="") as file:
             parts |= {row[0]: part for row in csv.reader(file)}
-    exact = [offer for offer in taken if offer.source in parts]
+    exact = [candidate for candidate in taken if candidate.source in parts]
     assert 2600 < len(exact) < 2800
-    assert all(offer.part == parts[offer.source] for offer in exact)
-    assert {offer.part for offer in taken} == {"train", "val"}
-    grasset = [offer for offer in taken if "grasset" in offer.path]
+    assert all(candidate.part == parts[candidate.source] for candidate in exact)
+    assert {candidate.part for candidate in taken} == {"train", "val"}
+    grasset = [candidate for candidate in taken if "grasset" in candidate.path]
     assert grasset
-    assert {offer.artist for offer in grasset} == {"eugène-grasset"}
+    assert {candidate.artist for candidate in grasset} == {"eugène-grasset"}
 
 
 def test_the_reports_protocol(shared: Path) -> None:
     path = shared / "reference/cs587_wikiart_catalogue.csv.gz"
     taken = choose(sources.url_catalogue(path, seed=0), styles.REPORT, None, {})
-    assert Counter(offer.part for offer in taken) == {"train": 3215, "val": 790}
+    assert Counter(candidate.part for candidate in taken) == {"train": 3215, "val": 790}
     with gzip.open(path, "rt", newline="") as file:
         rows = list(csv.DictReader(file))
     np.random.seed(0)
     drawn = [rows[i] for i in np.random.permutation(len(rows))[:4005]]
-    assert [offer.source for offer in taken] == [row["image_url"] for row in drawn]
-    assert [styles.REPORT.index(offer.style) for offer in taken] == [int(row["label"]) for row in drawn]
+    assert [candidate.source for candidate in taken] == [row["image_url"] for row in drawn]
+    assert [styles.REPORT.index(candidate.style) for candidate in taken] == [int(row["label"]) for row in drawn]
     assert paths(taken)[0] == f"{taken[0].style}/{drawn[0]['image_id']}.jpg"
-    assert all(offer.artist for offer in taken)
+    assert all(candidate.artist for candidate in taken)
 
 
 @pytest.mark.parametrize(
@@ -278,24 +279,24 @@ def test_artificio(tmp_path: Path) -> None:
     source = shards("artificio", files, seed=0)
     taken = choose(source, ["art-nouveau", "Post_Impressionism"], None, {})
     assert len(taken) == 30
-    for offer in taken:
-        shard, row = map(int, offer.source.removeprefix("Artificio/WikiArt#").split("-"))
+    for candidate in taken:
+        shard, row = map(int, candidate.source.removeprefix("Artificio/WikiArt#").split("-"))
         number = shard * 20 + row
         place = f"{shard:02}-{row:05}"
-        assert offer.style == {0: "Art_Nouveau_Modern", 1: "Post_Impressionism"}[number % 4]
+        assert candidate.style == {0: "Art_Nouveau_Modern", 1: "Post_Impressionism"}[number % 4]
         if number % 7 == 0:
-            assert (offer.path, offer.artist) == (f"{offer.style}/unknown_{place}.jpg", "")
+            assert (candidate.path, candidate.artist) == (f"{candidate.style}/unknown_{place}.jpg", "")
         else:
             title = place if number % 5 == 0 else f"study-no-{number}"
-            assert (offer.path, offer.artist) == (f"{offer.style}/claude-monet_{title}.jpg", "claude-monet")
-        assert offer.title == (rows[number]["title"] or "")
-    # Whatever the batch, each offer gets its own row's picture.
-    for offer in taken:
-        ((got, content),) = source.read([offer])
+            assert (candidate.path, candidate.artist) == (f"{candidate.style}/claude-monet_{title}.jpg", "claude-monet")
+        assert candidate.title == (rows[number]["title"] or "")
+    # Whatever the batch, each candidate gets its own row's picture.
+    for candidate in taken:
+        ((got, content),) = source.read([candidate])
         shard, row = map(int, got.source.removeprefix("Artificio/WikiArt#").split("-"))
         assert content == f"picture {shard * 20 + row}".encode()
-    batch = [offer for offer in taken if offer.batch == taken[0].batch]
-    assert {offer for offer, _ in source.read(batch)} == set(batch)
+    batch = [candidate for candidate in taken if candidate.batch == taken[0].batch]
+    assert {candidate for candidate, _ in source.read(batch)} == set(batch)
 
 
 def test_shards_are_drawn_by_seed(tmp_path: Path) -> None:
@@ -303,7 +304,7 @@ def test_shards_are_drawn_by_seed(tmp_path: Path) -> None:
     files = write_shards(tmp_path, ARTIFICIO, rows, count=8, group=5)
 
     def drawn(seed: int, per_style: int = 12) -> list[str]:
-        return [offer.source for offer in choose(shards("artificio", files, seed), ["Baroque"], per_style, {})]
+        return [candidate.source for candidate in choose(shards("artificio", files, seed), ["Baroque"], per_style, {})]
 
     assert drawn(0) == drawn(0)
     assert drawn(0) != drawn(1)
@@ -328,7 +329,7 @@ def test_huggan(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ]
     assert "huggan/wikiart has no Baroque" in caplog.text
     assert "no Neoclassicism" in caplog.text
-    assert "huggan/wikiart has no Surrealism: Rococo takes its place" in caplog.text
+    assert "huggan/wikiart has no Surrealism: Rococo is used instead" in caplog.text
 
 
 def test_style_numbers_without_names_are_artgans(tmp_path: Path) -> None:
@@ -339,10 +340,12 @@ def test_style_numbers_without_names_are_artgans(tmp_path: Path) -> None:
 
 
 def test_shards_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"there is no file {tmp_path}/gone\.parquet: --parquet names the shards of A"):
+    with pytest.raises(
+        UserError, match=rf"there is no file {re.escape(str(tmp_path))}/gone\.parquet: --parquet names the shards of A"
+    ):
         shards("artificio", [tmp_path / "gone.parquet"], 0)
     (tmp_path / "text.parquet").write_text("no shard at all")
-    with pytest.raises(UserError, match=rf"{tmp_path}/text\.parquet cannot be read"):
+    with pytest.raises(UserError, match=rf"{re.escape(str(tmp_path))}/text\.parquet cannot be read"):
         shards("artificio", [tmp_path / "text.parquet"], 0)
     datasets.Dataset.from_dict({"style": ["Baroque"], "text": ["x"]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(UserError, match=r"has no column 'image' \(it has style, text\)"):
@@ -360,9 +363,9 @@ def test_a_damaged_shard_fails_its_own_rows_only(tmp_path: Path) -> None:
     path.write_bytes(content)
     source = shards("artificio", [path], 0)
     taken = choose(source, ["Baroque"], None, {})
-    batches: dict[object, list[Offer]] = {}
-    for offer in taken:
-        batches.setdefault(offer.batch, []).append(offer)
+    batches: dict[object, list[Candidate]] = {}
+    for candidate in taken:
+        batches.setdefault(candidate.batch, []).append(candidate)
     outcomes = [outcome for batch in batches.values() for _, outcome in source.read(batch)]
     assert outcomes[:6] == [f"picture {n}".encode() for n in range(6)]
     assert len(outcomes) == 12
@@ -375,13 +378,13 @@ def test_names_that_are_not_text(tmp_path: Path, paintings: Path) -> None:
     (root / "Dots").mkdir(parents=True)
     name = os.fsdecode(b"jos\xe9_x.jpg")
     (root / "Dots" / name).write_bytes(next(paintings.glob("Dots/*")).read_bytes())
-    (offer,) = choose(sources.folder(root, None, 0), None, None, {})
-    assert offer.path == f"Dots/{name}"
+    (candidate,) = choose(sources.folder(root, None, 0), None, None, {})
+    assert candidate.path == f"Dots/{name}"
 
 
 def test_missing_folders_are_named(tmp_path: Path, paintings: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with pytest.raises(UserError, match=rf"there is no folder {tmp_path}/gone: .*--root"):
+    with pytest.raises(UserError, match=rf"there is no folder {re.escape(str(tmp_path))}/gone: .*--root"):
         sources.folder(tmp_path / "gone", None, 0)
-    with pytest.raises(UserError, match=rf"there is no {tmp_path}/style_train\.csv: --split"):
+    with pytest.raises(UserError, match=rf"there is no {re.escape(str(tmp_path))}/style_train\.csv: --split"):
         sources.folder(paintings, tmp_path, 0)

@@ -1,10 +1,9 @@
-"""Paintings that are there more than once: the same bytes, or the same picture in other bytes."""
+"""Duplicates: paintings with the same bytes, and near duplicates by a perceptual hash."""
 
 import hashlib
 import json
-import logging
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,26 +16,19 @@ from brushwork import files
 from brushwork.paintings.catalogue import Painting
 from brushwork.paintings.checks.facts import Facts
 
-log = logging.getLogger(__name__)
-
-# Bits of 256 in which two prints of one picture may differ. Among 2,800 paintings of seven styles (3.9 million
-# pairs) two pairs are within it, and each is one picture: distances 8 and 32, the second a colour and a grey
-# photograph. The nearest pair of two pictures is at 74; as the distances thin out below 90, some ten false pairs are
-# to be expected among 81,000 paintings. It finds all copies that are grey, mirrored, of half or double size or of
-# JPEG quality 50; with 1 % cut from each edge all, 2 %: 99 of 100, 3 %: 47, 5 %: 1.
+# Bits of 256 in which the hashes of one picture may differ. Among 2,800 paintings (3.9 million pairs) two pairs are
+# within it, both true (distances 8 and 32); the nearest pair of different pictures is at 74, from which some ten false
+# pairs are expected among 81,000 paintings. Recall (docs/data.md): all copies that are grey, mirrored, of half or
+# double size or of JPEG quality 50; of those with 1, 2, 3, 5 % cut from each edge: 100, 99, 47, 1 %.
 NEAR = 48
 
 _VERSION = 1  # of `near_pairs`: a new one compares all again
-_HEAD = 16384  # bytes: two files of equal size that begin alike are read whole
-_BLOCK = 2048  # pictures: the distances of so many to so many are computed at once
+_HEAD = 16384  # bytes: files of equal size are read whole only if they begin alike
+_BLOCK = 2048  # pictures: distances are computed in blocks of so many squared
 
 
 def same_bytes(root: Path, paintings: Iterable[Painting]) -> list[list[Painting]]:
-    """Groups of two and more paintings whose files are equal. Cheap: only files of equal size are read.
-
-    Raises:
-        OSError: a file is gone or may not be read.
-    """
+    """Groups of two and more paintings whose files are identical; only files of equal size are read."""
 
     def head(painting: Painting) -> bytes:
         with open(root / painting.path, "rb") as file:
@@ -44,20 +36,17 @@ def same_bytes(root: Path, paintings: Iterable[Painting]) -> list[list[Painting]
 
     groups = [list(paintings)]
     for key in (lambda painting: painting.bytes, head, lambda painting: files.sha256(root / painting.path)):
-        groups = [equals for group in groups for equals in _equals(group, key)]
+        by_key = defaultdict(list)
+        for number, group in enumerate(groups):
+            for painting in group:
+                by_key[number, key(painting)].append(painting)
+        groups = [group for group in by_key.values() if len(group) > 1]
     return groups
 
 
-def _equals(group: list[Painting], key: Callable[[Painting], Hashable]) -> list[list[Painting]]:
-    by_key = defaultdict(list)
-    for painting in group:
-        by_key[key(painting)].append(painting)
-    return [equals for equals in by_key.values() if len(equals) > 1]
-
-
 class Pair(NamedTuple):
-    """Two positions, first < second, and in how many bits of 256 their prints differ; of `mirrored`
-    pictures, the print of one and of the other's mirror image."""
+    """Two positions, first < second, and the bits of 256 in which their hashes differ; if `mirrored`, the hash of one
+    and that of the other's mirror image."""
 
     first: int
     second: int
@@ -66,11 +55,11 @@ class Pair(NamedTuple):
 
 
 def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
-    """The pairs of pictures whose prints differ in at most `distance` bits, also when one is mirrored.
+    """The pairs of pictures whose hashes differ in at most `distance` bits, also when one is mirrored.
 
-    Exact, and bounded in memory: the bits as -1 and 1 are multiplied in blocks, whose product is
-    bits - 2 x distance. Pictures with equal prints are each paired with the first of them, which stands for
-    them in all other pairs: a thousand copies of one placeholder are a thousand pairs and no million.
+    Exact, in bounded memory: the bits as -1 and 1 are multiplied in blocks, since a product is bits - 2 x distance.
+    Pictures with equal hashes are paired with the first of them only, which represents them in all other pairs, so
+    that a thousand equal pictures make a thousand pairs rather than a million.
     """
     first_with: dict[str, int] = {}
     equals = []
@@ -97,30 +86,19 @@ def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
     return sorted([*equals, *nearest.values()])
 
 
-def remembered_pairs(facts: Sequence[Facts]) -> list[Pair]:
-    """`near_pairs` from the cache where the same pictures were compared before: 81,000 of them take a minute."""
+def cached_pairs(facts: Sequence[Facts]) -> list[Pair]:
+    """`near_pairs`, cached by the pictures' hashes: 81,000 of them take a minute."""
     prints = files.short_hash([NEAR, *([known.print, known.mirrored] for known in facts)])
     path = files.cache_folder() / f"near-pairs-{_VERSION}-{prints}.json"
-    try:
+
+    def load(path: Path) -> list[Pair]:
         return [Pair(*pair) for pair in json.loads(path.read_text())]
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, TypeError):
-        log.warning("%s is damaged and made anew", path)
-    pairs = near_pairs(facts)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_json(path, pairs)
-    except OSError as error:
-        log.warning("%s can't be written (%s): pictures are compared again next time", path, error.strerror)
-    return pairs
+
+    return files.cached(path, load, lambda: near_pairs(facts), files.write_json)
 
 
 def connected(pairs: Sequence[Pair], count: int) -> list[list[int]]:
-    """The groups of 0 ... count - 1 that pairs connect; what no pair holds is in none.
-
-    Of near pairs: a split that keeps each group on one side has no picture on both.
-    """
+    """The connected components of 0 ... count - 1 by `pairs`, without single ones."""
     first, second = ([getattr(pair, name) for pair in pairs] for name in ("first", "second"))
     graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count))
     groups = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What each painting's file holds, read in parallel and remembered by the file's identity."""
+"""What each painting's file contains: read in parallel, cached by the file's identity."""
 
 import csv
 import logging
@@ -17,19 +17,19 @@ from brushwork.paintings.catalogue import Catalogue, Painting
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1  # of what the cache's columns mean: a new one reads every painting again
+_VERSION = 1  # of the meaning of the cache's columns: a new one reads every painting again
 _HASH_SIDE = 16  # a perceptual hash has the square of this in bits
 _THUMBNAIL = 96  # pixels: hashes are computed of 64 x 64; a JPEG of 800 and more is decoded at an eighth
-_BLANK = 8  # levels of 256: a picture whose channels vary by less shows nothing
+_BLANK = 8  # levels of 256: a picture whose channels vary by less is blank
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What one file holds; a file that can't be read has a `reason` and nothing else.
+    """What one file contains; one that cannot be read has a `reason` and nothing else.
 
-    `width` and `height` are those of the upright picture, `mode` and `format` Pillow's names. `print` and
-    `mirrored` are the perceptual hashes (DCT, 256 bits, in hexadecimal) of the picture and of its mirror image;
-    "" for a picture that is blank or has a side under images.MIN_SIDE, in which there is nothing to compare.
+    `width` and `height` are those of the upright picture, `mode` and `format` Pillow's names. `print` and `mirrored`
+    are the perceptual hashes (DCT, 256 bits, in hexadecimal) of the picture and of its mirror image; "" if it is blank
+    or has a side under images.MIN_SIDE.
     """
 
     reason: str = ""
@@ -42,13 +42,12 @@ class Facts:
     mirrored: str = ""
 
 
-_REMEMBERED = [field.name for field in fields(Facts) if field.name != "reason"]
-_COLUMNS = ["path", "bytes", "mtime_ns", *_REMEMBERED]
+_COLUMNS = ("path", "bytes", "mtime_ns", *(field.name for field in fields(Facts) if field.name != "reason"))
 _Identity = tuple[int, int]  # a file's bytes and its mtime in ns
 
 
-def examine(path: Path, max_megapixels: float = 89) -> Facts:
-    """Decode one file to its end and tell what it holds."""
+def inspect(path: Path, max_megapixels: float = 89) -> Facts:
+    """The facts of one file, which is decoded to its end."""
     try:
         small = images.thumbnail(path, _THUMBNAIL, max_megapixels)
     except UserError as error:
@@ -66,114 +65,97 @@ def examine(path: Path, max_megapixels: float = 89) -> Facts:
 
 
 def cache_path(root: Path) -> Path:
-    """Where the facts of the files under `root` are remembered."""
+    """The cache file of the facts of the files under `root`."""
     return files.cache_folder() / f"facts-{_VERSION}-{files.short_hash(str(root.resolve()))}.csv"
 
 
 def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) -> list[Facts]:
-    """The facts of each painting, in their order; only files that are new or changed are opened.
+    """The facts of each painting, in their order; only new and changed files are opened.
 
-    What is known is kept in `cache_path`, also when the reading is interrupted. Files that can't be read are
-    never remembered: the next time they may be mended, or the limit another.
+    The results are cached in `cache_path`, also when reading is interrupted, except for unreadable files: they may be
+    repaired, or the limit changed.
     """
-    cache = cache_path(root)
-    remembered = _load(cache)
-    identities = [identity_of(root / painting.path) for painting in paintings]
-    facts: list[Facts | None] = []
-    for painting, identity in zip(paintings, identities, strict=True):
-        then, known = remembered.get(painting.path, (None, None))
-        usable = then == identity and known.width * known.height / 1e6 <= max_megapixels
-        facts.append(known if usable else None)
-    unread = [i for i, known in enumerate(facts) if known is None]
+    identities = {painting.path: identity_of(root / painting.path) for painting in paintings}
+    cached = _load(cache_path(root))
+    facts = {
+        path: known
+        for path, (identity, known) in cached.items()
+        if identities.get(path) == identity and known.width * known.height / 1e6 <= max_megapixels
+    }
+    unread = [path for path in identities if path not in facts]
     pool = ThreadPoolExecutor()
     try:
-        results = pool.map(lambda i: examine(root / paintings[i].path, max_megapixels), unread)
+        results = pool.map(lambda path: inspect(root / path, max_megapixels), unread)
         bar = tqdm(unread, desc="reading paintings", unit=" paintings", leave=False, disable=None)
-        for i, result in zip(bar, results, strict=True):
-            facts[i] = result
+        facts.update(zip(bar, results, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)
         if unread:
-            for painting, identity, known in zip(paintings, identities, facts, strict=True):
-                if known and not known.reason:
-                    remembered[painting.path] = identity, known
-            _save(cache, remembered)
-    return facts
+            cached |= {path: (identities[path], known) for path, known in facts.items() if not known.reason}
+            _save(cache_path(root), cached)
+    return [facts[painting.path] for painting in paintings]
 
 
 def read_good(
     catalogue: Catalogue, max_megapixels: float, skip: bool
 ) -> tuple[Catalogue, list[Facts], list[tuple[str, str]]]:
-    """Read every painting once, before training meets it.
-
-    Args:
-        skip: leave bad files out instead of stopping.
+    """Read every painting once, before training.
 
     Returns:
-        The catalogue without the bad files (class names unchanged), the facts of its paintings, and a
-        (path, reason) for each bad file.
-
-    Raises:
-        UserError: names the first bad file and counts the others, unless `skip`.
+        The catalogue without unreadable files (class names unchanged), the facts of its paintings, and a (path, reason)
+        for each unreadable file; UserError if there are any, unless `skip`.
     """
-    facts = read(catalogue.root, catalogue.paintings, max_megapixels)
-    pairs = list(zip(catalogue.paintings, facts, strict=True))
-    bad = [(painting.path, known.reason) for painting, known in pairs if known.reason]
-    good = [(painting, known) for painting, known in pairs if not known.reason]
+    facts = dict(zip(catalogue.paintings, read(catalogue.root, catalogue.paintings, max_megapixels), strict=True))
+    bad = [(painting.path, known.reason) for painting, known in facts.items() if known.reason]
+    good = {painting: known for painting, known in facts.items() if not known.reason}
     if bad and not skip:
         more = f" ({len(bad) - 1} more bad files)" if len(bad) > 1 else ""
         raise UserError(f"{bad[0][1]}{more}; or leave bad files out with data.on_bad_image=skip")
     if bad:
         log.warning("%d bad files are left out, the first: %s", len(bad), bad[0][1])
-    tiny = [painting.path for painting, known in good if min(known.width, known.height) < images.MIN_SIDE]
+    tiny = [painting.path for painting, known in good.items() if min(known.width, known.height) < images.MIN_SIDE]
     if tiny:
         log.warning("%d paintings have a side under %d pixels: %s", len(tiny), images.MIN_SIDE, ", ".join(tiny[:10]))
-    kept = Catalogue(catalogue.root, [painting for painting, _ in good], catalogue.class_names)
-    return kept, [known for _, known in good], bad
+    return Catalogue(catalogue.root, list(good), catalogue.class_names), list(good.values()), bad
 
 
 def identities(catalogue: Catalogue) -> list[tuple[str, int, int]]:
-    """What tells each painting's file from another or an earlier one: path, bytes, mtime in ns."""
+    """Each painting's path, bytes and mtime in ns, by which a changed file is recognised."""
     return [(painting.path, *identity_of(catalogue.root / painting.path)) for painting in catalogue.paintings]
 
 
 def identity_of(path: Path) -> _Identity:
+    """A file's size and mtime in ns; zeros if it cannot be accessed (`inspect` then reports why)."""
     try:
         status = path.stat()
-    except OSError:  # gone since the folder was listed: `examine` will say so
+    except OSError:
         return 0, 0
     return status.st_size, status.st_mtime_ns
 
 
 def _load(cache: Path) -> dict[str, tuple[_Identity, Facts]]:
+    cached = {}
     try:
-        remembered = {}
         for row in run_folder.read_csv(cache):
-            known = Facts(
-                width=int(row["width"]),
-                height=int(row["height"]),
-                mode=row["mode"],
-                format=row["format"],
-                turned=row["turned"] == "True",
-                print=row["print"],
-                mirrored=row["mirrored"],
-            )
-            remembered[row["path"]] = (int(row["bytes"]), int(row["mtime_ns"])), known
-        return remembered
+            size = {name: int(row[name]) for name in ("width", "height")}
+            text = {name: row[name] for name in ("mode", "format", "print", "mirrored")}
+            known = Facts(**size, **text, turned=row["turned"] == "True")
+            cached[row["path"]] = (int(row["bytes"]), int(row["mtime_ns"])), known
+        return cached
     except FileNotFoundError:
         return {}
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        log.warning("%s can't be used (%s): every painting is read again", cache, error)
+        log.warning("the cache file %s is damaged (%s): all paintings are read again", cache, error)
         return {}
 
 
-def _save(cache: Path, remembered: dict[str, tuple[_Identity, Facts]]) -> None:
+def _save(cache: Path, cached: dict[str, tuple[_Identity, Facts]]) -> None:
     rows = (
-        {"path": path, "bytes": size, "mtime_ns": mtime_ns} | {name: getattr(known, name) for name in _REMEMBERED}
-        for path, ((size, mtime_ns), known) in remembered.items()
+        {"path": path, "bytes": size, "mtime_ns": mtime_ns, **vars(known)}
+        for path, ((size, mtime_ns), known) in cached.items()
     )
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         run_folder.write_csv(cache, _COLUMNS, rows)
     except OSError as error:
-        log.warning("%s can't be written (%s): the next check reads every painting again", cache, error.strerror)
+        log.warning("the cache file %s can't be written (%s): paintings are read each time", cache, error.strerror)

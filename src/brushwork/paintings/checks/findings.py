@@ -1,8 +1,8 @@
-"""Each kind of fault that a folder of paintings may have, and what finds it."""
+"""The kinds of problems that a folder of paintings may have, and how each is found."""
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +14,52 @@ from brushwork.paintings.catalogue import Painting
 from brushwork.paintings.checks import duplicates
 from brushwork.paintings.checks.facts import Facts
 
-IMBALANCE = 10  # the largest class so many times the smallest: a warning
-ARTIST_LEAD = 0.1  # the artist look-up so far above the majority: a warning
-FOREIGN_ROWS = 0.01  # the share of a split's rows without a file from which on it is one of other data
+IMBALANCE = 10  # a warning when the largest class has so many times the paintings of the smallest
+ARTIST_LEAD = 0.1  # a warning when the artist look-up is so far above the majority
+FOREIGN_ROWS = 0.01  # share of a split's rows without a file, above which it is the split of other data
 
-Parts = Mapping[str, str]  # the part of each path; what is in no part is not in it
+Parts = Mapping[str, str]  # the part of each path; unused paintings are not in it
+
+_HOW = {"same": "byte for byte", "near": "re-encoded, resized or mirrored (by perceptual hash)"}
+# Severity and message of each kind of finding. "spoils": a result on these data would be wrong.
+KINDS = {
+    "unreadable": ("spoils", "can't be read: correct as noted, or leave out with data.on_bad_image=skip"),
+    **{
+        f"{copy}_{span}": (severity, message.format(how=how))
+        for copy, how in _HOW.items()
+        for span, severity, message in [
+            ("label_conflict", "spoils", "one picture under two styles, {how}: keep it under the right one"),
+            ("across_parts", "spoils", "one picture in two parts of the split, {how}: keep one of them"),
+            ("copy", "warning", "one picture more than once in a style and part, {how}: keep one of them"),
+        ]
+    },
+    "alias": ("spoils", "several folders of one style: merge them"),
+    "unsplittable": ("spoils", "styles that can't be trained and scored: add paintings, or exclude with data.styles"),
+    "row_without_file": ("warning", "listed in the split, but there is no such file: is it the split of these data?"),
+    "file_without_row": ("info", "not listed in the split: unused"),
+    "imbalance": ("warning", "the largest style has {ratio:.0f} times the smallest: compare the recall by style"),
+    "artists_known": (
+        "warning",
+        "the artist look-up, which sees no pixel, has an accuracy of {artist_lookup:.3f} on this split, the majority "
+        "class {majority:.3f}: a network can score by recognising artists, so show both beside its accuracy",
+    ),
+    "outside": ("warning", "pictures outside the style folders are not used: move them into one"),
+    "ignored": ("warning", "files that are no pictures are not used: convert, move or remove them"),
+    "hidden": ("info", "hidden and system files are not used"),
+    "tiny": ("warning", f"a side of less than {images.MIN_SIDE} pixels: replace by a larger version, or remove"),
+    "blank": ("warning", "of one colour: fetch again or remove"),
+    "misnamed": ("info", "in another format than the name says: read correctly"),
+    "rare_format": ("info", "neither JPEG nor PNG: read correctly"),
+    "mode": ("info", "not 8-bit RGB: converted when read"),
+    "turned": ("info", "rotated by EXIF: turned upright when read"),
+    "non_ascii": ("info", "non-ASCII names, some of which may be garbled: compare with the artist shown"),
+    "no_artist": ("info", "no artist in the name (artist_title.jpg): unknown to the artist look-up"),
+}
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file, a folder or a style, and what is to be said of it."""
+    """A file, a folder or a style, and a note on it."""
 
     path: str
     note: str = ""
@@ -31,11 +67,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Finding:
-    """All there is of one kind of fault.
+    """All findings of one kind.
 
-    severity: "spoils" (a result on these data would be wrong), "warning" or "info".
-    message: one line, what it is and what to do.
-    groups: the copies of one picture, the folders of one style; otherwise one item a group.
+    severity: "spoils", "warning" or "info". message: one line: the problem, and what to do.
+    groups: the copies of one picture, or the folders of one style; otherwise one item a group.
     """
 
     kind: str
@@ -44,86 +79,62 @@ class Finding:
     groups: list[list[Item]]
 
 
-def unreadable(root: Path, known: Mapping[Painting, Facts]) -> Iterator[Finding]:
-    bad = [
-        [Item(painting.path, fact.reason.removeprefix(f"{root / painting.path}: "))]
-        for painting, fact in known.items()
-        if fact.reason
-    ]
-    if bad:
-        message = "can't be read: mend as noted, or leave out with data.on_bad_image=skip"
-        yield Finding("unreadable", "spoils", message, bad)
+def _finding(kind: str, groups: list[list[Item]], severity: str = "", **values: float) -> list[Finding]:
+    """One finding, or none without `groups`; `values` are those in the message."""
+    usual, message = KINDS[kind]
+    return [Finding(kind, severity or usual, message.format(**values), groups)] if groups else []
 
 
-# By what the copies of a picture span.
-_COPIES = {
-    "label_conflict": ("spoils", "one picture under two styles, {how}: keep it under the right one"),
-    "across_parts": ("spoils", "one picture in two parts of the split, {how}: keep one of them"),
-    "copy": ("warning", "one picture more than once in a style and part, {how}: keep one of them"),
-}
+def unreadable(root: Path, known: Mapping[Painting, Facts]) -> list[Finding]:
+    bad = {painting.path: fact.reason for painting, fact in known.items() if fact.reason}
+    return _finding("unreadable", [[Item(path, why.removeprefix(f"{root / path}: "))] for path, why in bad.items()])
 
 
-def same_copies(groups: Iterable[Sequence[Painting]], parts: Parts) -> Iterator[Finding]:
-    """Pictures that are there more than once; `groups` by duplicates.same_bytes."""
-    copies = [[(painting, _part(painting, parts)) for painting in group] for group in groups]
-    yield from _copies("same", "byte for byte", copies, parts)
+def same_copies(groups: Iterable[Sequence[Painting]], parts: Parts) -> list[Finding]:
+    """Identical files; `groups` by duplicates.same_bytes."""
+    notes = [{painting: parts.get(painting.path, "in no part") for painting in group} for group in groups]
+    return _copies("same", notes, parts)
 
 
 def near_copies(
-    paintings: Sequence[Painting],
-    pairs: Sequence[duplicates.Pair],
-    same: Iterable[Sequence[Painting]],
-    parts: Parts,
-) -> Iterator[Finding]:
-    """Pictures that a perceptual hash takes for one (`pairs` of duplicates.near_pairs), but for groups of the `same`
-    bytes."""
+    paintings: Sequence[Painting], pairs: Sequence[duplicates.Pair], same: Iterable[Sequence[Painting]], parts: Parts
+) -> list[Finding]:
+    """Near duplicates (`pairs` of duplicates.near_pairs), without groups of identical files (`same`)."""
     closest: dict[Painting, duplicates.Pair] = {}
     for pair in sorted(pairs, key=lambda pair: -pair.distance):
         closest[paintings[pair.first]] = closest[paintings[pair.second]] = pair
 
     def note(painting: Painting) -> str:
-        pair = closest[painting]
-        mirrored = ", mirrored" if pair.mirrored else ""
-        return f"{_part(painting, parts)}, {pair.distance} of 256 bits differ{mirrored}"
+        mirrored = ", mirrored" if closest[painting].mirrored else ""
+        return f"{parts.get(painting.path, 'in no part')}, {closest[painting].distance} of 256 bits differ{mirrored}"
 
-    told = {frozenset(group) for group in same}
+    reported = {frozenset(group) for group in same}
     groups = [[paintings[i] for i in group] for group in duplicates.connected(pairs, len(paintings))]
-    copies = [[(painting, note(painting)) for painting in group] for group in groups if frozenset(group) not in told]
-    yield from _copies("near", "re-encoded, resized or mirrored, as a perceptual hash judges", copies, parts)
+    new = [{painting: note(painting) for painting in group} for group in groups if frozenset(group) not in reported]
+    return _copies("near", new, parts)
 
 
-def _copies(prefix: str, how: str, groups: Iterable[list[tuple[Painting, str]]], parts: Parts) -> Iterator[Finding]:
+def _copies(prefix: str, groups: Iterable[Mapping[Painting, str]], parts: Parts) -> list[Finding]:
+    """The findings of groups of copies (each with its note), by what a group spans."""
     by_span = defaultdict(list)
-    for group in groups:
-        items = [Item(painting.path, note) for painting, note in group]
-        by_span[_span([painting for painting, _ in group], parts)].append(items)
-    for span, (severity, message) in _COPIES.items():
-        if by_span[span]:
-            yield Finding(f"{prefix}_{span}", severity, message.format(how=how), by_span[span])
+    for notes in groups:
+        used = {parts[painting.path] for painting in notes if painting.path in parts}
+        styles = {catalogue.style_key(painting.style) for painting in notes}
+        span = "label_conflict" if len(styles) > 1 else "across_parts" if len(used) > 1 else "copy"
+        by_span[span].append([Item(painting.path, note) for painting, note in notes.items()])
+    spans = ("label_conflict", "across_parts", "copy")
+    return [finding for span in spans for finding in _finding(f"{prefix}_{span}", by_span[span])]
 
 
-def _part(painting: Painting, parts: Parts) -> str:
-    return parts.get(painting.path, "in no part")
-
-
-def _span(group: Sequence[Painting], parts: Parts) -> str:
-    if len({catalogue.style_key(painting.style) for painting in group}) > 1:
-        return "label_conflict"
-    used = {parts[painting.path] for painting in group if painting.path in parts}
-    return "across_parts" if len(used) > 1 else "copy"
-
-
-def aliases(styles: Sequence[str]) -> Iterator[Finding]:
+def aliases(styles: Sequence[str]) -> list[Finding]:
     """Folders that are one style, such as Art_Nouveau and Art_Nouveau_Modern."""
     folders = defaultdict(list)
     for style in styles:
         folders[catalogue.style_key(style)].append(Item(style))
-    groups = [group for group in folders.values() if len(group) > 1]
-    if groups:
-        yield Finding("alias", "spoils", "folders that are one style: put their paintings into one of them", groups)
+    return _finding("alias", [group for group in folders.values() if len(group) > 1])
 
 
-def unsplittable(styles: Sequence[str], paintings: Sequence[Painting], parts: Parts) -> Iterator[Finding]:
+def unsplittable(styles: Sequence[str], paintings: Sequence[Painting], parts: Parts) -> list[Finding]:
     total = Counter(painting.style for painting in paintings)
     counts = Counter((painting.style, parts.get(painting.path)) for painting in paintings)
     groups = []
@@ -132,47 +143,36 @@ def unsplittable(styles: Sequence[str], paintings: Sequence[Painting], parts: Pa
             groups.append([Item(style, f"paintings: {total[style]}, too few to split")])
         elif missing := [part for part in ("train", "val") if not counts[style, part]]:
             groups.append([Item(style, f"none in {' and '.join(missing)}")])
-    if groups:
-        message = "styles that can't be both learned and scored: add paintings, or leave them out with data.styles"
-        yield Finding("unsplittable", "spoils", message, groups)
+    return _finding("unsplittable", groups)
 
 
-def strangers(everything: Iterable[Painting], readable: Iterable[Painting], parts: Parts) -> Iterator[Finding]:
-    """Rows of a given split without a file, and good files without a row."""
-    there = {painting.path for painting in everything}
-    rows = [[Item(path, part)] for path, part in parts.items() if path not in there]
-    if rows:
-        severity = "spoils" if len(rows) > FOREIGN_ROWS * len(parts) else "warning"
-        yield Finding("row_without_file", severity, "in the split, but no such file: is the split of these data?", rows)
-    files = [[Item(painting.path)] for painting in readable if painting.path not in parts]
-    if files:
-        yield Finding("file_without_row", "info", "in no part of the split: not used", files)
+def unmatched(everything: Iterable[Painting], readable: Iterable[Painting], parts: Parts) -> list[Finding]:
+    """Rows of a given split without a file, and readable files without a row."""
+    existing = {painting.path for painting in everything}
+    rows = [[Item(path, part)] for path, part in parts.items() if path not in existing]
+    unlisted = [[Item(painting.path)] for painting in readable if painting.path not in parts]
+    severity = "spoils" if len(rows) > FOREIGN_ROWS * len(parts) else "warning"
+    return [*_finding("row_without_file", rows, severity), *_finding("file_without_row", unlisted)]
 
 
-def imbalance(paintings: Sequence[Painting]) -> Iterator[Finding]:
+def imbalance(paintings: Sequence[Painting]) -> list[Finding]:
     counts = Counter(painting.style for painting in paintings).most_common()
-    if counts and counts[0][1] >= IMBALANCE * counts[-1][1]:
-        ends = [[Item(style, f"paintings: {count}")] for style, count in (counts[0], counts[-1])]
-        message = f"the largest style has {counts[0][1] / counts[-1][1]:.0f} times the smallest: read recall by style"
-        yield Finding("imbalance", "warning", message, ends)
+    if not counts or counts[0][1] < IMBALANCE * counts[-1][1]:
+        return []
+    extremes = [[Item(style, f"paintings: {count}")] for style, count in (counts[0], counts[-1])]
+    return _finding("imbalance", extremes, ratio=counts[0][1] / counts[-1][1])
 
 
-def artists_known(majority: float | None, artist_lookup: float | None) -> Iterator[Finding]:
-    """A property of a random split, not a fault of the data: a warning with its two figures."""
-    if majority is not None and artist_lookup is not None and artist_lookup - majority > ARTIST_LEAD:
-        message = (
-            f"the artist look-up, which sees no pixel, scores {artist_lookup:.3f} on this split and the majority "
-            f"{majority:.3f}: a network can win by knowing painters, so show both beside its accuracy"
-        )
-        yield Finding("artists_known", "warning", message, [])
+def artists_known(majority: float | None, artist_lookup: float | None) -> list[Finding]:
+    """A property of a random split rather than a fault of the data: a warning with both accuracies."""
+    if majority is None or artist_lookup is None or artist_lookup - majority <= ARTIST_LEAD:
+        return []
+    severity, message = KINDS["artists_known"]
+    return [Finding("artists_known", severity, message.format(majority=majority, artist_lookup=artist_lookup), [])]
 
 
-def look_around(root: Path) -> tuple[dict[str, bool], list[Finding]]:
-    """Each style folder with whether it holds a painting, and what is there that is none.
-
-    Raises:
-        UserError: the root is missing, empty or closed.
-    """
+def list_folders(root: Path) -> tuple[dict[str, bool], list[Finding]]:
+    """Each style folder with whether it has a painting, and the other files. UserError as `catalogue.style_folders`."""
     catalogue.style_folders(root)
     styles, hidden, ignored, outside = {}, [], [], []
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
@@ -184,86 +184,41 @@ def look_around(root: Path) -> tuple[dict[str, bool], list[Finding]]:
                 path = f"{entry.name}/{inner.name}"
                 if images.is_hidden(inner.name):
                     hidden.append([Item(path)])
-                elif inner.is_file() and images.is_named_as_one(inner.name):
+                elif inner.is_file() and images.is_image_file(inner.name):
                     styles[entry.name] = True
                 else:
-                    ignored.append([Item(path, "a folder" if inner.is_dir() else "no image by its name")])
-        elif images.is_named_as_one(entry.name):
+                    ignored.append([Item(path, "a folder" if inner.is_dir() else "not an image extension")])
+        elif images.is_image_file(entry.name):
             outside.append([Item(entry.name)])
-    found = [
-        Finding("outside", "warning", "outside the style folders, not read: move them into one", outside),
-        Finding("ignored", "warning", "no painting, not read: convert, move or remove", ignored),
-        Finding("hidden", "info", "hidden files that systems leave behind, not read", hidden),
-    ]
-    return styles, [finding for finding in found if finding.groups]
+    return styles, [*_finding("outside", outside), *_finding("ignored", ignored), *_finding("hidden", hidden)]
 
 
-def _is_tiny(fact: Facts) -> bool:
-    return min(fact.width, fact.height) < images.MIN_SIDE
+def oddities(known: Mapping[Painting, Facts]) -> list[Finding]:
+    """What is unusual about readable files."""
+    groups = defaultdict(list)
+    for painting, fact in known.items():
+        for kind, note in _oddities(painting, fact):
+            groups[kind].append([Item(painting.path, note)])
+    return [finding for kind in KINDS if kind in groups for finding in _finding(kind, groups[kind])]
 
 
-def _formats(path: str) -> tuple[str, ...]:
-    """Pillow's formats that a file's name may stand for; MPO is a JPEG with further pictures behind it."""
-    named = Image.registered_extensions().get(Path(path).suffix.lower(), "")
-    return ("JPEG", "MPO") if named == "JPEG" else (named,)
-
-
-# Kind, severity, message, and what is odd about one painting that can be read: None for nothing.
-_ODDITIES: list[tuple[str, str, str, Callable[[Painting, Facts], str | None]]] = [
-    (
-        "tiny",
-        "warning",
-        f"a side under {images.MIN_SIDE} pixels, next to nothing in it: fetch a larger one or remove",
-        lambda painting, fact: f"{fact.width} x {fact.height}" if _is_tiny(fact) else None,
-    ),
-    (
-        "blank",
-        "warning",
-        "of one colour: fetch again or remove",
-        lambda painting, fact: "" if not fact.print and not _is_tiny(fact) else None,
-    ),
-    (
-        "misnamed",
-        "info",
-        "of another format than the name says: read all the same",
-        lambda painting, fact: fact.format if fact.format not in _formats(painting.path) else None,
-    ),
-    (
-        "rare_format",
-        "info",
-        "neither JPEG nor PNG: read all the same",
-        lambda painting, fact: fact.format if fact.format not in ("JPEG", "MPO", "PNG") else None,
-    ),
-    (
-        "mode",
-        "info",
-        "not 8-bit RGB: converted when read",
-        lambda painting, fact: fact.mode if fact.mode != "RGB" else None,
-    ),
-    (
-        "turned",
-        "info",
-        "not upright but for EXIF: turned when read",
-        lambda painting, fact: "" if fact.turned else None,
-    ),
-    (
-        "non_ascii",
-        "info",
-        "names beyond ASCII, some of them garbled: see what the artist reads as",
-        lambda painting, fact: f"artist: {painting.artist}" if not painting.path.isascii() else None,
-    ),
-    (
-        "no_artist",
-        "info",
-        "no artist in the name (artist_title.jpg): unknown to the artist look-up",
-        lambda painting, fact: "" if painting.artist is None else None,
-    ),
-]
-
-
-def oddities(known: Mapping[Painting, Facts]) -> Iterator[Finding]:
-    """What is unusual about files that can be read."""
-    for kind, severity, message, oddity in _ODDITIES:
-        notes = [(painting, oddity(painting, fact)) for painting, fact in known.items()]
-        if groups := [[Item(painting.path, note)] for painting, note in notes if note is not None]:
-            yield Finding(kind, severity, message, groups)
+def _oddities(painting: Painting, fact: Facts) -> Iterator[tuple[str, str]]:
+    """The kind and the note of each oddity of one file."""
+    if min(fact.width, fact.height) < images.MIN_SIDE:
+        yield "tiny", f"{fact.width} x {fact.height}"
+    elif not fact.print:
+        yield "blank", ""
+    named = Image.registered_extensions().get(Path(painting.path).suffix.lower(), "")
+    # MPO is a JPEG with further pictures after it.
+    if ("JPEG" if fact.format == "MPO" else fact.format) != named:
+        yield "misnamed", fact.format
+    if fact.format not in ("JPEG", "MPO", "PNG"):
+        yield "rare_format", fact.format
+    if fact.mode != "RGB":
+        yield "mode", fact.mode
+    if fact.turned:
+        yield "turned", ""
+    if not painting.path.isascii():
+        yield "non_ascii", f"artist: {painting.artist}"
+    if painting.artist is None:
+        yield "no_artist", ""

@@ -1,4 +1,4 @@
-"""Chosen paintings into a folder: in parallel, each whole or not at all, and after any interruption from there on."""
+"""Stores chosen paintings in a folder: in parallel, each file atomically, resumed after an interruption."""
 
 import io
 import json
@@ -18,185 +18,168 @@ from tqdm import tqdm
 from brushwork import files, images, run_folder
 from brushwork.errors import UserError
 from brushwork.paintings import listing
-from brushwork.paintings.wikiart.offers import Offer, Source, Unavailable
+from brushwork.paintings.wikiart.candidates import Candidate, Source, Unavailable
 
 FAILED = "failed.csv"
 FAILED_COLUMNS = ("path", "source", "reason")
-SETTINGS = "prepared.json"  # what the folder was asked for: another question needs another folder
+SETTINGS = "prepared.json"  # a folder holds the paintings of one choice of settings
 
 QUALITY = 92  # of the stored JPEGs
 MAX_MEGAPIXELS = 178  # Pillow's own limit: what is stored is far smaller
-SAVE_EVERY = 5.0  # seconds between two writings of catalogue.csv: what a kill can cost
-FAILURES_IN_A_ROW = 20  # then the source is gone or turns us away: it is left in peace
+SAVE_EVERY = 5.0  # seconds between two writes of catalogue.csv: the most that a kill can cost
+MAX_FAILURES = 20  # in a row, after which the source counts as unavailable
 
-# Measured: JPEGs of quality 92 take 0.38 bytes a pixel, and a painting's sides are as 0.73 to 1. huggan's 81,444
-# files as WikiArt has them fill 36 GB.
+# Measured: JPEGs of quality 92 take 0.38 bytes a pixel, and a painting's sides are as 0.73 to 1. The originals of
+# huggan's 81,444 paintings take 36 GB.
 _BYTES_PER_PIXEL, _SIDES, _ORIGINAL_BYTES = 0.38, 0.73, 36e9 / 81444
+
+Rows = dict[str, dict[str, str]]  # rows of catalogue.csv
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How a job ended: paintings stored now, those that were there before, and failures by their reason."""
+    """The result of a job: paintings fetched now, those that existed, and failures by reason."""
 
-    got: int
-    there: int
+    fetched: int
+    existing: int
     failed: Counter[str]
 
     def __str__(self) -> str:
         failed = ", ".join(f"{reason}: {count}" for reason, count in self.failed.most_common())
-        return (
-            f"got {self.got}, skipped {self.there}{' (there already)' if self.there else ''}, "
-            f"failed {self.failed.total()}{f' ({failed})' if failed else ''}"
-        )
+        existing = " (existing)" if self.existing else ""
+        reasons = f" ({failed})" if failed else ""
+        return f"fetched {self.fetched}, skipped {self.existing}{existing}, failed {self.failed.total()}{reasons}"
 
 
-def bytes_needed(offers: Sequence[Offer], longest_side: int | None) -> float:
-    """About how much disk the paintings will take; exact for originals from a folder."""
+def bytes_needed(candidates: Sequence[Candidate], longest_side: int | None) -> float:
+    """The approximate disk space of the paintings; exact for originals from a folder."""
     if longest_side is not None:
-        return len(offers) * _BYTES_PER_PIXEL * _SIDES * longest_side**2
-    return sum(offer.place.stat().st_size if isinstance(offer.place, Path) else _ORIGINAL_BYTES for offer in offers)
+        return len(candidates) * _BYTES_PER_PIXEL * _SIDES * longest_side**2
+    places = [candidate.place for candidate in candidates]
+    return sum(place.stat().st_size if isinstance(place, Path) else _ORIGINAL_BYTES for place in places)
 
 
 @contextmanager
-def prepared_folder(out: Path, settings: Mapping[str, object], offers: Iterable[Offer]) -> Iterator[dict[str, dict]]:
-    """Hold `out` for one job; yield the rows of its whole paintings, by their source.
+def prepared_folder(out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate]) -> Iterator[Rows]:
+    """Lock `out` for one job; yield the catalogue rows of its intact paintings, by their source.
 
     Raises:
-        UserError: another process has it, it holds other pictures, or was prepared with other settings.
+        UserError: another process writes to it, or it holds other pictures, or was prepared with other settings.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with files.lock(out / ".lock", f"another process prepares {out}: wait for it", patience=0):
+    with files.lock(out / ".lock", f"another process writes to {out}: wait for it", patience=0):
         files.remove_leftovers(out)
-        listed = listing.read(out)
-        _refuse_others(out, settings, offers, listed)
-        if listed is None:
+        rows = listing.read(out)
+        if problem := _conflict(out, settings, candidates, rows):
+            raise UserError(f"{out.resolve()} {problem}: name another folder with --out, or remove this one")
+        if rows is None:
             listing.write(out, [])
         files.write_json(out / SETTINGS, settings)
-        bar = tqdm((listed or {}).values(), desc="checking what is there", unit=" paintings", leave=False, disable=None)
-        yield {row["source"]: row for row in bar if _is_whole(out, row)}
+        existing = [row for path, row in (rows or {}).items() if (out / path).is_file()]
+        bar = tqdm(existing, "verifying files", unit=" paintings", leave=False, disable=None)
+        yield {row["source"]: row for row in bar if files.sha256(out / row["path"]) == row["sha256"]}
 
 
-def _refuse_others(
-    out: Path, settings: Mapping[str, object], offers: Iterable[Offer], listed: Mapping[str, Mapping] | None
-) -> None:
-    way_on = "name another folder with --out, or remove this one"
-    if listed and (out / SETTINGS).exists():
-        before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
+def _conflict(out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate], rows: Rows | None) -> str:
+    """What an earlier or interrupted job with these settings can't have left in the folder; "" for nothing."""
+    if rows and (out / SETTINGS).exists():
+        earlier = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
         for key, value in settings.items():
-            if before.get(key) != value:
-                raise UserError(f"{out.resolve()} was prepared with {key} {before.get(key)}, not {value}: {way_on}")
-    sources = {offer.source for offer in offers}
-    if other := [path for path, row in (listed or {}).items() if row["source"] not in sources]:
-        raise UserError(
-            f"{out.resolve()} holds {len(other)} paintings that are not asked for now, the first {other[0]}: {way_on}"
-        )
-    # A killed job leaves whole files that it had not listed yet.
-    unlisted = set() if listed is None else {str(PurePosixPath(offer.path).with_suffix("")) for offer in offers}
-    found = {str(path.relative_to(out)) for path in out.glob("[!.]*/[!.]*") if path.suffix.lower() in images.EXTENSIONS}
-    strangers = listing.differences((listed or {}).keys(), found)[1]
-    if other := [path for path in strangers if str(PurePosixPath(path).with_suffix("")) not in unlisted]:
-        raise UserError(f"{out.resolve()} holds pictures that this command did not put there ({other[0]}): {way_on}")
-
-
-def _is_whole(out: Path, row: Mapping[str, str]) -> bool:
-    path = out / row["path"]
-    return path.is_file() and files.sha256(path) == row["sha256"]
+            if earlier.get(key) != value:
+                return f"was prepared with {key} {earlier.get(key)}, not {value}"
+    stem_of = {candidate.source: str(PurePosixPath(candidate.path).with_suffix("")) for candidate in candidates}
+    if other := [path for path, row in (rows or {}).items() if row["source"] not in stem_of]:
+        return f"holds {len(other)} paintings that are not chosen now (first {other[0]})"
+    # A killed job leaves intact files that are not listed yet.
+    unlisted = set() if rows is None else set(stem_of.values())
+    found = {str(path.relative_to(out)) for path in out.glob("[!.]*/[!.]*") if images.is_image_file(path.name)}
+    unknown = listing.differences((rows or {}).keys(), found)[1]
+    other = [path for path in unknown if str(PurePosixPath(path).with_suffix("")) not in unlisted]
+    return f"holds pictures of another origin ({other[0]})" if other else ""
 
 
 def fetch(
-    source: Source, offers: list[Offer], out: Path, there: dict[str, dict], longest_side: int | None, threads: int
+    source: Source, candidates: list[Candidate], out: Path, existing: Rows, longest_side: int | None, threads: int
 ) -> Counts:
-    """Store the offers that are not `there`, as root/Style/artist_title.jpg; list them, and the failures.
+    """Store the candidates that are not in `existing` (of `prepared_folder`); update catalogue.csv and failed.csv.
 
     Args:
-        there: the rows of `prepared_folder`.
-        longest_side: pixels; larger pictures become smaller, all become upright RGB JPEGs. None keeps the bytes.
+        longest_side: pixels; larger pictures are resized, and all stored as upright RGB JPEGs. None keeps the bytes.
 
     Raises:
-        UserError: the source turns us away again and again.
-        OSError: the disk is full. In either case what was got stays and is listed.
+        UserError: the source is unavailable.
+        OSError: the disk is full. In either case what was fetched is kept and listed.
     """
-    rows = {offer.source: there[offer.source] for offer in offers if offer.source in there}
-    missing = [offer for offer in offers if offer.source not in there]
-    failed: dict[Offer, str] = {}
-    failing: set[object] = set()  # batches since the source last answered
+    rows = {candidate.source: existing[candidate.source] for candidate in candidates if candidate.source in existing}
+    missing = [candidate for candidate in candidates if candidate.source not in existing]
+    failed: dict[Candidate, str] = {}
+    unavailable: set[object] = set()  # batches since the source last responded
     saved = time.monotonic()
-    bar = tqdm(total=len(offers), initial=len(rows), desc="paintings", unit=" paintings", disable=None)
+    bar = tqdm(total=len(candidates), initial=len(rows), desc="paintings", unit=" paintings", disable=None)
     try:
-        with bar, closing(_stored(source, missing, out, longest_side, threads)) as stored:
-            for offer, outcome in stored:
+        with bar, closing(_results(source, missing, out, longest_side, threads)) as results:
+            for candidate, result in results:
                 bar.update()
-                if isinstance(outcome, Unavailable):
-                    failing.add(offer.batch)
+                if isinstance(result, UserError):
+                    failed[candidate] = str(result)
                 else:
-                    failing.clear()
-                if isinstance(outcome, UserError):
-                    failed[offer] = str(outcome)
-                else:
-                    rows[offer.source] = outcome
-                if len(failing) == FAILURES_IN_A_ROW:
+                    rows[candidate.source] = result
+                unavailable = unavailable | {candidate.batch} if isinstance(result, Unavailable) else set()
+                if len(unavailable) == MAX_FAILURES:
                     raise UserError(
-                        f"{FAILURES_IN_A_ROW} failures in a row, the last {offer.source}: {outcome}; what was got is "
-                        f"listed in {out / listing.CATALOGUE}: run this again later, or name another --source"
+                        f"{MAX_FAILURES} failures in a row, the last {candidate.source}: {result}; fetched paintings "
+                        f"are listed in {out / listing.CATALOGUE}: run this again later, or name another --source"
                     )
                 if time.monotonic() > saved + SAVE_EVERY:
                     listing.write(out, rows.values())
                     saved = time.monotonic()
     finally:
         listing.write(out, rows.values())
-        _write_failed(out, [offer for offer in missing if offer.source not in rows], failed)
-    return Counts(len(missing) - len(failed), len(there), Counter(reason.split(" (")[0] for reason in failed.values()))
+        _write_failed(out, [candidate for candidate in missing if candidate.source not in rows], failed)
+    return Counts(len(missing) - len(failed), len(existing), Counter(why.split(" (")[0] for why in failed.values()))
 
 
-def _write_failed(out: Path, missing: Iterable[Offer], failed: Mapping[Offer, str]) -> None:
-    """List what failed; what this job did not come to keeps the reason of an earlier one."""
+def _write_failed(out: Path, missing: Iterable[Candidate], failed: Mapping[Candidate, str]) -> None:
+    """List the failures; candidates that this job did not reach keep the reason of an earlier one."""
     path = out / FAILED
     reasons = {row["source"]: row["reason"] for row in run_folder.read_csv(path)} if path.exists() else {}
-    reasons |= {offer.source: reason for offer, reason in failed.items()}
-    rows = [
-        {"path": offer.path, "source": offer.source, "reason": reasons[offer.source]}
-        for offer in missing
-        if offer.source in reasons
-    ]
+    reasons |= {candidate.source: reason for candidate, reason in failed.items()}
+    rows = [{"path": c.path, "source": c.source, "reason": reasons[c.source]} for c in missing if c.source in reasons]
     if rows:
         run_folder.write_csv(path, FAILED_COLUMNS, sorted(rows, key=lambda row: row["path"]))
     else:
         path.unlink(missing_ok=True)
 
 
-def _stored(
-    source: Source, offers: list[Offer], out: Path, longest_side: int | None, threads: int
-) -> Iterator[tuple[Offer, dict | UserError]]:
-    """Each offer with its row or the reason why it has none, as they get done.
-
-    Raises:
-        BaseException: what a thread raised, such as the OSError of a full disk.
-    """
-    done: queue.SimpleQueue[tuple[Offer, dict | UserError] | BaseException] = queue.SimpleQueue()
+def _results(
+    source: Source, candidates: list[Candidate], out: Path, longest_side: int | None, threads: int
+) -> Iterator[tuple[Candidate, dict | UserError]]:
+    """Each candidate with its row or the reason of its failure, in order of completion. Raises what a thread raised."""
+    done: queue.SimpleQueue[tuple[Candidate, dict | UserError] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
-    batches: dict[object, list[Offer]] = {}
-    for offer in offers:
-        batches.setdefault(offer.batch, []).append(offer)
+    batches: dict[object, list[Candidate]] = {}
+    for candidate in candidates:
+        batches.setdefault(candidate.batch, []).append(candidate)
 
-    def work(batch: list[Offer]) -> None:
+    def work(batch: list[Candidate]) -> None:
         try:
             unread = dict.fromkeys(batch)
-            for offer, content in () if stop.is_set() else source.read(batch):
-                del unread[offer]
-                outcome = content if isinstance(content, UserError) else _store(out, offer, content, longest_side)
-                done.put((offer, outcome))
+            for candidate, content in () if stop.is_set() else source.read(batch):
+                del unread[candidate]
+                error = isinstance(content, UserError)
+                done.put((candidate, content if error else _store(out, candidate, content, longest_side)))
                 if stop.is_set():
                     return
-            for offer in unread:
-                done.put((offer, UserError("the source did not give it")))
-        except BaseException as error:  # without it the main thread would wait for ever
+            for candidate in unread:
+                done.put((candidate, UserError("missing in the source")))
+        except BaseException as error:  # raised in the main thread, which would wait for ever otherwise
             done.put(error)
 
     with ThreadPoolExecutor(threads) as pool:
         try:
             for batch in batches.values():
                 pool.submit(work, batch)
-            for _ in offers:
+            for _ in candidates:
                 item = done.get()
                 if isinstance(item, BaseException):
                     raise item
@@ -205,14 +188,14 @@ def _stored(
             stop.set()
 
 
-def _store(out: Path, offer: Offer, content: bytes, longest_side: int | None) -> dict | UserError:
-    """Write one painting whole; its row of catalogue.csv."""
+def _store(out: Path, candidate: Candidate, content: bytes, longest_side: int | None) -> dict | UserError:
+    """Write one painting atomically; its row of catalogue.csv."""
     try:
-        picture = images.load_rgb(offer.source, MAX_MEGAPIXELS, content, at_least=longest_side)
+        picture = images.load_rgb(candidate.source, MAX_MEGAPIXELS, content, at_least=longest_side)
     except UserError as error:
-        # "SOURCE: not an image; fetch it again": failed.csv has the source apart, and fetches it again
-        return UserError(str(error).removeprefix(f"{offer.source}: ").rsplit(";", 1)[0])
-    path = PurePosixPath(offer.path)
+        # Of "SOURCE: not an image; fetch it again", failed.csv has the source in a column of its own.
+        return UserError(str(error).removeprefix(f"{candidate.source}: ").rsplit(";", 1)[0])
+    path = PurePosixPath(candidate.path)
     if longest_side is None:
         with Image.open(io.BytesIO(content)) as image:
             path = path if image.format in ("JPEG", "MPO") else path.with_suffix(f".{image.format.lower()}")
@@ -225,14 +208,5 @@ def _store(out: Path, offer: Offer, content: bytes, longest_side: int | None) ->
         else:
             picture.save(temporary, "JPEG", quality=QUALITY)
         digest = files.sha256(temporary)
-    return {
-        "path": str(path),
-        "style": offer.style,
-        "artist": offer.artist,
-        "title": offer.title,
-        "source": offer.source,
-        "sha256": digest,
-        "width": picture.width,
-        "height": picture.height,
-        "part": offer.part,
-    }
+    row = {name: getattr(candidate, name) for name in ("style", "artist", "title", "source", "part")}
+    return row | {"path": str(path), "sha256": digest, "width": picture.width, "height": picture.height}

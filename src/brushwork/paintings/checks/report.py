@@ -1,4 +1,4 @@
-"""What is known of a folder of paintings, and what of it would spoil a result: plain data, for any way to show it."""
+"""The report on a folder of paintings: findings and statistics, as plain data."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from brushwork.paintings.listing import PARTS
 from brushwork.paintings.splits import Fractions
 
 SEVERITIES = ("spoils", "warning", "info")
-VAL_FRACTION, SEED = 0.2, 0  # the split that training draws by default
+VAL_FRACTION, SEED = 0.2, 0  # training's default split
 PERCENTS = (0, 5, 50, 95, 100)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of a folder of paintings; all but `findings` tells of the files that can be read.
+    """Findings on a folder of paintings, and statistics of its readable files.
 
     parts: the number of paintings in each.
     styles: a row a style: paintings, each part's count, artists, the largest artist's share, median sizes.
-    artists: how many there are, how many in both train and val, the share of val that is by artists of train.
-    baselines: what one scores without looking at a pixel, in [0, 1]; None where unknown.
+    artists: how many there are, how many in both train and val, the share of val by artists of train.
+    baselines: accuracies in [0, 1] without looking at a pixel; None if unknown.
     sizes: the quantiles (PERCENTS) of width, height, megapixels, aspect (width / height) and bytes.
     """
 
@@ -45,51 +45,51 @@ class Report:
 
     @property
     def spoilt(self) -> bool:
-        """Whether something was found that would spoil a result."""
+        """Whether a finding would make results wrong."""
         return any(finding.severity == "spoils" for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """The report as values that JSON has."""
+        """The report as JSON values."""
         return {"spoilt": self.spoilt} | asdict(self)
 
 
-def examine(root: Path, split_csv: Path | None = None, max_megapixels: float = 89) -> Report:
-    """Read every painting under `root` and report what was found, the gravest first.
+def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89) -> Report:
+    """Read every painting under `root` and report the findings, the gravest first.
 
     Args:
-        split_csv: which painting is in which part: a run's split.csv, or any CSV with the columns path and part;
-            None takes the split that training draws by default.
+        split_csv: a run's split.csv, or any CSV with the columns path and part; None: training's default split.
 
     Raises:
         UserError: there are no paintings, or `split_csv` is no split.
     """
     given = None if split_csv is None else _read_split(split_csv)
-    folders, surroundings = findings.look_around(root)
+    folders, other_files = findings.list_folders(root)
     styles = sorted(folders)
     paintings = catalogue.scan(root, [style for style in styles if folders[style]] or None).paintings
     everything = dict(zip(paintings, facts.read(root, paintings, max_megapixels), strict=True))
     known = {painting: fact for painting, fact in everything.items() if not fact.reason}
-    pairs = duplicates.remembered_pairs(list(known.values()))
-    parts = _default_split(root, list(known), duplicates.connected(pairs, len(known))) if given is None else given
+    readable = list(known)
+    pairs = duplicates.cached_pairs(list(known.values()))
+    parts = _default_split(root, readable, duplicates.connected(pairs, len(known))) if given is None else given
     train, val = ([painting for painting in known if parts.get(painting.path) == part] for part in ("train", "val"))
     majority, artist_lookup = baselines.majority(train, val), baselines.artist_lookup(train, val)
     same = duplicates.same_bytes(root, known)
     found = [
         *findings.unreadable(root, everything),
         *findings.same_copies(same, parts),
-        *findings.near_copies(list(known), pairs, same, parts),
+        *findings.near_copies(readable, pairs, same, parts),
         *findings.aliases(styles),
-        *findings.unsplittable(styles, list(known), parts),
-        *([] if given is None else findings.strangers(everything, known, parts)),
-        *findings.imbalance(list(known)),
+        *findings.unsplittable(styles, readable, parts),
+        *([] if given is None else findings.unmatched(everything, known, parts)),
+        *findings.imbalance(readable),
         *findings.artists_known(majority, artist_lookup),
-        *surroundings,
+        *other_files,
         *findings.oddities(known),
     ]
-    drawn = f"random, seed {SEED}, {VAL_FRACTION:.0%} to validate: the one that training draws by default"
+    default = f"random, seed {SEED}, {VAL_FRACTION:.0%} for validation: training's default"
     return Report(
         root=str(root.resolve()),
-        split=drawn if split_csv is None else str(split_csv),
+        split=default if split_csv is None else str(split_csv),
         findings=sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)),
         parts={part: sum(parts.get(painting.path) == part for painting in known) for part in PARTS},
         styles=[_style_row(style, known, parts) for style in styles],
@@ -108,33 +108,31 @@ def _read_split(path: Path) -> dict[str, str]:
     if not rows or not {"path", "part"} <= rows[0].keys():
         raise UserError(f"{path.resolve()} is no split: expected a CSV with the columns path and part")
     parts: dict[str, str] = {}
-    for row in rows:
-        if row["part"] == "unused":
-            continue
-        if row["part"] not in PARTS:
-            raise unknown(f"part in {path}", str(row["part"]), PARTS)
-        if parts.setdefault(row["path"], row["part"]) != row["part"]:
-            raise UserError(f"{path}: {row['path']} is in {parts[row['path']]} and in {row['part']}: mend the split")
+    for name, part in ((row["path"], row["part"]) for row in rows if row["part"] != "unused"):
+        if part not in PARTS:
+            raise unknown(f"part in {path}", str(part), PARTS)
+        if parts.setdefault(name, part) != part:
+            raise UserError(f"{path}: {name} is in {parts[name]} and in {part}: remove one of the rows")
     return parts
 
 
 def _default_split(root: Path, paintings: list[Painting], together: Sequence[Sequence[int]]) -> dict[str, str]:
-    """What training would draw without the styles that are too small, at which it would stop."""
+    """Training's default split, without the styles that are too small, which it would refuse."""
     counts = Counter(painting.style for painting in paintings)
     enough = [i for i, painting in enumerate(paintings) if counts[painting.style] > 1]
-    place = {i: position for position, i in enumerate(enough)}
-    groups = [[place[i] for i in group if i in place] for group in together]
+    position = {i: number for number, i in enumerate(enough)}
+    groups = [[position[i] for i in group if i in position] for group in together]
     kept = Catalogue(root, [paintings[i] for i in enough], sorted(style for style in counts if counts[style] > 1))
     parts = splits.draw("random", kept, Fractions(VAL_FRACTION), SEED, groups)
     return {painting.path: part for painting, part in zip(kept.paintings, parts, strict=True)}
 
 
 def _artists(train: Sequence[Painting], val: Sequence[Painting]) -> dict[str, Any]:
-    ours, theirs = ({painting.artist for painting in part if painting.artist} for part in (train, val))
-    by_known = sum(painting.artist in ours for painting in val)
+    in_train, in_val = ({painting.artist for painting in part if painting.artist} for part in (train, val))
+    by_known = sum(painting.artist in in_train for painting in val)
     return {
-        "artists": len(ours | theirs),
-        "in_train_and_val": len(ours & theirs),
+        "artists": len(in_train | in_val),
+        "in_train_and_val": len(in_train & in_val),
         "share_of_val_by_artists_of_train": by_known / len(val) if val else None,
     }
 
@@ -157,14 +155,9 @@ def _sizes(known: dict[Painting, Facts]) -> dict[str, dict[str, float]]:
     if not known:
         return {}
     width, height = np.array([(fact.width, fact.height) for fact in known.values()], float).T
-    values = {
-        "width": width,
-        "height": height,
-        "megapixels": width * height / 1e6,
-        "aspect": width / height,
-        "bytes": np.array([painting.bytes for painting in known], float),
-    }
+    size = np.array([painting.bytes for painting in known], float)
+    values = {"width": width, "height": height, "megapixels": width * height / 1e6, "aspect": width / height}
     return {
         name: {str(percent): round(float(np.percentile(value, percent)), 4) for percent in PERCENTS}
-        for name, value in values.items()
+        for name, value in (values | {"bytes": size}).items()
     }
