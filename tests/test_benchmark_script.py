@@ -204,7 +204,7 @@ def test_mistakes_are_one_line(start: Callable, tmp_path: Path, arguments: list[
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_rows(start: Callable, tmp_path: Path) -> None:
     """Without a folder of paintings the demo's are painted."""
     code, _, error = start("--paintings", 50, "--repeats", 1)

@@ -29,12 +29,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Path:
-    """best.ckpt of a small SqueezeNet, one epoch on 64 pixels."""
+    """best.ckpt of the small network, one epoch on 64 pixels."""
     from brushwork.training import job as jobs
 
     folder = tmp_path_factory.mktemp("run")
     off = [f"callbacks.{name}=null" for name in ("last", "dashboard", "saliency")]
-    options = ["model=squeezenet1_1", "data.image_size=64", "trainer.max_epochs=1", *off]
+    options = ["data.image_size=64", "trainer.max_epochs=1", *off]
     jobs.run_job(small_job(folder, paintings, *options))
     return folder / run_folder.BEST
 
