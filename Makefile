@@ -4,12 +4,13 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train test test-slow lint dashboard compare finetune_or_scratch figures part-b benchmark clean
+.PHONY: help install data train test test-slow test-all lint dashboard compare finetune_or_scratch figures part-b benchmark clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
 	@echo "make data       get WikiArt into data/wikiart: SOURCE=artificio|huggan|folder|catalogue OPTIONS='...'"
-	@echo "make test       run the tests            make test-slow  kills, launchers, long runs"
+	@echo "make test       run the tests            make test-slow  kills, launchers, real training"
+	@echo "make test-all   all tests, those that take minutes too: PYTEST_WORKERS=2"
 	@echo "make dashboard  TensorBoard on logs/     make lint       ruff"
 	@echo "make compare    is the difference between arms real? RUNS=logs/wikiart OPTIONS='--reference ARM'"
 	@echo "make finetune_or_scratch   answered from runs of that experiment: RUNS=logs/finetune_or_scratch"
@@ -35,11 +36,18 @@ data: install
 train: install
 	$(BIN)/python train.py experiment=demo head=replace_two
 
+# Each worker needs about 1.5 GB of memory; loadfile: what a file's tests share is made once.
+PYTEST_WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
+
+test-all: install
+	@echo "all tests: about half an hour on 2 cores"
+	$(PYTEST) -m ""
 
 lint: install
 	$(BIN)/ruff check .

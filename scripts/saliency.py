@@ -97,7 +97,7 @@ def main() -> int:
     from tqdm import tqdm
 
     from brushwork import events
-    from brushwork.models import backbones, checkpoint
+    from brushwork.models import checkpoint
     from brushwork.saliency import methods, photos, segment
     from brushwork.saliency.display import gallery, results
     from brushwork.saliency.evaluation import evaluation, objects, sanity_report

@@ -1,6 +1,7 @@
 """Small paintings, and the real configuration composed into a temporary folder."""
 
 import dataclasses
+import functools
 import importlib.util
 import logging
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 
 from brushwork.paintings import demo
@@ -50,53 +52,78 @@ def write_paintings(root: Path, per_style: int = 10, styles: list[str] = STYLES,
     return root
 
 
+def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
+    """A read-only folder of the whole test run, filled by the first of pytest-xdist's workers that needs it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    finished = folder.with_name(f"{name}.finished")
+    with FileLock(f"{folder}.lock"):
+        if not finished.exists():
+            fill(folder)
+            finished.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 paintings of three styles: read only."""
-    return write_paintings(tmp_path_factory.mktemp("paintings"))
+    return once(tmp_path_factory, "paintings", write_paintings)
+
+
+def small_job(run_dir: Path, paintings: Path, *overrides: str, head: str = "replace_last") -> Job:
+    """A job of the real configuration: a small network with dropout and batch norm, a second to train."""
+    small = [
+        f"run_dir={run_dir}",
+        f"data.root={paintings}",
+        "data.image_size=32",
+        "data.batch_size=8",
+        "data.workers=0",
+        "model=mobilenet_v3_small",
+        "model.weights=null",
+        f"head={head}",
+        "trainer.max_epochs=3",
+        "trainer.accelerator=cpu",
+        "callbacks.progress_bar=null",
+        "callbacks.saliency.reference=null",  # VGG-16 would be downloaded
+    ]
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return config.make_job(compose("train", [*small, *overrides]))
 
 
 @pytest.fixture
-def make_job(tmp_path: Path, paintings: Path) -> Callable[..., Job]:
-    """A job of the real configuration: a small network with dropout and batch norm, a second to train."""
+def make_full_job(tmp_path: Path, paintings: Path) -> Callable[..., Job]:
+    """`small_job` in tmp_path/folder, with the default callbacks."""
 
     def make(*overrides: str, folder: str = "run", head: str = "replace_last") -> Job:
-        small = [
-            f"run_dir={tmp_path / folder}",
-            f"data.root={paintings}",
-            "data.image_size=32",
-            "data.batch_size=8",
-            "data.workers=0",
-            "model=mobilenet_v3_small",
-            "model.weights=null",
-            f"head={head}",
-            "trainer.max_epochs=3",
-            "trainer.accelerator=cpu",
-            "callbacks.progress_bar=null",
-            "callbacks.saliency.reference=null",  # VGG-16 would be downloaded
-        ]
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-            return config.make_job(compose("train", [*small, *overrides]))
+        return small_job(tmp_path / folder, paintings, *overrides, head=head)
 
     return make
 
 
-@pytest.fixture(scope="session")
-def _logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("logs")
-
-
 @pytest.fixture
-def both_heads(_logs: Path, make_job: Callable[..., Job]) -> Path:
+def make_job(make_full_job: Callable[..., Job]) -> Callable[..., Job]:
+    """The same; modules that need neither dashboard nor saliency panels override it with `without_pictures`."""
+    return make_full_job
+
+
+def without_pictures(make_full_job: Callable[..., Job]) -> Callable[..., Job]:
+    """Jobs without dashboard and saliency panels, which take half the time of so small a run."""
+    return functools.partial(make_full_job, "callbacks.dashboard=null", "callbacks.saliency=null")
+
+
+@pytest.fixture(scope="session")
+def both_heads(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Path:
     """A folder with a run of AlexNet for each head, two epochs of three steps: read only."""
     from brushwork.training import job as jobs
 
-    for run in BOTH_HEADS:
-        if not (_logs / run).exists():
-            options = ["model=alexnet", "data.image_size=64", "trainer.max_epochs=2", f"run_dir={_logs / run}"]
-            job = make_job(*options, "callbacks.dashboard.every_n_steps=3", head=run.split("_full")[0])
+    def train(folder: Path) -> None:
+        options = ["model=alexnet", "data.image_size=64", "trainer.max_epochs=2", "callbacks.dashboard.every_n_steps=3"]
+        for run in BOTH_HEADS:
+            # Each last.ckpt would be 450 MB, written twice, and is removed at the end.
+            job = small_job(folder / run, paintings, *options, "callbacks.last=null", head=run.split("_full")[0])
             jobs.run_job(dataclasses.replace(job, command=[f"head={job.settings.head.name}"]))
-    return _logs
+
+    return once(tmp_path_factory, "logs", train)
 
 
 @pytest.fixture

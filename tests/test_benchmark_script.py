@@ -1,17 +1,23 @@
 """scripts/benchmark.py: what it compares and writes; no time is asserted."""
 
-import importlib.util
+import inspect
 import io
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from PIL import Image
 
+import benchmark
+from benchmarks import jpegs, measure, report, sides
+from benchmarks.rows import METHODS as MEASURED
+from benchmarks.rows import ROWS, Row
+from benchmarks.setup import Setup
+from brushwork import terminal
 from brushwork.paintings import catalogue, demo, splits
 from brushwork.paintings.checks import duplicates, facts
 from brushwork.saliency.methods import METHODS
@@ -21,26 +27,18 @@ SCRIPT = REPOSITORY / "scripts/benchmark.py"
 
 
 @pytest.fixture
-def script() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("benchmark", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
 def start(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> Callable[..., tuple[int, str, str]]:
     """Run the script in an empty folder on small pictures: exit status, standard output, standard error."""
-    for name, small in {"IMAGE_SIZE": 64, "EPOCHS": 2, "LONGER_SIDE": 80, "STORES": (20, 40)}.items():
-        monkeypatch.setattr(script, name, small)
+    monkeypatch.setattr(benchmark, "Setup", partial(Setup, image_size=64, epochs=2, stores=(20, 40)))
+    monkeypatch.setattr(jpegs, "LONGER_SIDE", 80)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            script.exit_with(script.main)
+            terminal.exit_with(benchmark.main)
         return ended.value.code, *capsys.readouterr()
 
     return run
@@ -57,44 +55,44 @@ def test_help_imports_nothing_heavy() -> None:
     assert imported.isdisjoint({"torch", "torchvision", "lightning", "hydra", "matplotlib", "numpy", "PIL", "psutil"})
 
 
-def test_all_saliency_methods_are_measured(script: ModuleType) -> None:
-    assert list(script.METHODS) == list(METHODS)
+def test_all_saliency_methods_are_measured() -> None:
+    assert list(MEASURED) == list(METHODS)
 
 
-def test_large_jpegs_have_the_stated_sizes(script: ModuleType, tmp_path: Path) -> None:
+def test_large_jpegs_have_the_stated_sizes(tmp_path: Path) -> None:
     for number, style in enumerate(["Dots", "Soft_Gradients", "Grain"]):
         demo.paint(style, 0).resize((128, 96)).save(tmp_path / "small.png")
-        content = script.large_jpeg(tmp_path / "small.png", seed=number)
+        content = jpegs.large_jpeg(tmp_path / "small.png", seed=number)
         assert 250_000 <= len(content) <= 400_000
         with Image.open(io.BytesIO(content)) as large:
             assert (large.format, large.size) == ("JPEG", (1100, 825))
-        assert content == script.large_jpeg(tmp_path / "small.png", seed=number)
-        assert content != script.large_jpeg(tmp_path / "small.png", seed=number + 1)
+        assert content == jpegs.large_jpeg(tmp_path / "small.png", seed=number)
+        assert content != jpegs.large_jpeg(tmp_path / "small.png", seed=number + 1)
 
 
-def test_a_strip_that_cannot_have_as_many_bytes_is_made_all_the_same(script: ModuleType, tmp_path: Path) -> None:
+def test_a_strip_that_cannot_have_as_many_bytes_is_made_all_the_same(tmp_path: Path) -> None:
     Image.new("RGB", (400, 8), "red").save(tmp_path / "strip.png")
-    with Image.open(io.BytesIO(script.large_jpeg(tmp_path / "strip.png", seed=0))) as large:
+    with Image.open(io.BytesIO(jpegs.large_jpeg(tmp_path / "strip.png", seed=0))) as large:
         assert large.size == (1100, 22)
 
 
-def test_the_plain_side_trains_on_as_many_paintings_as_brushwork(script: ModuleType, tmp_path: Path) -> None:
+def test_the_plain_side_trains_on_as_many_paintings_as_brushwork(tmp_path: Path) -> None:
     for style, count in {"Dots": 7, "Facets": 13, "Waves": 2}.items():
         write_paintings(tmp_path, count, [style])
     found = catalogue.scan(tmp_path)
     parts = splits.draw("random", found, splits.Fractions(0.2), seed=0)
-    assert script.training_share([tmp_path / painting.path for painting in found.paintings]) == parts.count("train")
+    assert jpegs.training_share([tmp_path / painting.path for painting in found.paintings]) == parts.count("train")
 
 
-def test_the_many_pictures_differ(script: ModuleType, tmp_path: Path) -> None:
-    script.write_small(tmp_path, 60)
+def test_the_many_pictures_differ(tmp_path: Path) -> None:
+    jpegs.write_small(tmp_path, 60)
     found = catalogue.scan(tmp_path)
     assert (len(found.paintings), len(found.class_names)) == (60, 4)
     assert duplicates.near_pairs(facts.read(tmp_path, found.paintings)) == []
 
 
-def test_medians_ratios_and_reach_by_hand(script: ModuleType) -> None:
-    row = script.Row
+def test_medians_ratios_and_reach_by_hand() -> None:
+    row = Row
     rows = [
         row("full", "slower", "a", "b", "s", reach=(2.0, 3.0)),
         row("steady", "rate", "a", "b", "images/s", reach=(0.9, 0.5)),
@@ -107,14 +105,14 @@ def test_medians_ratios_and_reach_by_hand(script: ModuleType) -> None:
         "a": {"s": [5.0, 4.0, 9.0], "images/s": [60.0], "MB": [1500.0]},
         "b": {"s": [10.0, 2.0, 11.0], "images/s": [80.0, 120.0], "MB": [1000.0]},
     }
-    on_processor, on_gpu = (script.compare(rows, raw, on_gpu) for on_gpu in (False, True))
+    on_processor, on_gpu = (report.compare(rows, raw, on_gpu) for on_gpu in (False, True))
     assert [result["row"] for result in on_gpu] == ["slower", "rate", "size", "cost", "epoch"]
     assert [result["ours"] for result in on_gpu] == [5.0, 60.0, 1500.0, 5.0, 5.0]
     assert [result["theirs"] for result in on_gpu] == [10.0, 100.0, 1000.0, 10.0, None]
     assert [result["ratio"] for result in on_gpu] == [2.0, 0.6, 1.5, -1.0, None]
     assert [result["reached"] for result in on_processor] == [True, False, False, None, None]
     assert [result["reached"] for result in on_gpu] == [False, True, True, None, False]
-    assert script.table(on_gpu)[1:] == [
+    assert report.table(on_gpu)[1:] == [
         ["slower", "5.00 s", "b: 10.0 s", "2.00", ">= 3", "missed"],
         ["rate", "60.0 images/s", "b: 100 images/s", "0.60", ">= 0.5", "reached"],
         ["size", "1,500 MB", "b: 1,000 MB", "1.50", "<= 1.6", "reached"],
@@ -123,14 +121,16 @@ def test_medians_ratios_and_reach_by_hand(script: ModuleType) -> None:
     ]
 
 
-def test_every_row_has_its_sides(script: ModuleType) -> None:
-    known = {*script.SIDES, *script.COMMANDS}
-    named = {side for row in script.ROWS for side in (row.ours, row.theirs) if side}
+def test_every_row_has_its_sides() -> None:
+    known = {*sides.SIDES, *sides.COMMANDS}
+    named = {side for row in ROWS for side in (row.ours, row.theirs) if side}
     assert named | {"workers"} == known
-    assert known >= script.PLAIN | script.WARM | script.ONCE
+    assert known >= sides.PLAIN | sides.WARM | sides.ONCE
+    for side, (_, options) in sides.SIDES.items():
+        inspect.signature(sides.function(side)).bind(None, **options)
 
 
-def test_memory_counts_children_too(script: ModuleType) -> None:
+def test_memory_counts_children_too() -> None:
     hold = "held = bytearray(b'x') * 60_000_000; print(flush=True); input()"
     parent = (
         f"import subprocess, sys; held = bytearray(b'x') * 50_000_000; subprocess.run([sys.executable, '-c', {hold!r}])"
@@ -138,18 +138,19 @@ def test_memory_counts_children_too(script: ModuleType) -> None:
     command = [sys.executable, "-c", parent]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()  # the child holds its own by now
-        megabytes = script.anonymous_memory(process.pid)
+        megabytes = measure.anonymous_memory(process.pid)
         process.communicate("\n")
     assert 110 < megabytes < 160
-    assert script.anonymous_memory(process.pid) == 0  # ended
+    assert measure.anonymous_memory(process.pid) == 0  # ended
 
 
 def test_a_side_that_fails_is_named_and_the_others_go_on(
-    start: Callable, script: ModuleType, paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Callable, paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(script.COMMANDS, "first step", lambda setup: [sys.executable, "-c", "exit('error: no disk')"])
-    monkeypatch.setitem(script.COMMANDS, "imports", lambda setup: [sys.executable, "-c", "pass"])
-    monkeypatch.setattr(script, "WARM", set())
+    monkeypatch.setitem(sides.COMMANDS, "first step", lambda setup: [sys.executable, "-c", "exit('error: no disk')"])
+    for quick in ("--help", "imports"):
+        monkeypatch.setitem(sides.COMMANDS, quick, lambda setup: [sys.executable, "-c", "pass"])
+    monkeypatch.setattr(measure, "WARM", set())
     code, out, error = start("--root", paintings, "--paintings", 6, "--only", "start", "--out", "b")
     assert code == 1
     assert error == 2 * "error: the side 'first step' failed: no disk\n"
@@ -203,14 +204,14 @@ def test_mistakes_are_one_line(start: Callable, tmp_path: Path, arguments: list[
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
-def test_all_rows(start: Callable, script: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_all_rows(start: Callable, tmp_path: Path) -> None:
     """Without a folder of paintings the demo's are painted."""
     code, _, error = start("--paintings", 50, "--repeats", 1)
     assert (code, error) == (0, "")
     (folder,) = (tmp_path / "logs/benchmark").iterdir()
     found = json.loads((folder / "benchmark.json").read_text())
-    missing = {row.name for row in script.ROWS} - {row["row"] for row in found["rows"]}
+    missing = {row.name for row in ROWS} - {row["row"] for row in found["rows"]}
     assert missing <= {"making the caches"}  # on so few, a cold run may be as fast as a warm one
     assert found["machine"]["paintings"] == 50
     with Image.open(folder / "benchmark.png") as picture:

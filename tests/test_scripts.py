@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from brushwork import run_folder
 from brushwork.paintings import demo
-from tests.conftest import BOTH_HEADS, REPOSITORY, Run
+from tests.conftest import REPOSITORY, Run, small_job
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,18 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     torch.save(models.squeezenet1_1().state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Path:
+    """best.ckpt of the small network, one epoch on 64 pixels."""
+    from brushwork.training import job as jobs
+
+    folder = tmp_path_factory.mktemp("run")
+    off = [f"callbacks.{name}=null" for name in ("last", "dashboard", "saliency")]
+    options = ["data.image_size=64", "trainer.max_epochs=1", *off]
+    jobs.run_job(small_job(folder, paintings, *options))
+    return folder / run_folder.BEST
 
 
 @pytest.fixture
@@ -212,19 +224,17 @@ def test_a_mistake_is_one_line(run: Run, photos: Path, tmp_path: Path, arguments
     assert not (tmp_path / "logs").exists()
 
 
-def test_what_in_this_painting_says_dots(run: Run, both_heads: Path, paintings: Path, tmp_path: Path) -> None:
+def test_what_in_this_painting_says_dots(run: Run, checkpoint: Path, paintings: Path, tmp_path: Path) -> None:
     """Maps of a checkpoint of ours, preprocessed as it was in training."""
-    best = both_heads / BOTH_HEADS[1] / run_folder.BEST
-    code, out, error = run("saliency", paintings / "Dots", "--model", best, "--target", "dots", "--out", "maps")
+    code, out, error = run("saliency", paintings / "Dots", "--model", checkpoint, "--target", "dots", "--out", "maps")
     assert (code, error) == (0, "")
     assert np.load(next((tmp_path / "maps").glob("*.npy"))).shape == (64, 64)
     assert {row["target"] for row in run_folder.read_csv(tmp_path / "maps/maps.csv")} == {"Dots"}
     assert "10 maps of best.ckpt" in out
 
 
-def test_can_the_maps_be_believed(run: Run, both_heads: Path, paintings: Path, tmp_path: Path) -> None:
+def test_can_the_maps_be_believed(run: Run, checkpoint: Path, paintings: Path, tmp_path: Path) -> None:
     """Of a checkpoint of ours: the class is the folder's name, boxes come from a table, one outline from a text."""
-    best = both_heads / BOTH_HEADS[1] / run_folder.BEST
     folder = tmp_path / "Dots"
     shutil.copytree(paintings / "Dots", folder)
     for path in sorted(folder.iterdir())[2:]:
@@ -236,7 +246,7 @@ def test_can_the_maps_be_believed(run: Run, both_heads: Path, paintings: Path, t
         "saliency",
         folder,
         "--model",
-        best,
+        checkpoint,
         "--method",
         "gradient,input_x_gradient",
         "--out",
@@ -281,7 +291,7 @@ def test_can_the_maps_be_believed(run: Run, both_heads: Path, paintings: Path, t
     assert [path.stat().st_mtime_ns for path in kept] == before
 
     other = "Waves" if rows[0]["predicted"] != "Waves" else "Dots"
-    command = ["saliency", one, "--model", best, "--out", "maps", "--overwrite", "--target", other, "--evaluate"]
+    command = ["saliency", one, "--model", checkpoint, "--out", "maps", "--overwrite", "--target", other, "--evaluate"]
     code, out, error = run(*command)  # of another class, of one photo: nothing is left of what was told before
     assert (code, error) == (0, "")
     assert {row["method"] for row in run_folder.read_csv(maps / "sanity.csv")} == {"gradient"}

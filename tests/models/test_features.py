@@ -16,10 +16,11 @@ from brushwork.paintings.checks import facts
 from brushwork.row_store import RowStore
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
-from tests.conftest import write_paintings
+from tests.conftest import without_pictures, write_paintings
 from tests.training.test_training import assert_equal_runs, interrupted
 
 MakeJob = Callable[..., Job]
+make_job = pytest.fixture(without_pictures)
 
 
 @pytest.fixture(autouse=True)
@@ -204,8 +205,8 @@ def test_resumed_run_is_the_unbroken_one(make_job: MakeJob, tmp_path: Path) -> N
     assert_equal_runs(job.folder, job.folder.with_name("whole"))
 
 
-def test_the_training_batch_is_shown(make_job: MakeJob) -> None:
-    job = make_job("tuning=head_only", "trainer.max_epochs=1")
+def test_the_training_batch_is_shown(make_full_job: MakeJob) -> None:
+    job = make_full_job("tuning=head_only", "trainer.max_epochs=1")
     jobs.run_job(job)
     assert "paintings/training batch" in EventAccumulator(str(job.folder)).Reload().Tags()["images"]
 

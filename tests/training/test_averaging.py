@@ -12,9 +12,11 @@ import torch
 from brushwork import run_folder
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
+from tests.conftest import without_pictures
 from tests.training.test_training import assert_equal_runs, assert_gives_predictions, interrupted, weights
 
 MakeJob = Callable[..., Job]
+make_job = pytest.fixture(without_pictures)
 OPTIONS = ("ema_decay=0.8", "optimizer.lr=0.05", "keep_last=true")
 
 

@@ -29,9 +29,10 @@ from brushwork.training import dashboard
 from brushwork.training import job as jobs
 from brushwork.training import run as recipe
 from brushwork.training.config import Job
-from tests.conftest import write_paintings
+from tests.conftest import BOTH_HEADS, without_pictures, write_paintings
 
 MakeJob = Callable[..., Job]
+make_job = pytest.fixture(without_pictures)  # what they draw changes no run: see tests/saliency/test_callback.py
 
 
 def metrics(folder: Path) -> list[dict[str, str]]:
@@ -91,9 +92,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Path:
 
 
 @pytest.fixture
-def reference(finished: Path, make_job: MakeJob) -> Path:
+def reference(finished: Path, make_full_job: MakeJob) -> Path:
     if not finished.exists():
-        jobs.run_job(make_job(f"run_dir={finished}", "keep_last=true", "scheduler=cosine"))
+        jobs.run_job(make_full_job(f"run_dir={finished}", "keep_last=true", "scheduler=cosine"))
     return finished
 
 
@@ -199,10 +200,10 @@ def test_a_checkpoint_that_is_not_there(make_job: MakeJob, tmp_path: Path) -> No
         jobs.run_job(make_job(f"ckpt_path={tmp_path}/gone.ckpt"))
 
 
-def test_finished_job_is_skipped(reference: Path, make_job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
+def test_finished_job_is_skipped(reference: Path, make_full_job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     before = {path: path.stat().st_mtime_ns for path in reference.rglob("*") if path.name != ".lock"}
-    job = make_job(f"run_dir={reference}", "keep_last=true", "scheduler=cosine")
+    job = make_full_job(f"run_dir={reference}", "keep_last=true", "scheduler=cosine")
     best = jobs.run_job(dataclasses.replace(job, sweep_number=3))
     assert best == json.loads((reference / run_folder.RESULT).read_text())["best"]["val/accuracy"]
     assert "already finished" in caplog.text
@@ -210,16 +211,16 @@ def test_finished_job_is_skipped(reference: Path, make_job: MakeJob, caplog: pyt
 
 
 def test_a_run_of_other_settings_or_data_is_not_overwritten(
-    reference: Path, make_job: MakeJob, paintings: Path, tmp_path: Path
+    reference: Path, make_full_job: MakeJob, paintings: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match="holds a run already"):
-        jobs.run_job(make_job(f"run_dir={reference}"))
-    job = make_job(f"run_dir={reference}", "optimizer.lr=0.5")
+        jobs.run_job(make_full_job(f"run_dir={reference}"))
+    job = make_full_job(f"run_dir={reference}", "optimizer.lr=0.5")
     with pytest.raises(UserError, match=r"holds a run of other settings .*another name"):
         jobs.run_job(dataclasses.replace(job, sweep_number=0))
     fewer = Path(shutil.copytree(paintings, tmp_path / "fewer"))
     (fewer / "Dots/artist-dots-0_00.jpg").unlink()
-    job = make_job(f"run_dir={reference}", "scheduler=cosine", f"data.root={fewer}")
+    job = make_full_job(f"run_dir={reference}", "scheduler=cosine", f"data.root={fewer}")
     with pytest.raises(UserError, match="holds a run on other data"):
         jobs.run_job(dataclasses.replace(job, sweep_number=0))
 
@@ -404,9 +405,9 @@ def test_divergence(make_job: MakeJob, tmp_path: Path) -> None:
     assert jobs.run_job(job) == 0.0  # known, not repeated
 
 
-def test_a_run_that_diverges_shows_its_gradients(make_job: MakeJob, tmp_path: Path) -> None:
+def test_a_run_that_diverges_shows_its_gradients(make_full_job: MakeJob, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="diverged"):
-        jobs.run_job(make_job("optimizer.lr=1e30", "callbacks.dashboard.every_n_steps=1"))
+        jobs.run_job(make_full_job("optimizer.lr=1e30", "callbacks.dashboard.every_n_steps=1"))
     events = EventAccumulator(str(tmp_path / "run")).Reload()
     assert [event.step for event in events.Scalars("gradient norm/features")] == [0, 1, 2]
 
@@ -510,24 +511,21 @@ def test_random_state_of_dropout_is_of_seed_and_epoch(make_job: MakeJob, tmp_pat
     assert_equal_runs(tmp_path / "plain", tmp_path / "drawing")
 
 
-def test_nothing_of_a_job_stays_in_memory(make_job: MakeJob) -> None:
-    jobs.run_job(make_job(folder="good"))
+def test_nothing_of_a_job_stays_in_memory(make_full_job: MakeJob) -> None:
+    jobs.run_job(make_full_job(folder="good"))
     with pytest.raises(UserError):
-        jobs.run_job(make_job("optimizer.lr=1e30", folder="bad"))
+        jobs.run_job(make_full_job("optimizer.lr=1e30", folder="bad"))
     gc.collect()
     kept = [thing for thing in gc.get_objects() if isinstance(thing, StyleClassifier | L.Trainer)]
     assert kept == []
 
 
-def test_alexnet_with_both_heads(make_job: MakeJob, tmp_path: Path) -> None:
+def test_alexnet_with_both_heads(both_heads: Path) -> None:
     """The report's network, its own optimizer, on 64 pixels."""
-    for head, total in [("replace_last", 57_016_131), ("replace_two", 40_234_819)]:
-        job = make_job("model=alexnet", "data.image_size=64", "trainer.max_epochs=1", head=head, folder=head)
-        optimizer = job.model.keywords["optimizer"].keywords
+    for run, total in zip(BOTH_HEADS, [57_016_131, 40_234_819], strict=True):
+        assert run_folder.read_result(both_heads / run)["parameters"]["total"] == total
+        optimizer = yaml.safe_load((both_heads / run / run_folder.CONFIG).read_text())["optimizer"]
         assert (optimizer["lr"], optimizer["momentum"]) == (0.01, 0.9)
-        jobs.run_job(job)
-        result = json.loads((tmp_path / head / run_folder.RESULT).read_text())
-        assert result["parameters"]["total"] == total
 
 
 def test_the_defaults_are_the_reports(make_job: MakeJob) -> None:
