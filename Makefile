@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+DOCS := .venv/docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train test test-slow lint dashboard compare finetune_or_scratch figures part-b benchmark clean
+.PHONY: help install data train test test-slow lint dashboard compare finetune_or_scratch figures part-b benchmark docs docs-serve clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
@@ -16,6 +17,7 @@ help:
 	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
 	@echo "make part-b     what does VGG-16 look at, and is it to be believed? PHOTOS='husky.jpg cat.jpg' TRUTH=boxes.csv"
 	@echo "make benchmark  speed and memory beside a plain loop, Lightning's defaults and captum: OPTIONS='...'"
+	@echo "make docs       the documentation, into site/     make docs-serve   shown while you write"
 	@echo "make install    set up .venv alone       make clean      remove .venv and caches (logs/ and data/ stay)"
 
 install: $(READY)
@@ -74,6 +76,16 @@ benchmark: install
 dashboard: install
 	$(BIN)/tensorboard --logdir logs
 
+$(DOCS): $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(DOCS)
+	$(BIN)/mkdocs build --strict
+
+docs-serve: $(DOCS)
+	$(BIN)/mkdocs serve
+
 clean:
-	rm -rf .venv build src/*.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build site src/*.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
