@@ -202,22 +202,11 @@ def test_each_block_says_its_language(page: Path) -> None:
     assert set(fences[1::2]) <= {""}
 
 
-@pytest.fixture
-def home(tmp_path: Path, run: Run) -> Path:
-    """A folder with what the commands name, small: the working directory."""
-    for root in ("data/wikiart", "PATH", "PAINTINGS", "data/paper"):
-        (tmp_path / root).parent.mkdir(parents=True, exist_ok=True)
-        paint(tmp_path / root)
-    for photo in ("husky.jpg", "flamingo.jpg", "photos/tabby.jpg"):
-        (tmp_path / photo).parent.mkdir(exist_ok=True)
-        demo.paint(STYLES[0], len(photo), 64).save(tmp_path / photo)
-    torch.manual_seed(0)
-    torch.save(squeezenet1_1().state_dict(), tmp_path / "WEIGHTS.pth")
-    return tmp_path
-
-
-def paint(root: Path) -> None:
-    """Three styles by three artists each, and a catalogue.csv that splits them."""
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three styles by three artists each, with a catalogue.csv that splits them, photos and weights."""
+    folder = tmp_path_factory.mktemp("small")
+    root = folder / "paintings"
     for style, painted in zip(("Baroque", "Realism", "Romanticism"), STYLES, strict=True):
         write_paintings(root, 10, [style], painted)
     rows = [
@@ -227,6 +216,23 @@ def paint(root: Path) -> None:
         for number, path in enumerate(sorted(root.glob("*/*")))
     ]
     (root / listing.CATALOGUE).write_text("\n".join([",".join(listing.COLUMNS), *rows]) + "\n")
+    for number, photo in enumerate(("husky.jpg", "flamingo.jpg", "photos/tabby.jpg")):
+        (folder / photo).parent.mkdir(exist_ok=True)
+        demo.paint(STYLES[0], number, 64).save(folder / photo)
+    torch.manual_seed(0)
+    torch.save(squeezenet1_1().state_dict(), folder / "WEIGHTS.pth")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, run: Run, small: Path) -> Path:
+    """The working directory, with what the commands name: read only."""
+    (tmp_path / "data").mkdir()
+    for root in ("data/wikiart", "data/paper", "PATH", "PAINTINGS"):
+        (tmp_path / root).symlink_to(small / "paintings")
+    for name in ("husky.jpg", "flamingo.jpg", "photos", "WEIGHTS.pth"):
+        (tmp_path / name).symlink_to(small / name)
+    return tmp_path
 
 
 def run_whole(command: str, run: Run) -> str:
@@ -261,6 +267,8 @@ def test_training_command_trains(command: str, home: Path) -> None:
     overrides = [*fixed, *(values[0] for values in swept), *SMALL, "callbacks.progress_bar=null"]
     if "callbacks.saliency=null" not in overrides and "experiment=finetune_or_scratch" not in overrides:
         overrides.append("callbacks.saliency.reference=null")
+    if not any(one.startswith("model") or one == "head=replace_two" for one in fixed):
+        overrides.append("model=mobilenet_v3_small")  # AlexNet's checkpoints take seconds
     if not any("WEIGHTS.pth" in one for one in overrides):
         overrides.append("model.weights=null")
     if "experiment=demo" in overrides:
