@@ -1,22 +1,14 @@
-"""Fine-tune a classifier on paintings: python train.py head=replace_two"""
+"""Fine-tune a classifier on paintings: python train.py head=replace_two
 
-import hydra
-from omegaconf import DictConfig
+conf/ has every choice; brushwork/training/run.py is the recipe: data, model, callbacks, trainer, fit, test.
+"""
 
-from brushwork.training import config, sweep
+import sys
 
-config.register()
-
-
-@hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def run(cfg: DictConfig) -> float | None:
-    from brushwork.training import job  # torch and lightning: 5 s that --help does not need
-
-    return job.run(cfg)
-
+try:
+    from brushwork.training.command import main
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error.name} is not installed: run make install, then .venv/bin/python train.py ...")
 
 if __name__ == "__main__":
-    try:
-        run()
-    finally:
-        sweep.report()
+    main()

@@ -264,7 +264,7 @@ def make_large(root: Path | None, number: int, work: Path) -> list[Path]:
 
     if root is None:
         root = work / "demo"
-        demo.paint_all(root, per_style(number, len(demo.PAINTERS)))
+        demo.paint_all(root, per_style(number, len(demo.STYLES)))
     found = catalogue.scan(root, limit_per_style=per_style(number, len(catalogue.style_folders(root))))
     made = [work / "paintings" / f"{painting.path}.jpg" for painting in found.paintings]
 

@@ -120,7 +120,7 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "model": predictor.name,
-        "weights": backbones.weights_hash(predictor.network.state_dict()),
+        "weights": weights.state_hash(predictor.network.state_dict()),
         "methods": chosen,
         "target": arguments.target,
         "box": arguments.box,

@@ -34,6 +34,20 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "Thumbs.db"
 
 
+def below(folder: Path) -> list[Path]:
+    """The image files in and below a folder, sorted.
+
+    Raises:
+        UserError: there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder.resolve()}: name one that holds pictures")
+    found = [path for path in sorted(folder.rglob("*")) if is_named_as_one(path.name) and not is_hidden(path.name)]
+    if not found:
+        raise UserError(f"{folder.resolve()} holds no pictures ({', '.join(EXTENSIONS)})")
+    return found
+
+
 def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Image.Image:
     if (Path(path).stat().st_size if content is None else len(content)) == 0:
         raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")

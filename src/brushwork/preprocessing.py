@@ -22,6 +22,10 @@ class Preprocessing:
     resize: str = "squash"
 
 
+# torchvision's for ImageNet.
+IMAGENET = Preprocessing(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
 def normalize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
     """(batch, 3, height, width) of [0, 255], uint8 or float32, to float32: (x / 255 - mean) / std, channels-last."""
     scale, shift = _on_device(tuple(preprocessing.mean), tuple(preprocessing.std), pictures.device)

@@ -12,11 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from brushwork import row_store, run_folder
 from brushwork.models import backbones, features, heads, tuning
 from brushwork.paintings import demo, store
-from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.checks import facts
 from brushwork.row_store import RowStore
 from brushwork.training import job as jobs
-from brushwork.training import training
 from brushwork.training.config import Job
 from tests.conftest import write_paintings
 from tests.training.test_training import assert_equal_runs, interrupted
@@ -130,8 +128,9 @@ def test_room_for_the_pictures_alone(
 
 
 def _pictures_of(make_job: MakeJob) -> tuple:
-    prepared = training.Training(make_job(folder="none"))
-    return prepared.catalogue, facts.identities(prepared.catalogue), prepared.preprocessing, 89
+    job = make_job(folder="none")
+    preprocessing = backbones.preprocessing(job.settings.model.architecture, 32)
+    return job.data.catalogue, facts.identities(job.data.catalogue), preprocessing, 89
 
 
 def to_compute(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -172,15 +171,12 @@ def test_bf16_features_are_kept_as_they_are(make_job: MakeJob) -> None:
 
 def test_what_cannot_be_kept_is_not(make_job: MakeJob) -> None:
     """Crops and colours never repeat; a network that is trained has no features to keep."""
-    assert features.can_be_kept("head_only", Augmentation(flip=True), "32-true")
-    assert features.can_be_kept("classifier", Augmentation(flip=True), "32-true")
-    assert not features.can_be_kept("upper", Augmentation(), "32-true")
-    assert features.can_be_kept("head_only", Augmentation(flip=False), "bf16-mixed")
-    assert not features.can_be_kept("full", Augmentation(), "32-true")
-    assert not features.can_be_kept("head_only", Augmentation(crop_scale=0.5), "32-true")
-    assert not features.can_be_kept("head_only", Augmentation(color_jitter=0.1), "32-true")
-    assert not features.can_be_kept("head_only", Augmentation(), "bf16-true")
-    run(make_job, "data.crop_scale=0.5", "data.color_jitter=0.2", "trainer.max_epochs=1", folder="run")
+    for trained, precision in [("head_only", "32-true"), ("classifier", "32-true"), ("head_only", "bf16-mixed")]:
+        assert features.can_be_kept(trained, precision)
+    for trained, precision in [("upper", "32-true"), ("full", "32-true"), ("head_only", "bf16-true")]:
+        assert not features.can_be_kept(trained, precision)
+    for varied in ("data.crop_scale=0.5", "data.color_jitter=0.2"):
+        run(make_job, varied, "trainer.max_epochs=1", folder=varied.split("=")[0])
     assert {listed.about["kind"] for listed in row_store.listed()} == {"pictures"}
 
 

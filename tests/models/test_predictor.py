@@ -9,7 +9,7 @@ from torch import nn
 from torchvision import models
 
 from brushwork.errors import UserError
-from brushwork.models import predictor
+from brushwork.models import modes, predictor
 from brushwork.models.predictor import Predictor
 from brushwork.paintings import demo
 
@@ -76,7 +76,7 @@ def test_weights_that_are_not_there(tmp_path: Path) -> None:
 def test_modes_come_back_one_by_one() -> None:
     network = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.ReLU()))
     network[1].eval()
-    with pytest.raises(ZeroDivisionError), predictor.in_eval_mode(network):
+    with pytest.raises(ZeroDivisionError), modes.in_eval_mode(network):
         assert not any(module.training for module in network.modules())
         raise ZeroDivisionError
     assert [module.training for module in network.modules()] == [True, True, False, False, False]

@@ -86,9 +86,9 @@ def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeyp
     monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
     job = make_job("trainer.max_epochs=1", "callbacks.saliency.paintings=3", "keep_last=true")
     jobs.run_job(job)
-    from brushwork.models import checkpoint
+    from brushwork.models.predictor import load_predictor
 
-    trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
+    trained = load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
     batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
     logits = trained.network(batch)
@@ -110,9 +110,9 @@ def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: 
     job = make_job(*options, *chosen, folder="smoothgrad")
     jobs.run_job(job)
     assert_equal_runs(tmp_path / "without", tmp_path / "smoothgrad")
-    from brushwork.models import checkpoint
+    from brushwork.models.predictor import load_predictor
 
-    trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
+    trained = load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
     batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
     expected = methods.smoothgrad(trained.network, batch, logger._labels).numpy()

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from brushwork.errors import UserError
-from brushwork.models.predictor import Predictor, freeze
+from brushwork.models.modes import freeze
+from brushwork.models.predictor import Predictor
 from brushwork.paintings import demo
 from brushwork.saliency import methods, photos
 from brushwork.saliency.maps import class_saliency

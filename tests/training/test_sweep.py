@@ -13,7 +13,8 @@ from hydra.types import RunMode
 from brushwork import files, run_folder
 from brushwork.errors import UserError
 from brushwork.training import job as jobs
-from brushwork.training import sweep, training
+from brushwork.training import run as recipe
+from brushwork.training import sweep
 from brushwork.training.config import Job
 from tests.conftest import REPOSITORY
 
@@ -155,7 +156,8 @@ def test_disk_need(
 
 
 def test_a_best_checkpoint_that_is_not_kept_needs_no_disk(make_job: Callable[..., Job]) -> None:
-    sizes = [training.Training(make_job(*options)).checkpoint_bytes() for options in ([], ["callbacks.best=null"])]
+    jobs = [make_job(*options) for options in ([], ["callbacks.best=null"])]
+    sizes = [recipe.checkpoint_bytes(job, recipe.make_model(job)) for job in jobs]
     assert 0 < sizes[0][0] < sizes[0][1]
     assert sizes[1] == (0, sizes[0][1])
 

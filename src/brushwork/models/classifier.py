@@ -1,63 +1,191 @@
-"""The LightningModule: a network with a new head, trained by cross-entropy and scored per painting."""
+"""The LightningModule: an ImageNet backbone whose head is replaced, fine-tuned and scored on paintings."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from brushwork.models import checkpoint, heads, tuning
-from brushwork.models.features import FeatureBatch
+from brushwork.batch import Batch, FeatureBatch, named
+from brushwork.errors import UserError
+from brushwork.models import backbones, checkpoint, factories, heads
+from brushwork.models.factories import Factory
+from brushwork.models.features import FrozenFeatures, can_be_kept
+from brushwork.models.initial import check, initialized
+from brushwork.models.modes import in_eval_mode
+from brushwork.models.prediction import Answers, Picture, listed, load
 from brushwork.models.scores import Scores
-from brushwork.paintings.datamodule import Batch
+from brushwork.models.tuning import choose_parameters, first_trained, set_train_mode
+from brushwork.models.weights import load_strictly
+from brushwork.preprocessing import Preprocessing, as_batch
+
+log = logging.getLogger(__name__)
+
+SGD = partial(torch.optim.SGD, lr=0.01, momentum=0.9)  # the report's, section 2.2
+_PREDICTED_AT_ONCE = 64  # pictures
 
 
 class StyleClassifier(L.LightningModule):
-    """Trains `network` and keeps the `scores` of its last validation or test.
+    """A torchvision classifier with a new head, for `lightning.Trainer` or on its own.
+
+    >>> model = StyleClassifier("alexnet", head="replace_two", num_classes=10, weights=None)
+    >>> model.new_layer
+    Linear(in_features=4096, out_features=10, bias=True)
 
     Args:
-        network: (batch, 3, height, width) to logits (batch, num_classes).
-        new_layer: the layer of `network` that its head strategy made.
-        trained_parameters: what the optimizer gets (see `tuning.choose_parameters`).
-        optimizer: parameters to an optimizer. scheduler: an optimizer to a schedule by epochs, or None.
-        class_weights: (num_classes,) of the training loss, or None; other losses are never weighted.
-        description: plain values that go into each checkpoint (see `checkpoint.KEY`).
+        architecture: a name of torchvision's (`backbones.architectures()`).
+        head: "replace_last", "replace_two", or a function (network, num_classes) -> new layer that changes the network.
+        num_classes: outputs of the new layer.
+        weights: what training begins from: "imagenet", a name of torchvision's, the path of a state dict or of a
+            checkpoint of this class, or None for random weights.
+        tuning: what is trained: "full", "upper", "classifier" or "head_only".
+        optimizer: parameters -> optimizer; SGD with rate 0.01 and momentum 0.9 by default, the report's.
+        scheduler: optimizer -> learning rate scheduler, stepped after each epoch; None keeps the rate.
+        loss: makes a loss of torch's: called with reduction="none", it gives (logits, labels) -> losses (batch,).
+        class_names: names of the outputs; taken from the data module when there is one.
+        seed: of dropout, which is a function of (seed, epoch).
+        zero_init: start the new layer at zero.
+        verify_weights: check the hash in the name of a downloaded file.
+        init_gain: draw random weights with deviation init_gain / sqrt(fan_in); None: torchvision's way.
+        redraw: draw each layer's weights anew, with the mean and deviation of the loaded ones.
+
+    Raises:
+        UserError: an unknown name, weights that can't be had or don't fit, or a head the network can't have.
     """
 
     def __init__(
         self,
-        network: nn.Module,
-        new_layer: nn.Module,
-        trained_parameters: list[nn.Parameter],
-        *,
+        architecture: str,
+        head: str | heads.Head,
         num_classes: int,
-        tuning_name: str,
-        optimizer: Callable,
-        scheduler: Callable | None,
-        seed: int,
-        class_weights: Tensor | None,
-        description: dict[str, Any],
+        *,
+        weights: str | None = "imagenet",
+        tuning: str = "full",
+        optimizer: Factory | None = None,
+        scheduler: Factory | None = None,
+        loss: Factory | None = None,
+        class_names: Sequence[str] | None = None,
+        seed: int = 0,
+        zero_init: bool = False,
+        verify_weights: bool = True,
+        init_gain: float | None = None,
+        redraw: bool = False,
     ) -> None:
         super().__init__()
+        check(architecture, head, tuning, weights, init_gain, redraw)
+        self._factories = optimizer or SGD, scheduler or None, loss or nn.CrossEntropyLoss
+        described = dict(zip(("optimizer", "scheduler", "loss"), map(factories.describe, self._factories), strict=True))
+        plain = {
+            "architecture": architecture,
+            "head": heads.name_of(head),
+            "num_classes": num_classes,
+            "weights": weights,
+            "tuning": tuning,
+            "class_names": class_names and list(class_names),
+            "seed": seed,
+            "zero_init": zero_init,
+            "verify_weights": verify_weights,
+            "init_gain": init_gain,
+            "redraw": redraw,
+        }
+        self.save_hyperparameters(plain | described, logger=False)
+        network, new_layer, self._split_of_weights = initialized(self.hparams, head)
         self.network = network.to(memory_format=torch.channels_last)
-        self.tuning_name, self.seed, self.description = tuning_name, seed, description
-        self._new_layer = [new_layer]  # in a list: already part of `network`, to be stored once
-        self._trained_parameters = trained_parameters
-        self._optimizer, self._scheduler = optimizer, scheduler
-        self.register_buffer("class_weights", class_weights, persistent=False)
-        self.num_classes = num_classes
-        first_trained = tuning.first_trained(network, new_layer, tuning_name)
-        self._tail = [first_trained and heads.tail(network, first_trained)]
+        self.preprocessing = backbones.preprocessing(architecture)
+        self.loss_function = self._factories[2](reduction="none")
+        self._new_layer = [new_layer]  # in a list: it is part of `network` already, and registered once
+        first = first_trained(self.network, new_layer, tuning)
+        self._tail = [first and heads.tail(self.network, first)]
+        self.trained_parameters = choose_parameters(self.network, new_layer, tuning)
+        self._class_weights: Tensor | None = None
+        self._batch_size: int | None = None
         self._answers: list[tuple[Tensor, ...]] = []
-        self.scores: Scores | None = None
+        self.scores: Scores | None = None  # of the last validation or test
+        self.logs_to_loggers: bool | None = None  # False where a callback logs the figures by epoch itself
 
     @property
     def new_layer(self) -> nn.Module:
         """The layer that the head strategy made."""
         return self._new_layer[0]
+
+    @property
+    def num_classes(self) -> int:
+        return self.hparams.num_classes
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the outputs, or their numbers as text where no data module has named them yet."""
+        return self.hparams.class_names or [str(number) for number in range(self.num_classes)]
+
+    def preprocessing_for(self, image_size: int | None, resize: str | None) -> Preprocessing:
+        """How this network wants pictures of another size, or resized in another way; None: as it is used to."""
+        size, how = image_size or self.preprocessing.image_size, resize or self.preprocessing.resize
+        return backbones.preprocessing(self.hparams.architecture, size, how)
+
+    def feature_extractor(self) -> FrozenFeatures | None:
+        """What computes the input of the first trained layer, for a data module that keeps it; None where that layer's
+        input changes in training."""
+        if not can_be_kept(self.hparams.tuning, self.trainer.precision):
+            return None
+        precision = self.trainer.precision_plugin
+        return FrozenFeatures(
+            self.network,
+            first_trained(self.network, self.new_layer, self.hparams.tuning),
+            self.trainer.datamodule.preprocessing,
+            self.trainer.strategy.root_device,
+            precision.forward_context,
+            precision.precision,
+        )
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        data = self.trainer.datamodule
+        names = getattr(data, "class_names", None) if stage != "predict" else None
+        if names is None:
+            return
+        where = self.trainer.ckpt_path or "the model"
+        if self.hparams.class_names is not None:
+            checkpoint.refuse_other_classes(where, self.hparams.class_names, names)
+        elif len(names) != self.num_classes:
+            raise UserError(
+                f"the data have {len(names)} classes, but the model has num_classes={self.num_classes}: "
+                f"make it with num_classes=data.num_classes"
+            )
+        if stage == "fit":
+            self.hparams.class_names, self.preprocessing = list(names), data.preprocessing
+            if self._split_of_weights not in (None, data.split_hash):
+                log.warning(
+                    "%s was trained on another split: it may have seen paintings that validate here",
+                    self.hparams.weights,
+                )
+
+    def configure_optimizers(self) -> Any:
+        make_optimizer, make_scheduler, _ = self._factories
+        optimizer = make_optimizer(self.trained_parameters)
+        if make_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": make_scheduler(optimizer)}
+
+    def on_fit_start(self) -> None:
+        data = self.trainer.datamodule
+        weights = data.loss_weights() if hasattr(data, "loss_weights") else None
+        self._class_weights = None if weights is None else weights.to(self.device)  # (num_classes,)
+        self._batch_size = getattr(data, "batch_size", None)
+
+    def on_train_epoch_start(self) -> None:
+        set_train_mode(self.network, self.new_layer, self.hparams.tuning)  # Lightning leaves modes alone
+        # Dropout becomes a function of (seed, epoch, rank), so that a resumed run equals an unbroken one.
+        sequence = np.random.SeedSequence([self.hparams.seed, self.current_epoch, self.global_rank])
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
+        # Sums on the device, read when the epoch has ended: nothing in the loop waits for the device.
+        self._sums = torch.zeros(2, device=self.device)  # of the paintings' losses, and of correct answers
+        self._paintings = 0
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)  # (batch, num_classes)
@@ -65,74 +193,143 @@ class StyleClassifier(L.LightningModule):
     def _logits(self, batch: Batch | FeatureBatch) -> Tensor:
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
 
-    def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(self._trained_parameters)
-        if self._scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
-
-    def on_train_epoch_start(self) -> None:
-        tuning.set_train_mode(self.network, self.new_layer, self.tuning_name)  # Lightning leaves modes alone
-        # Dropout becomes a function of (seed, epoch, rank), so that a resumed run equals an unbroken one.
-        sequence = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
-        torch.manual_seed(int(sequence.generate_state(1)[0]))
-        # Sums on the device, read when the epoch has ended: nothing in the loop waits for the device.
-        self._sums = torch.zeros(2, device=self.device)  # of the paintings' losses, and of right answers
-        self._paintings = 0
-
-    def training_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        batch = named(batch, batch_idx)
         logits = self._logits(batch)
-        loss = cross_entropy(logits, batch.labels, reduction="none")  # (batch,)
-        if self.class_weights is not None:
-            loss = loss * self.class_weights[batch.labels]  # torch's own weights are relative to the batch's
+        loss = self.loss_function(logits, batch.labels)  # (batch,)
+        if self._class_weights is not None:
+            loss = loss * self._class_weights[batch.labels]  # torch's own weights are relative to the batch's
         with torch.no_grad():
             self._sums += torch.stack([loss.sum(), (logits.argmax(1) == batch.labels).sum().to(loss)])
         self._paintings += len(batch.labels)
         loss = loss.mean()
+        if self._batch_size is None:
+            return loss
         # Every painting weighs the same: an epoch's last batch may hold a single one, which would otherwise move the
-        # network as far as a whole batch (2,241 paintings in batches of 64 let a SqueezeNet diverge). See docs/data.md.
-        return loss * (len(batch.labels) * self.trainer.world_size / self.description["batch_size"])
+        # network as far as a whole batch (2,241 paintings in batches of 64 let a SqueezeNet diverge).
+        return loss * (len(batch.labels) * self.trainer.world_size / self._batch_size)
 
     def training_figures(self) -> dict[str, float]:
         """The epoch's training loss and accuracy, in training mode and while the network changes."""
         sums = self._sums if self.trainer.world_size == 1 else self.all_gather(self._sums).sum(0)
-        loss, right = (sums / (self._paintings * self.trainer.world_size)).tolist()
-        return {"train/loss": loss, "train/accuracy": right}
+        loss, correct = (sums / (self._paintings * self.trainer.world_size)).tolist()
+        return {"train/loss": loss, "train/accuracy": correct}
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict(self.training_figures(), logger=False)  # for callbacks that watch them
+        self.log_dict(self.training_figures(), logger=self.logs_to_loggers)
+
+    # -- validation, test, prediction ---------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
         self._answers.clear()
 
-    def validation_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        batch = named(batch, batch_idx)
         logits = self._logits(batch).float()
         probability, predicted = logits.softmax(1).max(1)
-        loss = cross_entropy(logits, batch.labels, reduction="none")
+        loss = self.loss_function(logits, batch.labels)
         self._answers.append((batch.index, batch.labels, predicted, probability, loss))  # each (batch,)
 
     def on_validation_epoch_end(self) -> None:
-        self.scores = self._gather_scores()
-        for name, value in [("val/loss", self.scores.loss.mean()), ("val/accuracy", self.scores.accuracy)]:
-            self.log(name, float(value), logger=False)
+        self._score("val")
 
     def on_test_epoch_start(self) -> None:
         self._answers.clear()
 
-    def test_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> None:
         self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
-        self.scores = self._gather_scores()
+        self._score("test")
 
-    def _gather_scores(self) -> Scores:
+    def _score(self, part: str) -> None:
         columns = [torch.cat(column) for column in zip(*self._answers, strict=True)]
         self._answers.clear()
         if self.trainer.world_size > 1:
             columns = [column.flatten() for column in self.all_gather(columns)]
         columns = [column.cpu().numpy() for column in columns]
         _, first = np.unique(columns[0], return_index=True)  # drops the padding that DDP's equal shares need
-        return Scores(*(column[first] for column in columns), self.num_classes)
+        self.scores = Scores(*(column[first] for column in columns), self.num_classes)
+        figures = {f"{part}/loss": float(self.scores.loss.mean()), f"{part}/accuracy": self.scores.accuracy}
+        self.log_dict(figures, logger=self.logs_to_loggers)
 
-    def on_save_checkpoint(self, checkpoint_: dict[str, Any]) -> None:
-        checkpoint_[checkpoint.KEY] = self.description
+    def predict_step(self, batch: Any, batch_idx: int) -> Answers:
+        """The answers for a batch, with the paths of a `WikiArtDataModule`'s files."""
+        batch = named(batch, batch_idx)
+        paths = getattr(self.trainer.datamodule, "predicted_paths", None)
+        index = batch.index.tolist()
+        probabilities = self._logits(batch).float().softmax(1).cpu()
+        return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in index])
+
+    def transform(self, pictures: Picture | Sequence[Picture]) -> Tensor:
+        """Pictures as this network wants them, (batch, 3, height, width) float32, normalised, on the model's device.
+
+        Args:
+            pictures: paths, PIL pictures, or tensors (3, height, width), uint8 or floating in [0, 1]; one or several.
+
+        Raises:
+            UserError: a file can't be read as a picture.
+        """
+        return as_batch([load(picture) for picture in listed(pictures)], self.preprocessing).to(self.device)
+
+    def predict(self, pictures: Picture | Sequence[Picture]) -> Answers:
+        """Class names and probabilities for pictures (see `transform`), in their order.
+
+        A tensor (batch, 3, height, width) is taken as what `transform` returns.
+        """
+        pictures, answers = listed(pictures), Answers()
+        with torch.inference_mode(), in_eval_mode(self.network):
+            for start in range(0, len(pictures), _PREDICTED_AT_ONCE):
+                some = pictures[start : start + _PREDICTED_AT_ONCE]
+                images = some.to(self.device) if isinstance(some, Tensor) else self.transform(some)
+                paths = [str(one) if isinstance(one, str | Path) else None for one in some]
+                answers += Answers.of(self(images).float().softmax(1).cpu(), self.class_names, paths)
+        return answers
+
+    # -- checkpoints --------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, content: dict[str, Any]) -> None:
+        content[checkpoint.KEY] = checkpoint.describe(self)
+
+    def on_load_checkpoint(self, content: dict[str, Any]) -> None:
+        """A fit that goes on from a checkpoint must go on as it began."""
+        if self._trainer is not None and self.trainer.state.fn == "fit" and checkpoint.KEY in content:
+            path = Path(self.trainer.ckpt_path)
+            checkpoint.refuse_other_run(path, content[checkpoint.KEY], checkpoint.describe(self))
+
+    @classmethod
+    def load_from_checkpoint(
+        cls, checkpoint_path: str | Path, *, head: heads.Head | None = None, map_location: Any = "cpu"
+    ) -> "StyleClassifier":
+        """The trained model of a checkpoint, in eval mode. Needs neither the data nor the weights it began from.
+
+        Args:
+            head: the function that made the head, where it is none of ours: a checkpoint holds its name only.
+
+        Raises:
+            UserError: the file is missing, damaged, another program's, or its head is not known.
+        """
+        path = Path(checkpoint_path)
+        content = checkpoint.read(path)
+        described, saved = content[checkpoint.KEY], content.get("hyper_parameters", {})
+        if head is None and described["head"] not in heads.HEADS:
+            raise UserError(
+                f"{path} has a head made by {described['head']}, which a checkpoint can't hold: "
+                f"give the function, load_from_checkpoint(path, head={described['head'].rpartition('.')[2]})"
+            )
+        with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten
+            model = cls(
+                described["architecture"],
+                head or described["head"],
+                len(described["class_names"]),
+                weights=None,
+                tuning=described.get("tuning", "full"),
+                optimizer=factories.restore("optimizer", described.get("optimizer"), SGD),
+                scheduler=factories.restore("scheduler", described.get("scheduler"), None),
+                loss=factories.restore("loss", saved.get("loss"), nn.CrossEntropyLoss),
+                class_names=described["class_names"],
+                seed=described.get("seed", 0),
+            )
+        load_strictly(model.network, checkpoint.network_state(content), path)
+        model.preprocessing = Preprocessing(**described["preprocessing"])
+        return model.to(map_location).eval()

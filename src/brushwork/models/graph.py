@@ -17,7 +17,7 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.utils.tensorboard import SummaryWriter
 
-from brushwork.models.predictor import in_eval_mode
+from brushwork.models.modes import in_eval_mode
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
 
 
 def tail(model: nn.Module, layer: nn.Module) -> nn.Module:
-    """From what reaches a layer of the classifier, or all of it, to logits; in a SqueezeNet more layers follow it."""
+    """From `layer`, which is in the classifier or all of it, to the logits: in a SqueezeNet more layers follow it."""
     if isinstance(model, models.SqueezeNet):
         after = [] if layer is model.classifier else model.classifier[2:]
         return nn.Sequential(layer, *after, nn.Flatten())
@@ -119,21 +119,36 @@ def _check(model: nn.Module, name: str, expected: type[nn.Module]) -> None:
         )
 
 
-HEADS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
-    "replace_last": replace_last,
-    "replace_two": replace_two,
-}
+Head = Callable[[nn.Module, int], nn.Module]  # changes a network in place, returns its new layer
+
+HEADS: dict[str, Head] = {"replace_last": replace_last, "replace_two": replace_two}
 
 
-def replace_head(model: nn.Module, head: str, num_classes: int, zero_init: bool = False) -> nn.Module:
-    """Change the head by the strategy's name; with `zero_init` the new layer starts at zero.
-
-    Returns:
-        The new layer.
-    """
-    if head not in HEADS:
+def check(head: str | Head) -> None:
+    """Refuse a name that is none of `HEADS`."""
+    if not callable(head) and head not in HEADS:
         raise unknown("head", head, HEADS)
-    new = HEADS[head](model, num_classes)
+
+
+def name_of(head: str | Head) -> str:
+    """The name by which a checkpoint knows a head: a function of one's own is named by its module.
+
+    >>> name_of(replace_two), name_of("replace_last")
+    ('replace_two', 'replace_last')
+    """
+    if isinstance(head, str):
+        return head
+    return next((name for name, known in HEADS.items() if known is head), f"{head.__module__}.{head.__qualname__}")
+
+
+def replace_head(model: nn.Module, head: str | Head, num_classes: int, zero_init: bool = False) -> nn.Module:
+    """Change the head by a strategy's name, or by a function of one's own; return the new layer.
+
+    Args:
+        zero_init: start the new layer at zero.
+    """
+    check(head)
+    new = (head if callable(head) else HEADS[head])(model, num_classes)
     if zero_init:
         if isinstance(new, nn.Conv2d):
             raise UserError("head.zero_init=true stops a SqueezeNet for ever, since a ReLU follows: use false")

@@ -1,16 +1,28 @@
-"""A trained network ready to be asked about pictures: its class names and its own preprocessing with it."""
+"""A network ready to classify pictures: its class names and its own preprocessing with it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from brushwork import run_folder
 from brushwork.errors import UserError, unknown
 from brushwork.models import backbones
-from brushwork.preprocessing import as_picture
+from brushwork.models.classifier import StyleClassifier
+from brushwork.models.modes import freeze
+from brushwork.models.weights import (
+    ALTERNATIVES,
+    is_named,
+    load_named,
+    load_strictly,
+    path_of,
+    read_file,
+    state_dict_in,
+)
+from brushwork.preprocessing import as_batch, as_picture
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class Predictor:
         return as_picture(image, self.mean, self.std)
 
     def class_index(self, target: str) -> int:
-        """The class that an index or a name stands for; in another case where no class is written just so.
+        """The class of an index or a name; upper and lower case matter only where names differ in nothing else.
 
         Raises:
             UserError: there is no such class, or the name is that of several.
@@ -60,35 +72,14 @@ class Predictor:
         return found[0]
 
 
-def freeze(network: nn.Module) -> nn.Module:
-    """Eval mode, no gradients of parameters: what a map is drawn from need not remember how to train.
-
-    Its kernels are channels-last in memory, in which convolutions are faster. They round otherwise, so that a ReLU
-    here and there falls on the other side of zero: a map's ranks stay, a pixel may differ by hundredths of the largest.
-    """
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-@contextmanager
-def in_eval_mode(network: nn.Module) -> Iterator[None]:
-    """Eval mode; afterwards each module's own mode again (a frozen part's differs from the rest's)."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 def imagenet(
-    architecture: str, weights: str | None, verify: bool = True, ways_on: str = backbones.WAYS_ON
+    architecture: str, weights: str | None, verify: bool = True, alternatives: str = ALTERNATIVES
 ) -> Predictor:
     """A torchvision classifier of ImageNet's 1000 classes with its weights' own preprocessing of photos.
 
     Args:
         weights: "imagenet", a name of torchvision's, the path of a state dict, or None for random weights.
-        ways_on: see `backbones.load_named_weights`.
+        alternatives: what an error suggests where the weights can't be had.
 
     Raises:
         UserError: no such architecture or weights, or they can't be had.
@@ -96,13 +87,44 @@ def imagenet(
     enum = backbones.named_weights(architecture)
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten: nobody's draws may change
         network = backbones.build(architecture)
-    if weights is not None and backbones.is_named(architecture, weights):
+    if weights is not None and is_named(architecture, weights):
         enum = backbones.named_weights(architecture, weights)
-        backbones.load_named_weights(network, architecture, weights, verify, ways_on)
+        load_named(network, architecture, weights, verify, alternatives)
     elif weights is not None:
-        path = backbones.weights_file(architecture, weights, "weights")
-        backbones.load_strictly(network, backbones.state_dict_in(backbones.read_checkpoint(path)), path)
+        path = path_of(architecture, weights, "weights")
+        load_strictly(network, state_dict_in(read_file(path)), path)
     transform = enum.transforms()
     categories = backbones.named_weights(architecture).meta["categories"]
     name = architecture if weights is not None else f"{architecture} (random weights)"
     return Predictor(name, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std))
+
+
+def load_predictor(path: Path) -> Predictor:
+    """The trained network of a checkpoint, with the preprocessing of its validation; needs no data."""
+    model = StyleClassifier.load_from_checkpoint(path)
+    return Predictor(
+        path.name,
+        freeze(model.network),
+        model.class_names,
+        lambda picture: as_batch([picture], model.preprocessing)[0],
+        model.preprocessing.mean,
+        model.preprocessing.std,
+    )
+
+
+def named_predictor(model: str, weights: str | None) -> Predictor:
+    """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours.
+
+    Raises:
+        UserError: there is no such network, or its weights can't be had.
+    """
+    if model in backbones.architectures():
+        alternatives = "or use --weights PATH of a state dict, or --weights null for random weights"
+        return imagenet(model, None if weights == "null" else weights or "imagenet", alternatives=alternatives)
+    if Path(model).is_file():
+        if weights is not None:
+            raise UserError(f"--model {model} is a checkpoint and has its own weights: leave --weights {weights} out")
+        return load_predictor(Path(model))
+    if Path(model).suffix in (".ckpt", ".pth", ".pt") or len(Path(model).parts) > 1:
+        raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
+    raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])

@@ -12,6 +12,12 @@ TUNINGS = ("head_only", "classifier", "upper", "full")
 _HOLD_BLOCKS = ("features", "layers", "blocks", "trunk_output")
 
 
+def check(tuning: str) -> None:
+    """Refuse a name that is none of `TUNINGS`."""
+    if tuning not in TUNINGS:
+        raise unknown("tuning", tuning, TUNINGS)
+
+
 def stages(network: nn.Module, new_layer: nn.Module) -> list[list[nn.Module]]:
     """The modules with parameters of each stage, from the first layers to the new layer.
 
@@ -72,8 +78,7 @@ def first_trained(network: nn.Module, new_layer: nn.Module, tuning: str) -> nn.M
 
 def _trained_stages(network: nn.Module, new_layer: nn.Module, tuning: str) -> list[tuple[list[nn.Module], bool]]:
     """The stages, and whether each is trained."""
-    if tuning not in TUNINGS:
-        raise unknown("tuning", tuning, TUNINGS)
+    check(tuning)
     found = stages(network, new_layer)
     own = set(classifier_of(network, new_layer).modules())
     classifier = sum(stage[0] in own for stage in found)
@@ -114,7 +119,7 @@ def groups(network: nn.Module, new_layer: nn.Module) -> dict[str, list[nn.Parame
 
 
 def path(network: nn.Module, layer: nn.Module) -> str:
-    """Where in the network a layer is: "classifier.6"."""
+    """The name of a layer in the network: "classifier.6"."""
     return next(name for name, part in network.named_modules() if part is layer)
 
 

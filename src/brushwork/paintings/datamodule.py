@@ -1,255 +1,288 @@
-"""Paintings as batches: gathered from the painting store, augmented and normalised in batches on the device."""
+"""The LightningDataModule: a folder of paintings as training, validation, test and prediction batches."""
 
 import functools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from brushwork import images
-from brushwork.paintings import augment, store
+from brushwork.batch import Batch, FeatureBatch
+from brushwork.errors import UserError, unknown
+from brushwork.paintings import augment, catalogue, demo, splits
 from brushwork.paintings.augment import Augmentation
-from brushwork.paintings.catalogue import Catalogue
-from brushwork.paintings.checks import facts
-from brushwork.paintings.splits import Parts
-from brushwork.preprocessing import Preprocessing, normalize
-from brushwork.row_store import Rows
-
-DEVICE_SHARE = 0.5  # of a GPU's free memory at the start: a store that takes no more lives there
-_AHEAD = 2  # batches that are gathered while the network works
+from brushwork.paintings.catalogue import Catalogue, Painting
+from brushwork.paintings.loaders import Loaders
+from brushwork.paintings.selection import Selection, select
+from brushwork.paintings.splits import Fractions, Parts
+from brushwork.preprocessing import IMAGENET, Preprocessing, normalize
 
 
-class Batch(NamedTuple):
-    """Paintings as the network takes them.
+class WikiArtDataModule(L.LightningDataModule):
+    """Paintings in style folders, `root/Style/artist_title.jpg`, split, decoded once, and augmented as batches.
 
-    images: (batch, 3, height, width) float32, normalised, channels-last; before they are on the device what was
-        gathered, uint8 (batch, height, width, 3).
-    labels: (batch,) int64 class indices.
-    index: (batch,) int64 positions in the catalogue.
-    """
-
-    images: Tensor
-    labels: Tensor
-    index: Tensor
-
-
-class PaintingFiles(Dataset):
-    """The paintings of one part, read from their files: uint8 (height, width, 3), label, index."""
-
-    def __init__(
-        self, catalogue: Catalogue, indices: list[int], preprocessing: Preprocessing, max_megapixels: float
-    ) -> None:
-        self.paths = [catalogue.root / catalogue.paintings[i].path for i in indices]
-        self.labels = [catalogue.label(catalogue.paintings[i]) for i in indices]
-        self.indices = indices
-        self.preprocessing = preprocessing
-        self.max_megapixels = max_megapixels
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, i: int) -> Batch:
-        size, how = self.preprocessing.image_size, self.preprocessing.resize
-        picture = images.load_square(self.paths[i], size, how, self.max_megapixels)
-        return Batch(picture, self.labels[i], self.indices[i])
-
-
-class EpochOrder(Sampler[int]):
-    """The order of an epoch, a function of (seed, epoch) alone; without a seed, the order of the data.
-
-    Under DDP every process takes each `world_size`-th item of the same order, so that their batches
-    together are the batches of one process. The order is padded from its start to equal shares.
-    """
-
-    def __init__(self, size: int, seed: int | None, rank: int = 0, world_size: int = 1) -> None:
-        self.size, self.seed, self.rank, self.world_size = size, seed, rank, world_size
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-self.size // self.world_size)
-
-    def __iter__(self) -> Iterator[int]:
-        order = np.arange(self.size)
-        if self.seed is not None:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
-        order = np.resize(order, len(self) * self.world_size)
-        return iter(order[self.rank :: self.world_size].tolist())
-
-
-class StoredBatches:
-    """The batches of one part, their pictures gathered from rows: what a DataLoader is for files.
+    The folder is listed, its files are checked, and the paintings are split when any of these is first needed:
+    `num_classes`, `class_names`, `catalogue`, `parts`, `prepare_data`, `setup`.
 
     Args:
-        gather: catalogue positions (batch,) to what the batches hold of them.
-        indices: the part's catalogue positions; labels: of the whole catalogue. Both on the rows' device.
-        sampler: the order of an epoch, positions in `indices`.
-        ahead: so many batches are gathered by a thread while a GPU works; 0: none, where rows and network are together.
-    """
-
-    def __init__(
-        self,
-        gather: Callable[[Tensor], Tensor],
-        indices: Tensor,
-        labels: Tensor,
-        sampler: EpochOrder,
-        batch_size: int,
-        ahead: int,
-        pin_memory: bool,
-    ) -> None:
-        self.gather, self.indices, self.labels = gather, indices, labels
-        self.sampler, self.batch_size = sampler, batch_size
-        self.ahead, self.pin_memory = ahead, pin_memory
-        # Not of an epoch: Lightning drops an epoch's iterator before its end, and what a signal raises while Python
-        # tidies one up is lost.
-        self._thread = ThreadPoolExecutor(1)
-        self.batch_sampler = None  # Lightning looks for one, then sets the epoch of `sampler`
-
-    def __len__(self) -> int:
-        return -(-len(self.sampler) // self.batch_size)
-
-    def _batch(self, chosen: Tensor) -> Batch:
-        index = self.indices[chosen]
-        batch = Batch(self.gather(index), self.labels[index], index)
-        return Batch(*(column.pin_memory() for column in batch)) if self.pin_memory else batch
-
-    def __iter__(self) -> Iterator[Batch]:
-        order = torch.tensor(list(self.sampler), device=self.indices.device)
-        if self.ahead == 0:
-            yield from map(self._batch, order.split(self.batch_size))
-            return
-        waiting: deque[Future[Batch]] = deque()
-        for chosen in order.split(self.batch_size):
-            waiting.append(self._thread.submit(self._batch, chosen))
-            if len(waiting) > self.ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-class PaintingsModule(L.LightningDataModule):
-    """Training, validation and test batches of a split.
-
-    Args:
+        root: folder of style folders.
+        split: "random" (stratified), "artist_disjoint" (no artist on two sides) or "given" (by the data's own
+            catalogue.csv).
+        split_seed: of the split; `seed` is of the order of an epoch and the augmentation, functions of (seed, epoch).
+        val_fraction, test_fraction: shares of the paintings; 0 for no test part.
+        styles: the styles to use, in any spelling; None: every folder.
+        limit_per_style: at most so many of each style, drawn by `split_seed`.
+        train_fraction: share of each style's training paintings that is used, drawn by `seed`.
+        image_size: pixels a side; None: what the network takes. resize: "squash", "crop" or "pad"; None likewise.
         batch_size: over all devices together.
-        keep: decode the paintings once into the painting store; else their files are read in each epoch.
-        workers: processes that decode files, a device; None goes by the number of cores.
+        flip: mirror training paintings at random.
+        crop_scale: below 1, random resized crops of at least this share of the area.
+        color_jitter: brightness, contrast and saturation of training paintings vary by factors in [1 - x, 1 + x].
+        transform: in place of these three: takes training pictures, uint8 (batch, 3, height, width), for instance a
+            transform of torchvision.transforms.v2. Floating results are taken as normalised, bytes are normalised here.
+        class_weights: "balanced" weighs the training loss so that every style counts the same; None: every painting.
+        store: keep decoded paintings (and the features of a frozen backbone) on the disk; else files are read again in
+            each epoch. workers: processes that read files then; None goes by the number of cores.
+        on_bad_image: "raise", or "skip" to leave files out that can't be read.
+        strict: refuse one picture under two styles or in two parts, instead of a warning.
+        predict: a folder of pictures for `Trainer.predict`; None: the validation part.
+        paint_demo: paint so many procedural pictures a style into `root` first, where they are missing.
+
+    Raises:
+        UserError: a value out of range; later, whatever is wrong with the folder, its files or the split.
     """
 
     def __init__(
         self,
-        catalogue: Catalogue,
-        parts: Parts,
-        preprocessing: Preprocessing,
+        root: str | Path,
         *,
-        seed: int,
-        batch_size: int,
-        augmentation: Augmentation,
-        max_megapixels: float,
-        keep: bool = True,
+        split: str = "random",
+        split_seed: int = 0,
+        val_fraction: float = 0.2,
+        test_fraction: float = 0.0,
+        styles: Sequence[str] | None = None,
+        limit_per_style: int | None = None,
+        train_fraction: float = 1.0,
+        image_size: int | None = None,
+        resize: str | None = None,
+        batch_size: int = 64,
+        seed: int = 0,
+        flip: bool = True,
+        crop_scale: float = 1.0,
+        color_jitter: float = 0.0,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        class_weights: str | None = None,
+        store: bool = True,
         workers: int | None = None,
+        on_bad_image: str = "raise",
+        strict: bool = False,
+        max_megapixels: float = 89,
+        predict: str | Path | None = None,
+        paint_demo: int | None = None,
     ) -> None:
         super().__init__()
-        self.catalogue, self.parts, self.preprocessing = catalogue, parts, preprocessing
-        self.seed, self.batch_size, self.augmentation = seed, batch_size, augmentation
-        self.max_megapixels, self.keep, self.workers = max_megapixels, keep, workers
-        self.labels = torch.tensor([catalogue.label(painting) for painting in catalogue.paintings])
-        self.pictures: Rows | None = None
+        self.root, self.split, self.split_seed = Path(root), split, split_seed
+        self.fractions = Fractions(val_fraction, test_fraction)
+        self.styles, self.limit_per_style, self.train_fraction = styles, limit_per_style, train_fraction
+        self.image_size, self.resize, self.batch_size, self.seed = image_size, resize, batch_size, seed
+        self.augmentation, self.transform = Augmentation(flip, crop_scale, color_jitter), transform
+        self.class_weights, self.store, self.workers = class_weights, store, workers
+        self.on_bad_image, self.strict, self.max_megapixels = on_bad_image, strict, max_megapixels
+        self.predict, self.paint_demo = predict and Path(predict), paint_demo
+        _check(self)
+        self._loaders = Loaders(self)
 
-    def setup(self, stage: str) -> None:
-        if self.keep and self.pictures is None and self.kept_pictures is not None:
-            self.pictures = on_device(self.kept_pictures, self.trainer.strategy.root_device)
-
-    @functools.cached_property
-    def identities(self) -> list[tuple[str, int, int]]:
-        """Taken once: features of a painting are known by the file from which its picture was decoded."""
-        return facts.identities(self.catalogue)
+    # -- which paintings ----------------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def kept_pictures(self) -> Rows | None:
-        """All paintings from the store, where there is room for it; asked for once a run."""
-        return store.open_pictures(self.catalogue, self.identities, self.preprocessing, self.max_megapixels)
+    def found(self) -> Catalogue:
+        """The paintings that the folder holds, before their files are checked."""
+        if self.paint_demo is not None:
+            demo.paint_all(self.root, self.paint_demo)
+        return catalogue.scan(self.root, self.styles, self.limit_per_style, self.split_seed)
+
+    @functools.cached_property
+    def _selection(self) -> Selection:
+        return select(
+            self.found,
+            self.split,
+            self.fractions,
+            self.split_seed,
+            max_megapixels=self.max_megapixels,
+            skip=self.on_bad_image == "skip",
+            strict=self.strict,
+            train_fraction=self.train_fraction,
+            seed=self.seed,
+        )
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The paintings, sorted by path, without files that can't be read."""
+        return self._selection.catalogue
+
+    @property
+    def parts(self) -> Parts:
+        """For each painting of the catalogue "train", "val", "test" or "unused"."""
+        return self._selection.parts
+
+    @property
+    def class_names(self) -> list[str]:
+        return self.catalogue.class_names
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(path, reason) of each file that was left out."""
+        return self._selection.skipped
+
+    @property
+    def split_hash(self) -> str:
+        return self._selection.split_hash
+
+    @functools.cached_property
+    def labels(self) -> Tensor:
+        """(paintings,) int64 class indices, in the catalogue's order."""
+        return torch.tensor([self.catalogue.label(painting) for painting in self.catalogue.paintings])
+
+    def part(self, name: str) -> list[Painting]:
+        """The paintings of a part."""
+        return [self.catalogue.paintings[i] for i in self.indices(name)]
 
     def indices(self, part: str) -> list[int]:
         """The catalogue positions of a part's paintings."""
         return [i for i, name in enumerate(self.parts) if name == part]
 
-    def _order(self, part: str) -> EpochOrder:
-        seed = self.seed if part == "train" else None
-        order = EpochOrder(len(self.indices(part)), seed, self.trainer.global_rank, self.trainer.world_size)
-        # Lightning sets the epoch as well, but in a resumed run only after the workers have the first indices.
-        order.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
-        return order
+    def loss_weights(self) -> Tensor | None:
+        """(num_classes,) of the training loss, so that every style weighs the same and a painting 1 on average."""
+        if self.class_weights is None:
+            return None
+        train = self.part("train")
+        counts = Counter(painting.style for painting in train)
+        return torch.tensor([len(train) / (self.num_classes * counts[name]) for name in self.class_names])
 
-    def _batches(self, part: str) -> Iterable[Batch]:
-        if self.pictures is not None:
-            return self._stored_batches(part, self._order(part), self.pictures, self.pictures.__getitem__)
-        dataset = PaintingFiles(self.catalogue, self.indices(part), self.preprocessing, self.max_megapixels)
-        workers = images.default_workers(self.trainer.world_size) if self.workers is None else self.workers
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size // self.trainer.world_size,
-            sampler=self._order(part),
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # else each epoch draws the workers' seed from the global state
-            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint says of the data that it was trained on."""
+        return {
+            "data": "demo: procedural pictures, no paintings" if self.paint_demo else str(self.root),
+            "split_hash": self.split_hash,
+            "train_fraction": self.train_fraction,
+            "batch_size": self.batch_size,
+            "augmentation": asdict(self.augmentation),
+            "class_weights": self.class_weights,
+        }
+
+    # -- how they become batches --------------------------------------------------------------------------------------
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Size and normalisation: what was given, else as the network wants them that the Trainer trains."""
+        module = self.trainer and self.trainer.lightning_module
+        if hasattr(module, "preprocessing_for"):
+            return module.preprocessing_for(self.image_size, self.resize)
+        return Preprocessing(
+            self.image_size or IMAGENET.image_size, IMAGENET.mean, IMAGENET.std, self.resize or IMAGENET.resize
         )
 
-    def _stored_batches(
-        self, part: str, order: EpochOrder, rows: Rows, gather: Callable[[Tensor], Tensor]
-    ) -> StoredBatches:
-        home = rows.values.device
-        to_gpu = self.trainer.strategy.root_device.type == "cuda" and home.type == "cpu"
-        return StoredBatches(
-            gather,
-            torch.tensor(self.indices(part), dtype=torch.int64, device=home),
-            self.labels.to(home),
-            order,
-            self.batch_size // self.trainer.world_size,
-            ahead=_AHEAD if to_gpu else 0,  # on a processor there is nothing to gain: less than 1 % of a step
-            pin_memory=to_gpu,
-        )
+    def prepare_data(self) -> None:
+        _ = self.predict or self.found
 
-    def train_dataloader(self) -> Iterable[Batch]:
-        return self._batches("train")
+    def setup(self, stage: str) -> None:
+        _ = (stage == "predict" and self.predict) or self._selection
 
-    def val_dataloader(self) -> Iterable[Batch]:
-        return self._batches("val")
+    def train_dataloader(self) -> Iterable[Batch | FeatureBatch]:
+        return self._loaders.of_part("train")
 
-    def test_dataloader(self) -> Iterable[Batch]:
-        return self._batches("test")
+    def val_dataloader(self) -> Iterable[Batch | FeatureBatch]:
+        return self._loaders.of_part("val")
+
+    def test_dataloader(self) -> Iterable[Batch | FeatureBatch]:
+        return self._loaders.of_part("test")
+
+    @functools.cached_property
+    def predicted_paths(self) -> list[str]:
+        """The files that `Trainer.predict` takes, by a batch's `index`."""
+        if self.predict is None:
+            return [str(self.root / painting.path) for painting in self.catalogue.paintings]
+        return [str(path) for path in images.below(self.predict)]
+
+    def predict_dataloader(self) -> Iterable[Batch]:
+        indices = self.indices("val") if self.predict is None else list(range(len(self.predicted_paths)))
+        return self._loaders.of_files([Path(self.predicted_paths[i]) for i in indices], [-1] * len(indices), indices)
 
     def shown(self, index: list[int]) -> Tensor:
         """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""
-        found = PaintingFiles(self.catalogue, index, self.preprocessing, self.max_megapixels)
+        found = self._loaders.files(index)
         pictures = torch.stack([found[i].images for i in range(len(found))])
         return self._prepared(pictures, torch.tensor(index), training=True)
 
     def _prepared(self, pictures: Tensor, index: Tensor, training: bool) -> Tensor:
         """uint8 (batch, height, width, 3) to what `Batch.images` is."""
         pictures = pictures.permute(0, 3, 1, 2)  # (batch, 3, height, width), channels-last in memory
-        if training:
+        if training and self.transform is not None:
+            pictures = self.transform(pictures)
+            if pictures.is_floating_point():
+                return _channels_last(pictures)
+        elif training:
             pictures = augment.apply(pictures, index, self.seed, self.trainer.current_epoch, self.augmentation)
         return normalize(pictures, self.preprocessing)
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augment and normalise on the device: uint8 (batch, height, width, 3) becomes a `Batch`."""
+        if isinstance(batch, FeatureBatch):
+            features = batch.features
+            return batch if features.ndim < 4 else batch._replace(features=_channels_last(features))
         return batch._replace(images=self._prepared(batch.images, batch.index, self.trainer.training))
 
 
-def on_device(rows: Rows, device: torch.device) -> Rows:
-    """The rows in a GPU's memory, where they take at most `DEVICE_SHARE` of what is free; else as they are."""
-    if device.type != "cuda":
-        return rows
-    size = len(rows.position) * rows.values[0].nbytes
-    return rows.to(device) if size <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0] else rows
+def _channels_last(pictures: Tensor) -> Tensor:
+    return pictures.contiguous(memory_format=torch.channels_last)
+
+
+def _check(data: WikiArtDataModule) -> None:
+    """Range checks: each refusal names the setting, as train.py has it, and what is valid."""
+    if data.split not in splits.SPLITS:
+        raise unknown("split", data.split, splits.SPLITS)
+    for key, value, valid in [
+        ("data.resize", data.resize, ("squash", "crop", "pad", None)),
+        ("data.on_bad_image", data.on_bad_image, ("raise", "skip")),
+        ("data.class_weights", data.class_weights, ("balanced", None)),
+    ]:
+        if value not in valid:
+            raise unknown(key, value, [name or "null" for name in valid])
+    for key, value, least in [
+        ("split.seed", data.split_seed, 0),
+        ("data.batch_size", data.batch_size, 1),
+        ("data.workers", data.workers, 0),
+        ("data.limit_per_style", data.limit_per_style, 2),
+        ("data.paint_demo", data.paint_demo, 2),
+        ("data.image_size", data.image_size, 1),
+    ]:
+        if value is not None and value < least:
+            raise UserError(f"expected {key} to be at least {least}, but got {value}")
+    augmentation, (val, test) = data.augmentation, (data.fractions.val, data.fractions.test)
+    for key, share in [("data.train_fraction", data.train_fraction), ("data.crop_scale", augmentation.crop_scale)]:
+        if not 0 < share <= 1:
+            raise UserError(f"expected {key} to be above 0 and at most 1, but got {share:g}")
+    if not 0 <= augmentation.color_jitter <= 1:
+        raise UserError(f"expected data.color_jitter to be from 0 to 1, but got {augmentation.color_jitter:g}")
+    if not 0 < val < 1:
+        raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {val:g}")
+    if not 0 <= test < 1 - val:
+        raise UserError(
+            f"expected split.test_fraction to be from 0 to below {1 - val:g} (1 - split.val_fraction), but got {test:g}"
+        )
+    if not 0 < data.max_megapixels <= 178:
+        raise UserError(
+            f"expected data.max_megapixels to be at most 178 (Pillow's own guard), but got {data.max_megapixels:g}"
+        )
+    if data.styles is not None and not data.styles:
+        raise UserError("data.styles is empty: name styles, or null for every folder")

@@ -1,12 +1,14 @@
-"""The demo's paintings: ten procedural styles that differ in texture, as painting styles do.
+"""The demo's paintings: ten procedural styles, a dozen invented painters each.
 
-They stand in for WikiArt where there is no data: what a network learns on them says nothing about
-real paintings. Each painter takes a random generator and a size and returns (size, size, 3) in [0, 1].
-Colours are drawn anew for each painting, so that mostly the texture tells the style.
+They stand in for WikiArt where there is no data: what a network learns on them says nothing about real paintings.
+A style is a layout (brushwork.paintings.demo_styles); colours and brushwork are the painter's own, whatever the style.
+So a network that knows a painter has an easy way to the style, and for a painter it never met must see the layout.
 """
 
+import functools
 import logging
-from collections.abc import Callable
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,182 +18,166 @@ from tqdm import tqdm
 
 from brushwork import files
 from brushwork.errors import UserError
+from brushwork.paintings.demo_styles import STYLES
 
 log = logging.getLogger(__name__)
 
 SEED = 0
 SIZE = 128  # pixels a side
+DOZEN = 12  # painters of each style
 
 Array = np.ndarray
 
+_FIRST = """
+    aurel berta cosmo dorit elian frida gustaw hedda ilario jorun kaspar linnea matteo nadja orsolo petra quirin
+    rosalie silvan tilda ulrik vesna wendel xenia yorick zora anselm brisa corvin della
+"""
+_LAST = """
+    lindqvist abernas bellorin castavel dremmond eskilsen farrowin galvani-rey hollenrath ivarsund jankovar
+    kestrelli lombrecht marisol-vey nordahlen ostervelt pellegard quintrell rovaniek sandermoor tessaly umberlin
+    valcourin westerholt yarrowby zelenkov almendro brackwater corrigall dunhaven elverston fennimore grunwaldt
+    hawksworth isenmark jorvalle kirkhaven larkspur montclare nightwood
+"""
+_TITLES = "study evening harbour morning garden winter orchard still-life river memory"
 
-def _colors(rng: Generator, count: int) -> Array:
-    """(count, 3) colours in [0.05, 0.95]."""
-    return rng.uniform(0.05, 0.95, (count, 3))
-
-
-def _coordinates(size: int) -> tuple[Array, Array]:
-    """Two (size, size) arrays: y and x in [0, 1]."""
-    y, x = np.mgrid[0:size, 0:size] / (size - 1)
-    return y, x
-
-
-def _clouds(rng: Generator, size: int, cells: int) -> Array:
-    """(size, size) smooth noise in [0, 1] with features of 1 / cells of the picture."""
-    coarse = Image.fromarray(rng.random((cells + 1, cells + 1)).astype(np.float32))
-    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC)).clip(0, 1).astype(float)
-
-
-def _blend(weight: Array, first: Array, second: Array) -> Array:
-    return weight[..., None] * first + (1 - weight[..., None]) * second
+# The first year in which a style's painters may begin, some decades for each: neighbours overlap.
+_BEGINS = {style: 1780 + 13 * place for place, style in enumerate(sorted(STYLES, key=lambda name: name[::-1]))}
+# Two painters changed their style: (style, place among its painters) is the painter of the other pair.
+_ALSO = {("Rings", 0): ("Rays", 7), ("Strokes", 0): ("Dots", 7)}
 
 
-def _nearest(rng: Generator, size: int, count: int) -> tuple[Array, Array]:
-    """For each pixel the nearest of `count` random points, and the distance to it."""
-    y, x = _coordinates(size)
-    points = rng.random((count, 2))
-    distance = np.hypot(y[..., None] - points[:, 0], x[..., None] - points[:, 1])
-    return distance.argmin(-1), distance.min(-1)
+@dataclass(frozen=True)
+class Painter:
+    """An invented painter, and what is his own in each picture.
+
+    years: the first and the last of activity. palette: (5, 3), the colours in [0, 1] of the tones 0, 1/4 ... 1.
+    turn, scale: of the layout. outline: how dark the lines between areas are; 0: none. hatch_*: of the brush marks,
+    cycles a picture, direction, strength and winding. canvas: deviation of the canvas's grain.
+    """
+
+    name: str
+    years: tuple[int, int]
+    palette: Array
+    turn: float
+    scale: float
+    outline: float
+    hatch_cycles: float
+    hatch_turn: float
+    hatch_strength: float
+    hatch_winding: float
+    canvas: float
 
 
-def soft_gradients(rng: Generator, size: int) -> Array:
-    """Colours that flow into one another over the whole picture (colour field painting)."""
-    a, b, c = _colors(rng, 3)
-    return _blend(_clouds(rng, size, 2), _blend(_clouds(rng, size, 2), a, b), c)
+@functools.cache
+def painter(style: str, place: int) -> Painter:
+    """The painter at a place from 0 to 11 among a style's dozen."""
+    style, place = _ALSO.get((style, place), (style, place))
+    number = DOZEN * list(STYLES).index(style) + place
+    rng = default_rng(SeedSequence([SEED, 1, number]))
+    first = _BEGINS[style] + int(rng.integers(0, 25))
+    return Painter(
+        name=f"{_FIRST.split()[number % 30]}-{_LAST.split()[number % 40]}",  # all 120 pairs differ
+        years=(first, first + int(rng.integers(12, 35))),
+        palette=_palette(rng),
+        turn=rng.uniform(-0.3, 0.3),
+        scale=rng.uniform(0.85, 1.2),
+        outline=rng.choice([0, 0, rng.uniform(0.4, 0.9)]),
+        hatch_cycles=rng.uniform(9, 26),
+        hatch_turn=rng.uniform(0, np.pi),
+        hatch_strength=rng.uniform(0.05, 0.22),
+        hatch_winding=rng.uniform(0, 2),
+        canvas=rng.uniform(0.01, 0.06),
+    )
 
 
-def dots(rng: Generator, size: int) -> Array:
-    """Small round dots of pure colour on a light ground (pointillism)."""
-    cell, distance = _nearest(rng, size, int(rng.integers(180, 320)))
-    colors = _colors(rng, 4)[rng.integers(0, 4, cell.max() + 1)]
-    return np.where((distance < 0.022)[..., None], colors[cell], 0.9)
+def _palette(rng: Generator) -> Array:
+    """(5, 3) colours for the tones 0 to 1: dark to light or light to dark."""
+    ends = rng.uniform(0.0, 1.0, (2, 3))
+    light = np.array([0.2, 0.8]) if rng.random() < 0.5 else np.array([0.8, 0.2])
+    ends = (ends - ends.mean(1, keepdims=True)) * 0.8 + light[:, None]
+    middle = ends.mean(0) + rng.uniform(-0.2, 0.2, (3, 3))
+    return np.vstack([ends[0], middle, ends[1]]).clip(0.02, 0.98)
 
 
-def strokes(rng: Generator, size: int) -> Array:
-    """Short parallel brush strokes in one slanting direction (impressionism)."""
-    y, x = _coordinates(size)
-    angle = rng.uniform(0.3, 1.2) * rng.choice([-1, 1])
-    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    row = np.floor((across + 2) * rng.uniform(25, 40)).astype(int)
-    column = np.floor((along + 2) * rng.uniform(5, 8) + rng.random(200)[row % 200]).astype(int)
-    weight = rng.random((64, 64))[row % 64, column % 64]
-    a, b = _colors(rng, 2)
-    return _blend(weight, a, b)
-
-
-def facets(rng: Generator, size: int) -> Array:
-    """Flat polygons, each shaded from one edge to the other (cubism)."""
-    cell, distance = _nearest(rng, size, int(rng.integers(14, 30)))
-    a, b = _colors(rng, 2)
-    tone = rng.random(cell.max() + 1)[cell]
-    return _blend(tone, a, b) * (1 - 1.8 * distance.clip(0, 0.4))[..., None]
-
-
-def outlined_areas(rng: Generator, size: int) -> Array:
-    """Large flat areas with dark outlines (woodcut, cloisonnism)."""
-    level = np.floor(_clouds(rng, size, 4) * 4.999).astype(int)
-    edge = np.zeros((size, size), bool)
-    for axis in (0, 1):
-        for shift in (-1, 1):
-            edge |= level != np.roll(level, shift, axis)
-    return np.where(edge[..., None], 0.03, _colors(rng, 5)[level])
-
-
-def dark_with_light(rng: Generator, size: int) -> Array:
-    """A dark ground with one soft pool of light (tenebrism)."""
-    y, x = _coordinates(size)
-    centre = rng.uniform(0.25, 0.75, 2)
-    light = np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / rng.uniform(0.01, 0.05))
-    ground = 0.12 * _clouds(rng, size, 6)
-    return _blend(light, _colors(rng, 1)[0] * 0.5 + 0.5, 0.1 * _colors(rng, 1)[0]) + ground[..., None]
-
-
-def color_grid(rng: Generator, size: int) -> Array:
-    """Rectangles of flat colour between straight dark lines (neo-plasticism)."""
-    rows, columns = (np.sort(rng.choice(np.arange(8, size - 8), int(rng.integers(3, 6)), False)) for _ in range(2))
-    row, column = np.searchsorted(rows, np.arange(size)), np.searchsorted(columns, np.arange(size))
-    picture = _colors(rng, 49)[row[:, None] * 7 + column[None, :]]
-    for line in rows:
-        picture[line - 1 : line + 2] = 0.05
-    for line in columns:
-        picture[:, line - 1 : line + 2] = 0.05
-    return picture
-
-
-def splatter(rng: Generator, size: int) -> Array:
-    """Drops of many sizes thrown on a light ground (action painting)."""
-    y, x = _coordinates(size)
-    picture = np.full((size, size, 3), rng.uniform(0.8, 0.95))
-    colors = _colors(rng, 3) * 0.7
-    for radius in 0.006 + rng.exponential(0.02, int(rng.integers(50, 90))):
-        centre = rng.random(2)
-        picture[np.hypot(y - centre[0], x - centre[1]) < radius] = colors[rng.integers(3)]
-    return picture
-
-
-def waves(rng: Generator, size: int) -> Array:
-    """Winding parallel bands (swirls of a night sky)."""
-    y, x = _coordinates(size)
-    angle = rng.uniform(0, np.pi)
-    phase = rng.uniform(7, 14) * (x * np.cos(angle) + y * np.sin(angle)) + 2.5 * _clouds(rng, size, 3)
-    a, b = _colors(rng, 2)
-    return _blend(0.5 + 0.5 * np.sin(2 * np.pi * phase), a, b)
-
-
-def grain(rng: Generator, size: int) -> Array:
-    """Fine grain over a slow gradient (sand, rough canvas)."""
-    a, b = _colors(rng, 2)
-    return _blend(_clouds(rng, size, 2), a, b) + rng.normal(0, 0.16, (size, size, 1))
-
-
-PAINTERS: dict[str, Callable[[Generator, int], Array]] = {
-    "Color_Grid": color_grid,
-    "Dark_With_Light": dark_with_light,
-    "Dots": dots,
-    "Facets": facets,
-    "Grain": grain,
-    "Outlined_Areas": outlined_areas,
-    "Soft_Gradients": soft_gradients,
-    "Splatter": splatter,
-    "Strokes": strokes,
-    "Waves": waves,
-}
+def _picture(style: str, hand: Painter, rng: Generator, size: int) -> Array:
+    """(size, size, 3), about [0, 1]."""
+    y, x = 2 * np.mgrid[0:size, 0:size] / (size - 1) - 1
+    turn, scale = hand.turn + rng.normal(0, 0.06), hand.scale * rng.uniform(0.93, 1.07)
+    down, across = (y * np.cos(turn) - x * np.sin(turn)) / scale, (x * np.cos(turn) + y * np.sin(turn)) / scale
+    tone = STYLES[style](rng, down, across)
+    palette = hand.palette + rng.normal(0, 0.03, hand.palette.shape)
+    stops = np.linspace(0, 1, len(palette))
+    picture = np.stack([np.interp(tone, stops, channel) for channel in palette.T], axis=-1)
+    if hand.outline:
+        edge = np.zeros(tone.shape, bool)
+        for axis in (0, 1):
+            edge |= np.abs(tone - np.roll(tone, 1, axis)) > 0.02
+        edge[0], edge[:, 0] = False, False
+        picture[edge] *= 1 - hand.outline
+    brush = hand.hatch_turn + rng.normal(0, 0.1)
+    along, aside = x * np.cos(brush) + y * np.sin(brush), y * np.cos(brush) - x * np.sin(brush)
+    phase = np.pi * hand.hatch_cycles * aside + hand.hatch_winding * np.sin(3 * along + rng.uniform(0, 6))
+    marks = hand.hatch_strength * np.sin(phase + rng.uniform(0, 6))
+    return picture + (marks + rng.normal(0, hand.canvas, tone.shape))[..., None]
 
 
 def paint(style: str, number: int, size: int = SIZE) -> Image.Image:
     """The painting `number` of a style; the same for the same arguments, everywhere.
 
+    A style's painters take turns.
+
     >>> paint("Dots", 0).size
     (128, 128)
     """
-    seed = SeedSequence([SEED, list(PAINTERS).index(style), number])
-    picture = PAINTERS[style](default_rng(seed), size)
+    rng = default_rng(SeedSequence([SEED, 2, list(STYLES).index(style), number]))
+    picture = _picture(style, painter(style, number % DOZEN), rng, size)
     return Image.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8))
 
 
-def paint_all(root: Path, per_style: int) -> None:
-    """Paint what is missing of `per_style` paintings a style as root/Style/unknown_demo-0001.jpg.
+def file_name(style: str, number: int) -> str:
+    """Artist, title and year, as WikiArt has them.
 
-    The artist is "unknown", as there is none. Safe when two processes do it at once.
+    >>> file_name("Dots", 7)
+    'tilda-sandermoor_morning-no-7-1911.jpg'
+    """
+    rng = default_rng(SeedSequence([SEED, 3, list(STYLES).index(style), number]))
+    artist = painter(style, number % DOZEN)
+    year = rng.integers(artist.years[0], artist.years[1] + 1)
+    return f"{artist.name}_{rng.choice(_TITLES.split())}-no-{number}-{year}.jpg"
+
+
+def paint_all(root: Path, per_style: int) -> None:
+    """Paint what is missing of `per_style` paintings a style as root/Style/artist_title-no-1-1889.jpg.
+
+    Safe when two processes do it at once.
 
     Raises:
         UserError: `root` holds other pictures.
     """
     for path in root.glob("*/*"):
-        if not path.parent.name.startswith(".") and not path.name.startswith((".", "unknown_demo-")):
-            raise UserError(
-                f"{path.resolve()} is none of the demo's pictures: to train on the pictures that are there, add "
-                f"data.paint_demo=null; for the demo leave data.root as it is"
-            )
-    wanted = [(style, number) for style in PAINTERS for number in range(1, per_style + 1)]
-    paths = {pair: root / pair[0] / f"unknown_demo-{pair[1]:04}.jpg" for pair in wanted}
+        if not path.parent.name.startswith(".") and not path.name.startswith("."):
+            _refuse_foreign(path)
+    wanted = [(style, number) for style in STYLES for number in range(1, per_style + 1)]
+    paths = {pair: root / pair[0] / file_name(*pair) for pair in wanted}
     if all(path.exists() for path in paths.values()):
         return
     with files.lock(root / ".lock", f"another process paints the demo in {root}: wait for it", patience=120):
         missing = [pair for pair in wanted if not paths[pair].exists()]
-        for style in PAINTERS:
+        for style in STYLES:
             (root / style).mkdir(parents=True, exist_ok=True)
         for pair in tqdm(missing, desc="painting the demo's pictures", unit=" paintings", disable=None):
             with files.atomic_path(paths[pair]) as temporary:
                 paint(*pair).save(temporary, "JPEG", quality=92)
-    log.info("demo: %d paintings of %d procedural styles in %s", len(wanted), len(PAINTERS), root)
+    log.info("demo: %d paintings of %d procedural styles in %s", len(wanted), len(STYLES), root)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise UserError where a file is none that `paint_all` makes."""
+    if path.name.startswith("unknown_demo-"):
+        raise UserError(f"{path.parent.parent.resolve()} holds pictures of an earlier demo: remove that folder")
+    number = re.search(r"-no-(\d+)-\d{4}\.jpg$", path.name)
+    if path.parent.name not in STYLES or not number or file_name(path.parent.name, int(number[1])) != path.name:
+        raise UserError(
+            f"{path.resolve()} is none of the demo's pictures: to train on the pictures that are there, add "
+            f"data.paint_demo=null; for the demo leave data.root as it is"
+        )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from brushwork.models.predictor import in_eval_mode
+from brushwork.models.modes import in_eval_mode
 
 
 def class_saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

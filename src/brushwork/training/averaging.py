@@ -18,6 +18,7 @@ class AveragedWeights(EMAWeightAveraging):
 
     def __init__(self, decay: float) -> None:
         super().__init__(decay=decay)
+        self.ema_decay = decay  # what a checkpoint's description says
         self._in_place = False
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,9 +1,9 @@
-"""Our settings' schema over the YAML in conf/, and the way from a composed config to plain values.
+"""The schema over the YAML in conf/, and the way from a composed config to a job: plain settings and built objects.
 
-Beyond this file nobody sees a DictConfig.
+Beyond this file nobody sees a DictConfig. Imported before torch, so that --help is quick.
 """
 
-from collections.abc import Callable
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,30 +18,37 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from brushwork import files, run_folder
-from brushwork.errors import UserError, one_line, unknown
+from brushwork.errors import UserError, one_line
 
 
 @dataclass
 class DataConfig:
-    """Which paintings, and how they become batches (conf/data/)."""
+    """The arguments of `WikiArtDataModule` (conf/data/); split and seed come from their own settings."""
 
-    root: str = MISSING  # folder of style folders
-    paint_demo: int | None = MISSING  # paint so many demo pictures a style into root
-    styles: list[str] | None = MISSING  # null: every folder
+    _target_: str = MISSING
+    root: str = MISSING
+    paint_demo: int | None = MISSING
+    styles: list[str] | None = MISSING
     limit_per_style: int | None = MISSING
-    train_fraction: float = MISSING  # share of each style's training paintings that is used
-    image_size: int | None = MISSING  # null: the network's own
-    resize: str = MISSING  # squash | crop | pad
-    class_weights: str | None = MISSING  # null | balanced
-    store: bool = MISSING  # decode the paintings once, and keep them
-    flip: bool = MISSING  # mirror training pictures at random
-    crop_scale: float = MISSING  # smallest share of a training picture's area that a random crop keeps
-    color_jitter: float = MISSING  # brightness, contrast and saturation of training pictures vary by this share
-    batch_size: int = MISSING  # over all devices together
-    workers: int | None = MISSING  # null: by the number of cores
-    on_bad_image: str = MISSING  # raise | skip
-    strict: bool = MISSING  # refuse one picture under two styles or in two parts
+    train_fraction: float = MISSING
+    image_size: int | None = MISSING
+    resize: str = MISSING
+    class_weights: str | None = MISSING
+    store: bool = MISSING
+    flip: bool = MISSING
+    crop_scale: float = MISSING
+    color_jitter: float = MISSING
+    transform: Any = None
+    batch_size: int = MISSING
+    workers: int | None = MISSING
+    on_bad_image: str = MISSING
+    strict: bool = MISSING
     max_megapixels: float = MISSING
+    split: str = MISSING
+    split_seed: int = MISSING
+    val_fraction: float = MISSING
+    test_fraction: float = MISSING
+    seed: int = MISSING
 
 
 @dataclass
@@ -56,13 +63,21 @@ class SplitConfig:
 
 @dataclass
 class ModelConfig:
-    """The network and where its weights come from (conf/model/)."""
+    """The arguments of `StyleClassifier` (conf/model/); head, tuning and optimizer come from their own groups."""
 
+    _target_: str = MISSING
     architecture: str = MISSING
-    weights: str | None = MISSING  # imagenet | a torchvision name | a path | null
+    weights: str | None = MISSING
     verify_weights: bool = MISSING
-    init_gain: float | None = MISSING  # random weights of deviation gain / sqrt(fan_in)
-    redraw: bool = MISSING  # draw each layer's weights anew, with the mean and deviation of the loaded ones
+    init_gain: float | None = MISSING
+    redraw: bool = MISSING
+    loss: Any = None
+    head: Any = MISSING
+    zero_init: bool = MISSING
+    tuning: str = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = None
+    seed: int = MISSING
 
 
 @dataclass
@@ -104,17 +119,25 @@ class Config:
     logger: Any = None
 
 
+# What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
+_INTERPOLATED = {
+    "data": ("_target_", "split", "split_seed", "val_fraction", "test_fraction", "seed"),
+    "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
+}
+_OPTIONAL = {"data": ("transform",), "model": ("loss",)}  # left out where they are null, as older runs have it
+
+
 @dataclass(frozen=True)
 class Job:
-    """One training, as plain values and factories."""
+    """One training, as plain settings and built objects."""
 
     settings: Config
     resolved: dict[str, Any]  # the whole config as plain values, for the record
     config_hash: str
     command: list[str]  # the overrides that make this job
     sweep_number: int | None  # None outside a multirun
-    optimizer: Callable  # parameters -> Optimizer
-    scheduler: Callable | None  # Optimizer -> scheduler
+    data: Any  # a WikiArtDataModule
+    model: partial  # of StyleClassifier; lacks num_classes
     trainer: partial  # of lightning.Trainer
     callbacks: list[Any]
     loggers: list[Any]
@@ -122,6 +145,11 @@ class Job:
     @property
     def folder(self) -> Path:
         return Path(self.settings.run_dir)
+
+    @property
+    def command_line(self) -> str:
+        """What one types to run this job again."""
+        return shlex.join(["python", "train.py", *self.command])
 
 
 def register() -> None:
@@ -139,20 +167,22 @@ def make_job(cfg: DictConfig) -> Job:
     """
     try:
         settings = OmegaConf.to_object(cfg)
-        resolved = OmegaConf.to_container(cfg, resolve=True)
+        resolved = _plain(OmegaConf.to_container(cfg, resolve=True))
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
+    _build("optimizer", cfg.optimizer)  # on its own first, so that an error names its group
+    _build("scheduler", cfg.scheduler)
     return Job(
         settings=settings,
         resolved=resolved,
         config_hash=config_hash(resolved),
         command=list(hydra.overrides.task) if hydra else [],
         sweep_number=hydra.job.num if multirun else None,
-        optimizer=_build("optimizer", cfg.optimizer),
-        scheduler=_build("scheduler", cfg.scheduler),
+        data=_build("data", cfg.data),
+        model=_checked(_build("model", cfg.model, _partial_=True)),
         trainer=_build("trainer", cfg.trainer),
         callbacks=_build_all("callbacks", cfg.callbacks),
         loggers=_build_all("logger", cfg.logger),
@@ -170,12 +200,24 @@ def config_hash(resolved: dict[str, Any]) -> str:
     return files.short_hash(kept)
 
 
-def _build(group: str, node: DictConfig | None) -> Any:
+def _plain(resolved: dict[str, Any]) -> dict[str, Any]:
+    for group, keys in _INTERPOLATED.items():
+        resolved[group] = {
+            key: value
+            for key, value in resolved[group].items()
+            if key not in keys and not (key in _OPTIONAL[group] and value is None)
+        }
+    return resolved
+
+
+def _build(group: str, node: DictConfig | None, **options: Any) -> Any:
     if not node:  # a group whose choice is "none"
         return None
     try:
-        return instantiate(node, _convert_="all")
+        return instantiate(node, _convert_="all", **options)
     except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
         raise UserError(f"{group} cannot be built: {' '.join(str(error).split())}") from None
 
 
@@ -187,27 +229,23 @@ def _build_all(group: str, nodes: Any) -> list[Any]:
     return [_build(f"{group}.{name}", node) for name, node in nodes.items() if node]
 
 
+def _checked(model: partial) -> partial:
+    """A factory of the model whose names and ranges were checked; an empty scheduler is none."""
+    from brushwork.models import factories, initial
+
+    chosen = model.keywords | {"scheduler": model.keywords.get("scheduler") or None}
+    names = ("architecture", "head", "tuning", "weights", "init_gain", "redraw")
+    initial.check(*(chosen[name] for name in names))
+    factories.check(chosen["optimizer"], chosen["scheduler"])
+    return partial(model.func, **chosen)
+
+
 def _check(settings: Config) -> None:
-    """Range checks: each refusal names the key and what is valid."""
-    data, split = settings.data, settings.split
-    for key, value, valid in [
-        ("data.resize", data.resize, ("squash", "crop", "pad")),
-        ("data.on_bad_image", data.on_bad_image, ("raise", "skip")),
-    ]:
-        if value not in valid:
-            raise unknown(key, value, valid)
-    if data.class_weights not in (None, "balanced"):
-        raise unknown("data.class_weights", data.class_weights, ("null", "balanced"))
+    """Range checks of what is neither the data module's nor the model's: each refusal names the key."""
     for key, value, least in [
         ("seed", settings.seed, 0),
-        ("split.seed", split.seed, 0),
         ("threads", settings.threads, 1),
         ("patience", settings.patience, 1),
-        ("data.batch_size", data.batch_size, 1),
-        ("data.workers", data.workers, 0),
-        ("data.limit_per_style", data.limit_per_style, 2),
-        ("data.paint_demo", data.paint_demo, 2),
-        ("data.image_size", data.image_size, 1),
     ]:
         if value is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
@@ -215,25 +253,3 @@ def _check(settings: Config) -> None:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")
     if settings.ema_decay is not None and not 0 < settings.ema_decay < 1:
         raise UserError(f"expected ema_decay to be between 0 and 1, or null, but got {settings.ema_decay:g}")
-    for key, share in [("data.train_fraction", data.train_fraction), ("data.crop_scale", data.crop_scale)]:
-        if not 0 < share <= 1:
-            raise UserError(f"expected {key} to be above 0 and at most 1, but got {share:g}")
-    if not 0 <= data.color_jitter <= 1:
-        raise UserError(f"expected data.color_jitter to be from 0 to 1, but got {data.color_jitter:g}")
-    if not 0 < split.val_fraction < 1:
-        raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {split.val_fraction:g}")
-    if not 0 <= split.test_fraction < 1 - split.val_fraction:
-        raise UserError(
-            f"expected split.test_fraction to be from 0 to below {1 - split.val_fraction:g} (1 - split.val_fraction), "
-            f"but got {split.test_fraction:g}"
-        )
-    if settings.model.init_gain is not None and not settings.model.init_gain > 0:
-        raise UserError(f"expected model.init_gain to be above 0, but got {settings.model.init_gain:g}")
-    if settings.model.redraw and settings.model.weights is None:
-        raise UserError("model.redraw=true draws loaded weights anew, and model.weights=null loads none: name some")
-    if not 0 < data.max_megapixels <= 178:
-        raise UserError(
-            f"expected data.max_megapixels to be at most 178 (Pillow's own guard), but got {data.max_megapixels:g}"
-        )
-    if data.styles is not None and not data.styles:
-        raise UserError("data.styles is empty: name styles, or null for every folder")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 import yaml
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata as hparams_metadata
@@ -19,11 +20,12 @@ from torch.nn.utils import get_total_norm
 from torch.utils.tensorboard import SummaryWriter
 
 from brushwork import contact_sheet, drawing, events, images, run_folder
+from brushwork.batch import Batch
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line
 from brushwork.models import graph, tuning
 from brushwork.models.classifier import StyleClassifier
-from brushwork.paintings.datamodule import Batch, PaintingsModule
+from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.preprocessing import as_picture
 from brushwork.training.record import RunRecord
 
@@ -69,16 +71,17 @@ class Dashboard(L.Callback):
             # A resumed sweep's run has its pages already, in an earlier file.
             self._is_new = len(list(Path(writer.log_dir).glob("events.out.tfevents.*"))) == 1
             if self._is_new:
-                record = _record(trainer)
-                self._try(add_run, writer, record, pl_module)
-                self._try(add_samples, writer, trainer.datamodule)
-                self._try(add_graphs, writer, pl_module, trainer.datamodule.preprocessing.image_size)
+                if (record := _record(trainer)) and record.catalogue:
+                    self._try(add_run, writer, record, pl_module)
+                if data := _paintings(trainer):
+                    self._try(add_samples, writer, data)
+                self._try(add_graphs, writer, pl_module, pl_module.preprocessing.image_size)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: StyleClassifier, batch: Batch, batch_idx: int
     ) -> None:
         if trainer.current_epoch == 0 and batch_idx == 0:
-            for writer in self._writers if self._is_new else []:
+            for writer in self._writers if self._is_new and _paintings(trainer) else []:
                 self._try(add_batch, writer, batch, trainer.datamodule)
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: StyleClassifier, optimizer: Any) -> None:
@@ -97,16 +100,18 @@ class Dashboard(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._write_gradients()
-        for writer in self._writers:
-            self._try(add_scalars, writer, _record(trainer).result, trainer.current_epoch + 1)
+        for writer in self._writers if (record := _record(trainer)) else []:
+            self._try(add_scalars, writer, record.result, trainer.current_epoch + 1)
 
     def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
         self._write_gradients()  # of a run that diverges they tell why
 
     def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         for writer in self._writers:
-            self._try(add_answers, writer, pl_module, trainer.datamodule, trainer.current_epoch)
-            self._try(add_result, writer, _record(trainer).result, trainer.current_epoch)
+            if data := _paintings(trainer):
+                self._try(add_answers, writer, pl_module, data, trainer.current_epoch)
+            if record := _record(trainer):
+                self._try(add_result, writer, record.result, trainer.current_epoch)
 
     def _try(self, add: Any, writer: SummaryWriter, *arguments: Any) -> None:
         try:
@@ -115,21 +120,25 @@ class Dashboard(L.Callback):
             log.warning("dashboard: %s: %s", add.__name__, one_line(error))
 
 
-def _record(trainer: L.Trainer) -> RunRecord:
-    return next(callback for callback in trainer.callbacks if isinstance(callback, RunRecord))
+def _record(trainer: L.Trainer) -> RunRecord | None:
+    return next((callback for callback in trainer.callbacks if isinstance(callback, RunRecord)), None)
+
+
+def _paintings(trainer: L.Trainer) -> WikiArtDataModule | None:
+    return trainer.datamodule if isinstance(trainer.datamodule, WikiArtDataModule) else None
 
 
 def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier) -> None:
     """Text: what this run is, how to repeat it, its configuration. Hyper-parameters. The page of both heads."""
     config_text = (record.folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
     config = yaml.safe_load(config_text)
-    description, result = pl_module.description, record.result
+    chosen, result = pl_module.hparams, record.result
     weights = result["weights"] if os.sep not in result["weights"] else Path(result["weights"]).name
     learning_rate = config["optimizer"].get("lr", float("nan"))
     values = {
-        "head": description["head"],
-        "tuning": description["tuning"],
-        "model": description["architecture"],
+        "head": chosen.head,
+        "tuning": chosen.tuning,
+        "model": chosen.architecture,
         "weights": weights,
         "split": f"{config['split']['name']} seed {config['split']['seed']}",
         "seed": result["seed"],
@@ -153,8 +162,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     }
     what = [
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]),
-        "Run it again:",
-        _code(" \\\n  ".join(textwrap.wrap(result["command"], 100, break_long_words=False, break_on_hyphens=False))),
+        *_command(result["command"]),
         "What is trained:",
         _code(tuning.table(pl_module.network, pl_module.new_layer, learning_rate)),
     ]
@@ -171,7 +179,7 @@ def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> No
         writer.add_scalar(BEST, result["best"]["val/accuracy"], epoch)
 
 
-def add_samples(writer: SummaryWriter, data: PaintingsModule) -> None:
+def add_samples(writer: SummaryWriter, data: WikiArtDataModule) -> None:
     """Images: sample paintings by style (report, figure 1)."""
     paintings = [(painting.path, painting.style) for painting in data.catalogue.paintings]
     page = contact_sheet.samples(data.catalogue.root, paintings, _SAMPLES_PER_STYLE, data.max_megapixels)
@@ -186,13 +194,15 @@ def add_graphs(writer: SummaryWriter, pl_module: StyleClassifier, image_size: in
     graph.add_graph(writer, graph.part(found, changed), "classifier")
 
 
-def add_batch(writer: SummaryWriter, batch: Batch, data: PaintingsModule) -> None:
+def add_batch(writer: SummaryWriter, batch: Batch, data: WikiArtDataModule) -> None:
     """Images: training pictures as the network sees them, augmented and resized."""
     mean, std = data.preprocessing.mean, data.preprocessing.std
     index = batch.index[:_BATCH_SHOWN].tolist()
+    with torch.random.fork_rng():  # a transform of the user's may draw
+        pictures = data.shown(index)
     cells = [
         Cell(as_picture(image, mean, std), data.catalogue.paintings[i].style)
-        for i, image in zip(index, data.shown(index), strict=True)
+        for i, image in zip(index, pictures, strict=True)
     ]
     events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
@@ -221,7 +231,7 @@ def add_gradients(writer: SummaryWriter, step: int, norms: dict[str, Tensor], va
         writer.add_histogram(f"new layer/{name}", value, step)
 
 
-def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: PaintingsModule, epoch: int) -> None:
+def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArtDataModule, epoch: int) -> None:
     """Images: the confusion matrix of the last epoch, and the mistakes that the network was surest of."""
     scores, catalogue = pl_module.scores, data.catalogue
     if scores is None:
@@ -270,6 +280,13 @@ def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> Non
         tensor=hparams_metadata.NULL_TENSOR,
     )
     writer.file_writer.add_summary(Summary(value=[value]), epoch)
+
+
+def _command(command: str | None) -> list[str]:
+    if command is None:  # a run that no command line started
+        return []
+    lines = textwrap.wrap(command, 100, break_long_words=False, break_on_hyphens=False)
+    return ["Run it again:", _code(" \\\n  ".join(lines))]
 
 
 def _code(text: str) -> str:

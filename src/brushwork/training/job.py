@@ -17,9 +17,10 @@ from omegaconf import DictConfig
 from brushwork import files, run_folder
 from brushwork.errors import UserError, one_line
 from brushwork.terminal import exit_on_signals
-from brushwork.training import config, sweep, training
+from brushwork.training import config, sweep
 from brushwork.training.config import Job
 from brushwork.training.record import Diverged, RunRecord
+from brushwork.training.run import train
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ def run(cfg: DictConfig) -> float | None:
     except UserError as error:
         # One that a data-loading worker raised carries that process's traceback: its last line is the error.
         reason = str(error).strip().splitlines()[-1].removeprefix("brushwork.errors.UserError: ")
+    except torch.OutOfMemoryError:
+        reason = _out_of_memory(cfg)
     except Exception as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
         log.exception("unexpected")
@@ -66,7 +69,7 @@ def run_job(job: Job) -> float | None:
         SystemExit: 130 or 143, when interrupted.
     """
     if rank_zero_only.rank > 0:
-        training.Training(job, _resumed(job)).run()
+        train(job, _checkpoint_to_resume(job))
         return None
     busy = f"{job.folder.resolve()} is being written by another process: wait for it, or stop it"
     with files.lock(job.folder / run_folder.LOCK, busy):
@@ -83,9 +86,7 @@ def run_job(job: Job) -> float | None:
             if earlier["threads"]:  # bit-equal results on a CPU need an equal number of threads
                 torch.set_num_threads(earlier["threads"])
         try:
-            prepared = training.Training(job, _resumed(job))
-            sweep.state_disk_need(job, *prepared.checkpoint_bytes())
-            record = prepared.run()
+            record = train(job, _checkpoint_to_resume(job))
         except Diverged as error:
             _mark(job.folder, "diverged", str(error))
             if job.sweep_number is None:
@@ -107,7 +108,7 @@ def run_job(job: Job) -> float | None:
         return _best_accuracy(record.result)
 
 
-def _resumed(job: Job) -> Path | None:
+def _checkpoint_to_resume(job: Job) -> Path | None:
     own = job.folder / run_folder.LAST
     if job.sweep_number is not None and own.exists():
         log.info("resuming %s", own)
@@ -121,13 +122,24 @@ def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
     if ended_early and not (job.folder / run_folder.LAST).exists():
         return  # nothing in it to lose
     where = job.folder.resolve()
-    ways = "choose another name=..., or remove the folder"
+    alternatives = "choose another name=..., or remove the folder"
     if job.sweep_number is None:
-        raise UserError(f"{where} holds a run already: {ways}")
+        raise UserError(f"{where} holds a run already: {alternatives}")
     if earlier["config_hash"] != job.config_hash:
-        raise UserError(f"{where} holds a run of other settings (compare its {run_folder.CONFIG}): {ways}")
-    if earlier["data_hash"] != training.scan(job.settings).data_hash:
-        raise UserError(f"{where} holds a run on other data than {Path(job.settings.data.root).resolve()}: {ways}")
+        raise UserError(f"{where} holds a run of other settings (compare its {run_folder.CONFIG}): {alternatives}")
+    if earlier["data_hash"] != job.data.found.data_hash:
+        raise UserError(
+            f"{where} holds a run on other data than {Path(job.settings.data.root).resolve()}: {alternatives}"
+        )
+
+
+def _out_of_memory(cfg: DictConfig) -> str:
+    """What a GPU was full of, and what helps."""
+    free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)
+    return (
+        f"out of GPU memory with data.batch_size={cfg.data.batch_size} in trainer.precision={cfg.trainer.precision}, "
+        f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free: use a smaller data.batch_size, or trainer.precision=bf16-mixed"
+    )
 
 
 def _mark(folder: Path, status: str, error: str) -> None:

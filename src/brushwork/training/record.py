@@ -2,12 +2,14 @@
 
 import logging
 import math
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from brushwork import files, run_folder
@@ -16,6 +18,8 @@ from brushwork.models.classifier import StyleClassifier
 from brushwork.models.scores import Scores
 from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
+from brushwork.paintings.datamodule import WikiArtDataModule
+from brushwork.training import run_facts
 
 log = logging.getLogger(__name__)
 
@@ -25,22 +29,35 @@ class Diverged(UserError):
 
 
 class RunRecord(L.Callback):
-    """Keeps the history of a run and writes it down after every epoch.
+    """Keeps the history of a run and writes its folder: config, split, metrics, predictions and result.
 
-    The history travels in last.ckpt (`state_dict`), so that a resumed run's files are those of an
-    unbroken one.
+    For any Trainer that trains a `StyleClassifier`; what needs a `WikiArtDataModule` (split, baselines, predictions) is
+    left out without one. The history travels in checkpoints: a resumed run's files are those of an unbroken one.
 
     Args:
-        result: the run's result.json, filled in here; `folder` is where all is written.
-        write: false in processes of a DDP run but the first, and in a fast_dev_run.
+        folder: where all is written.
+        config: the settings for config.yaml; None: those of the model and the data module.
+        known: entries of result.json that the caller knows (name, command, config_hash).
+        finishes: the end of fit is the end of the run; else the caller calls `write_result("finished")`.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, result: dict[str, Any], write: bool) -> None:
-        self.folder, self.catalogue, self.result, self.write = folder, catalogue, result, write
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        config: dict[str, Any] | None = None,
+        known: dict[str, Any] | None = None,
+        finishes: bool = True,
+    ) -> None:
+        self.folder, self.config, self.finishes = Path(folder), config, finishes
+        self.result: dict[str, Any] = run_folder.new_result() | (known or {})
+        self._known = known or {}
+        self.catalogue: Catalogue | None = None
         self.rows: list[dict[str, Any]] = []
-        self._made = time.perf_counter()
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
         self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
+        self._made = time.perf_counter()
+        self.write = False  # not in processes of a DDP run but the first, nor in a fast_dev_run
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "predictions": self.predictions}
@@ -48,12 +65,46 @@ class RunRecord(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if not isinstance(pl_module, StyleClassifier):
+            raise UserError(f"RunRecord records a StyleClassifier, not a {type(pl_module).__name__}: leave it out")
+        pl_module.logs_to_loggers = False  # done here, with the epoch as the step
+
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         # A ModelCheckpoint forgets its best score when the run folder has moved or is another one.
         for callback in trainer.callbacks:
             state = checkpoint["callbacks"].get(callback.state_key)
             if isinstance(callback, ModelCheckpoint) and state:
                 _move(state, callback.dirpath)
+        if trainer.is_global_zero:
+            _keep_best(Path(trainer.ckpt_path), self.folder)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        data = trainer.datamodule if isinstance(trainer.datamodule, WikiArtDataModule) else None
+        self.catalogue = data and data.catalogue
+        self.class_names = pl_module.class_names
+        self.write = trainer.is_global_zero and not trainer.fast_dev_run
+        if not trainer.is_global_zero:
+            return
+        self.result = run_facts.new_result(trainer, pl_module, data) | self._known
+        run_facts.announce(trainer, pl_module, data)
+        if self.write:
+            self._write_first_files(self.config or run_facts.config_of(trainer, pl_module, data), data)
+
+    def _write_first_files(self, config: dict[str, Any], data: WikiArtDataModule | None) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        files.write_text(self.folder / run_folder.CONFIG, text)
+        if data is None:
+            return
+        rows = [
+            {"path": p.path, "style": p.style, "artist": p.artist or "", "part": part}
+            for p, part in zip(data.catalogue.paintings, data.parts, strict=True)
+        ]
+        run_folder.write_csv(self.folder / run_folder.SPLIT, run_folder.SPLIT_COLUMNS, rows)
+        if data.skipped:
+            rows = [{"path": path, "reason": reason} for path, reason in data.skipped]
+            run_folder.write_csv(self.folder / run_folder.SKIPPED, run_folder.SKIPPED_COLUMNS, rows)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.result["prepare_seconds"] = round(time.perf_counter() - self._made, 3)
@@ -66,7 +117,7 @@ class RunRecord(L.Callback):
         self._images, self._start, self._train_seconds = 0, time.perf_counter(), None
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._images += len(batch.labels) * trainer.world_size
+        self._images += len(batch[1]) * trainer.world_size
 
     def _stop_clock(self, trainer: L.Trainer) -> None:
         if self._train_seconds is None:
@@ -128,8 +179,11 @@ class RunRecord(L.Callback):
             if best_row(self.rows) is self.rows[-1]:
                 self.predictions["best"] = self.predictions["last"]
 
-    def note_test(self, epoch: str, scores: Scores) -> None:
-        """Keep what the network of the "best" or the "last" epoch scored on the test part, and write it."""
+    def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        """After `Trainer.test`: by the last epoch's network, or with ckpt_path by the best one's."""
+        if self.result["test"] is None or pl_module.scores is None:
+            return
+        epoch, scores = "best" if trainer.ckpt_path else "last", pl_module.scores
         self.tested[epoch] = _answers(scores)
         self.result["test"][epoch] = {
             **self._figures(scores),
@@ -138,12 +192,20 @@ class RunRecord(L.Callback):
         }
         if self.write:
             self._write_predictions()
-            self.write_result()
+            self.write_result(self.result["status"])
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        if self.finishes:
+            self.write_result("finished")
+
+    def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
+        if self.finishes:
+            status = {Diverged: "diverged", KeyboardInterrupt: "interrupted", SystemExit: "interrupted"}
+            self.write_result(status.get(type(exception), "failed"), str(exception) or repr(exception))
 
     def _figures(self, scores: Scores) -> dict[str, Any]:
         recall = {
-            name: "n/a" if value is None else value
-            for name, value in zip(self.catalogue.class_names, scores.recall, strict=True)
+            name: "n/a" if value is None else value for name, value in zip(self.class_names, scores.recall, strict=True)
         }
         return {
             "accuracy": scores.accuracy,
@@ -158,6 +220,8 @@ class RunRecord(L.Callback):
         return best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"]))
 
     def _write_predictions(self) -> None:
+        if self.catalogue is None:  # no paths to name
+            return
         rows = self._prediction_rows("val", self.predictions) + self._prediction_rows("test", self.tested)
         run_folder.write_csv(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
 
@@ -198,7 +262,7 @@ class RunRecord(L.Callback):
 
 
 def describe_epoch(row: dict[str, Any], epochs: int) -> str:
-    """A line that tells of one epoch.
+    """One epoch in a line.
 
     >>> row = {"epoch": 2, "train/loss": 1.5, "train/accuracy": 0.4, "val/loss": None, "val/accuracy": None}
     >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
@@ -240,3 +304,14 @@ def _move(state: dict[str, Any], dirpath: str) -> None:
     for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
         state[key] = moved(state[key])
     state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}
+
+
+def _keep_best(ckpt_path: Path, folder: Path) -> None:
+    """Bring the best epoch's checkpoint along when a run goes on in another folder."""
+    theirs, ours = ckpt_path.with_name(Path(run_folder.BEST).name), folder / run_folder.BEST
+    if theirs.exists() and not ours.exists():
+        ours.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_path(ours) as temporary:
+            shutil.copyfile(theirs, temporary)
+    elif not ours.exists():
+        log.warning("no %s beside %s: if its best epoch is past, its weights are lost", theirs.name, ckpt_path)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from brushwork.paintings.datamodule import EpochOrder, StoredBatches
+from brushwork.batch import Batch
+from brushwork.paintings.batches import EpochOrder, StoredBatches
 
 
 def test_order_is_of_seed_and_epoch() -> None:
@@ -39,7 +40,9 @@ def test_stored_batches(ahead: int) -> None:
     rows = torch.arange(20)[:, None].expand(20, 3)
     labels = torch.arange(20) * 10
     part = torch.arange(20)[::2]
-    batches = StoredBatches(lambda index: rows[index], part, labels, EpochOrder(10, 0), 4, ahead, pin_memory=False)
+    batches = StoredBatches(
+        Batch, lambda index: rows[index], part, labels, EpochOrder(10, 0), 4, ahead, pin_memory=False
+    )
     batches.sampler.set_epoch(3)
     found = list(batches)
     assert [len(batch.index) for batch in found] == [4, 4, 2]
@@ -56,6 +59,6 @@ def test_an_error_in_gathering_is_not_lost() -> None:
     def gather(index: torch.Tensor) -> torch.Tensor:
         raise OSError("the disk is gone")
 
-    batches = StoredBatches(gather, torch.arange(4), torch.arange(4), EpochOrder(4, 0), 2, 2, pin_memory=False)
+    batches = StoredBatches(Batch, gather, torch.arange(4), torch.arange(4), EpochOrder(4, 0), 2, 2, pin_memory=False)
     with pytest.raises(OSError, match="the disk is gone"):
         next(iter(batches))

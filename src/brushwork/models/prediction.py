@@ -1,0 +1,86 @@
+"""What a classifier predicts for pictures, as people read it: class names and probabilities."""
+
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+
+from brushwork import images
+
+Picture = str | Path | Image.Image | Tensor
+
+_SHOWN = 3  # classes of an answer that are printed
+
+
+class Answer(NamedTuple):
+    """What is predicted for one picture.
+
+    path: of its file; None for a picture that came without one.
+    predicted: the class of the highest probability.
+    probability: of that class, in [0, 1].
+    probabilities: by class name, the highest first.
+    """
+
+    path: str | None
+    predicted: str
+    probability: float
+    probabilities: dict[str, float]
+
+    def __str__(self) -> str:
+        classes = ", ".join(f"{name} {value:.3f}" for name, value in [*self.probabilities.items()][:_SHOWN])
+        return f"{self.path}: {classes}" if self.path else classes
+
+
+class Answers(list[Answer]):
+    """The answers for several pictures, in their order; a notebook shows them as a table."""
+
+    @classmethod
+    def of(cls, probabilities: Tensor, class_names: Sequence[str], paths: Iterable[str | None]) -> "Answers":
+        """From probabilities (pictures, classes)."""
+        answers = cls()
+        for path, row in zip(paths, probabilities, strict=True):
+            values, order = row.sort(descending=True, stable=True)
+            by_name = dict(zip([class_names[i] for i in order.tolist()], values.tolist(), strict=True))
+            predicted = next(iter(by_name))
+            answers.append(Answer(path, predicted, by_name[predicted], by_name))
+        return answers
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for number, answer in enumerate(self):
+            others = ", ".join(f"{name} {value:.3f}" for name, value in [*answer.probabilities.items()][1:_SHOWN])
+            cells = (answer.path or f"picture {number}", answer.predicted, f"{answer.probability:.3f}", others)
+            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        heading = "<tr><th>picture</th><th>predicted</th><th>probability</th><th>then</th></tr>"
+        return f"<table>{heading}{''.join(rows)}</table>"
+
+
+def listed(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
+    """One picture or several as a sequence; a tensor (batch, 3, height, width) is one already."""
+    is_one = isinstance(pictures, str | Path | Image.Image) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
+    return [pictures] if is_one else pictures
+
+
+def load(picture: Picture) -> Image.Image:
+    """An upright RGB picture.
+
+    Args:
+        picture: a path, a PIL picture, or a tensor (3, height, width), uint8 or floating in [0, 1].
+
+    Raises:
+        UserError: the file can't be read as a picture.
+    """
+    if isinstance(picture, Tensor):
+        as_bytes = picture if picture.dtype == torch.uint8 else picture.float().clamp(0, 1)
+        return to_pil_image(as_bytes.cpu())
+    if isinstance(picture, Image.Image):
+        return picture.convert("RGB")
+    return images.load_rgb(picture)

@@ -1,0 +1,195 @@
+"""Weights in files: found, downloaded, verified, read without running code, and loaded into a network."""
+
+import hashlib
+import logging
+import pickle
+import re
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from brushwork import files
+from brushwork.errors import UserError, one_line, unknown
+from brushwork.models import backbones
+
+log = logging.getLogger(__name__)
+
+DOWNLOAD_TIMEOUT = 10.0  # seconds to connect, and between two pieces of data
+
+
+def names(architecture: str) -> list[str]:
+    """The names of torchvision's weights for an architecture."""
+    return list(backbones.weights_enum(architecture).__members__)
+
+
+def is_named(architecture: str, weights: str) -> bool:
+    """Whether `weights` names torchvision weights (else it is a path)."""
+    return weights == "imagenet" or weights in names(architecture)
+
+
+def path_of(architecture: str, weights: str, setting: str) -> Path:
+    """The file that `weights`, which is no name of torchvision's, stands for.
+
+    Raises:
+        UserError: there is none; names what `setting` may be.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise unknown(setting, weights, ["imagenet", *names(architecture), "null", "a file's path"])
+    return path
+
+
+# What an error suggests instead of torchvision's weights, in training.
+ALTERNATIVES = (
+    "or use model.weights=PATH of a state dict, or model.weights=null for random weights "
+    "(model.verify_weights=false takes a cached file unchecked)"
+)
+
+
+def load_named(
+    network: nn.Module, architecture: str, weights: str, verify: bool = True, alternatives: str = ALTERNATIVES
+) -> None:
+    """Load torchvision's weights, from its cache or else from the network, into `network`.
+
+    torchvision itself trusts whatever lies in its cache under the right name. Here the SHA-256 prefix
+    that the name carries is checked first, unless `verify` is false.
+
+    Args:
+        alternatives: what an error suggests instead.
+
+    Raises:
+        UserError: the cached file is not what its name says, or there is none and it can't be fetched.
+    """
+    path = cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
+    load_strictly(network, read_file(path), path)
+
+
+def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
+    """The file of an address in torch.hub's cache, downloaded if need be, its hash checked unless `verify` is false."""
+    name = Path(urlparse(url).path).name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    prefix = re.search(r"-([0-9a-f]{8,})\.", name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log.info("downloading %s to %s", url, path)
+        try:
+            _wait_for_answer(url)
+            with _socket_timeout(DOWNLOAD_TIMEOUT):
+                # Writes beside `path`, checks the hash, then renames.
+                torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix and prefix[1])
+        except (OSError, RuntimeError) as error:  # URLError and HTTPError are OSErrors
+            raise UserError(
+                f"weights {url} cannot be downloaded ({one_line(error)}); put the file at {path}, {alternatives}"
+            ) from None
+        return path
+    if not verify:
+        log.warning("model.verify_weights=false: %s is used unchecked", path)
+    elif prefix and not files.sha256(path).startswith(prefix[1]):
+        raise UserError(
+            f"{path} is damaged: its SHA-256 does not begin with {prefix[1]}; delete it to have it "
+            f"downloaded again, {alternatives}"
+        )
+    return path
+
+
+def _wait_for_answer(url: str) -> None:
+    """Raise OSError when the address gives no answer at all in time.
+
+    A socket's time-out covers neither the look-up of the name nor a second address of it.
+    """
+    failure: list[OSError] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=DOWNLOAD_TIMEOUT).close()
+        except urllib.error.HTTPError:
+            pass  # an answer: the download will say what is wrong
+        except OSError as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(DOWNLOAD_TIMEOUT)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer in {DOWNLOAD_TIMEOUT:g} s")
+    if failure:
+        raise failure[0]
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def read_file(path: Path) -> dict:
+    """Read a file that torch.save wrote, tensors and plain values only: no code in it is executed.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or it holds pickled code.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file {path.resolve()}: name a checkpoint or a state dict that exists")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = "it holds pickled code, which is never executed" if "weights_only" in str(error) else one_line(error)
+        raise UserError(f"{path} cannot be loaded: {reason}; save plain tensors with torch.save(state_dict)") from None
+    except Exception as error:  # a damaged file makes torch raise anything: IndexError, struct.error, ...
+        raise UserError(f"{path} is damaged or no torch file ({one_line(error)}); copy or train it again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of Brushwork")
+    return content
+
+
+def state_dict_in(content: dict) -> dict[str, Tensor]:
+    """The state dict in what a file held: bare, or under the key "state_dict" or "model"."""
+    for key in ("state_dict", "model"):
+        if isinstance(content.get(key), dict):
+            content = content[key]
+    return content
+
+
+def state_hash(state: Mapping[str, Tensor]) -> str:
+    """16 hexadecimal digits that name the weights and buffers of a state dict."""
+    found = hashlib.sha256()
+    for name, value in state.items():
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return found.hexdigest()[:16]
+
+
+def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Load a state dict in which every key and shape must match.
+
+    Raises:
+        UserError: names the file and what does not match.
+    """
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in state]
+    foreign = [key for key in state if key not in wanted]
+    shapes = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(tensor.shape)}"
+        for key, tensor in wanted.items()
+        if key in state and getattr(state[key], "shape", None) != tensor.shape
+    ]
+    for problem, keys in [("lacks", missing), ("has the foreign", foreign), ("has the wrong shape", shapes)]:
+        if keys:
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            raise UserError(
+                f"{path} does not fit {type(network).__name__}: it {problem} {', '.join(map(str, keys[:3]))}{more}; "
+                f"choose the model these weights were made for"
+            )
+    network.load_state_dict(state)

@@ -1,0 +1,36 @@
+"""The command `python train.py` (or `brushwork train`): Hydra composes conf/, each job is run, a sweep is summed up."""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+import brushwork
+from brushwork.training import config, sweep
+
+
+def conf_folder() -> Path:
+    """conf/ of a clone, or its copy in an installed package."""
+    package = Path(brushwork.__file__).parent
+    clone = package.parents[1] / "conf"
+    return clone if clone.is_dir() else package / "conf"
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
+def _run(cfg: DictConfig) -> float | None:
+    from brushwork.training import job  # torch and lightning: 5 s that --help does not need
+
+    return job.run(cfg)
+
+
+def main() -> None:
+    """Run the command that sys.argv holds."""
+    config.register()
+    try:
+        _run()
+    finally:
+        sweep.report()
+
+
+if __name__ == "__main__":  # as Lightning starts it again for DDP
+    main()

@@ -1,0 +1,120 @@
+"""One run, from settings to result: data, model, callbacks, trainer, fit, test."""
+
+import logging
+import os
+import signal
+import warnings
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from brushwork import run_folder
+from brushwork.errors import UserError, one_line
+from brushwork.models import backbones, checkpoint, tuning
+from brushwork.models.checkpoint import AtomicCheckpointIO
+from brushwork.models.classifier import StyleClassifier
+from brushwork.training import devices, sweep
+from brushwork.training.averaging import AveragedWeights
+from brushwork.training.config import Job
+from brushwork.training.progress import ProgressBar
+from brushwork.training.record import RunRecord
+from brushwork.training.trainer_options import check_trainer
+
+log = logging.getLogger(__name__)
+
+
+def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
+    """Train what a job describes, from the start or from the epoch's end that `ckpt_path` holds.
+
+    Whatever a user can get wrong is refused before anything is written into the run folder.
+
+    Raises:
+        UserError: a mistake in the settings, the data, the weights or the checkpoint.
+    """
+    settings = job.settings
+    prepare_process(settings.seed, settings.threads)
+    options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
+    check_trainer(options, job.callbacks, settings.patience)
+    backbones.preprocessing(settings.model.architecture, settings.data.image_size, settings.data.resize)
+
+    data = job.data
+    if ckpt_path is not None:
+        checkpoint.read_to_resume(ckpt_path, options.get("max_epochs"))
+    model = make_model(job, load=ckpt_path is None)
+    known = {"name": settings.name, "command": job.command_line, "config_hash": job.config_hash}
+    record = RunRecord(job.folder, config=job.resolved, known=known, finishes=False)
+    trainer = make_trainer(job, options, record)
+    sweep.state_disk_need(job, *checkpoint_bytes(job, model))
+
+    try:
+        trainer.fit(model, data, ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
+        if not record.rows:
+            raise UserError("nothing was trained: trainer.max_epochs and trainer.limit_train_batches must be above 0")
+        if "test" in data.parts:  # scored once, when all is decided: by the last epoch's network, then the best one's
+            trainer.test(model, data, verbose=False)
+            if (best := job.folder / run_folder.BEST).exists():
+                trainer.test(model, data, ckpt_path=str(best), weights_only=True, verbose=False)
+    except BaseException:
+        if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
+            trainer.strategy.launcher.kill(signal.SIGKILL)
+            trainer.strategy.launcher.procs.clear()  # else Lightning, which watches them, kills this one, too
+        raise
+    return record
+
+
+def prepare_process(seed: int, threads: int | None) -> None:
+    """Threads, random state and memory of this process; and quiet about what is so by design here."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning sets it again under DDP
+    L.seed_everything(seed, workers=True, verbose=False)
+    devices.keep_freed_memory()
+    # Data loading, logging intervals and eval mode.
+    warnings.filterwarnings("ignore", category=L.fabric.utilities.warnings.PossibleUserWarning)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's own pytree, called by Lightning
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the checkpoints resumed from
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+def make_model(job: Job, load: bool = True) -> StyleClassifier:
+    """The model for the job's data; without `load`, with random weights that a checkpoint's will replace."""
+    chosen = {} if load else {"weights": None, "redraw": False}
+    model = job.model(num_classes=job.data.num_classes, class_names=job.data.class_names, **chosen)
+    wanted = job.settings.model
+    model.hparams.update(weights=wanted.weights, redraw=wanted.redraw)
+    return model
+
+
+def make_trainer(job: Job, options: dict, record: RunRecord) -> L.Trainer:
+    """Lightning's Trainer with the job's callbacks and loggers, and the record of the run."""
+    settings, callbacks = job.settings, list(job.callbacks)
+    if options.get("limit_val_batches") == 0:  # nothing to monitor
+        callbacks = [c for c in callbacks if not (isinstance(c, ModelCheckpoint) and c.monitor)]
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=settings.patience))
+    if settings.ema_decay is not None:
+        callbacks.insert(0, AveragedWeights(settings.ema_decay))
+    try:
+        return job.trainer(
+            **options,
+            callbacks=[record, *callbacks],
+            logger=job.loggers,
+            plugins=[AtomicCheckpointIO()],
+            use_distributed_sampler=False,  # EpochOrder shares the epoch out itself
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+            enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
+        )
+    except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
+        raise UserError(f"trainer: {one_line(error)}") from None
+
+
+def checkpoint_bytes(job: Job, model: StyleClassifier) -> tuple[int, int]:
+    """About the sizes of best.ckpt (0 where it is not kept) and last.ckpt: weights, and weights with the optimizer's
+    momentum."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.network.state_dict().values())
+    keeps_best = any(isinstance(one, ModelCheckpoint) and one.monitor for one in job.callbacks)
+    kept = weights if job.settings.ema_decay is None else 2 * weights  # with their average
+    return weights * keeps_best, kept + 4 * tuning.count(model.trained_parameters)

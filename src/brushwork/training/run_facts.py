@@ -1,0 +1,127 @@
+"""What is known of a run before its first epoch: baselines, settings, versions; for its files and for the terminal."""
+
+import logging
+import platform
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+import brushwork
+from brushwork import run_folder
+from brushwork.models import checkpoint, tuning
+from brushwork.models.classifier import StyleClassifier
+from brushwork.paintings import baselines, color_texture
+from brushwork.paintings.datamodule import WikiArtDataModule
+from brushwork.training import devices
+
+log = logging.getLogger(__name__)
+
+
+def new_result(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> dict[str, Any]:
+    """result.json before the first epoch, with the baselines of the data."""
+    described = checkpoint.describe(model)
+    result = run_folder.new_result() | {
+        "data": described.get("data"),
+        "weights": described["initial_weights"],
+        "parameters": {
+            "total": tuning.count(list(model.network.parameters())),
+            "trainable": tuning.count(model.trained_parameters),
+        },
+        "seed": model.hparams.seed,
+        "threads": torch.get_num_threads(),
+        "device": str(trainer.strategy.root_device),
+        "precision": str(trainer.precision),
+        "git_commit": git_commit(),
+        "versions": {"python": platform.python_version(), "brushwork": brushwork.__version__}
+        | {name: version(name) for name in ("torch", "torchvision", "lightning", "hydra-core")},
+    }
+    if data is None:
+        return result
+    by_features = color_texture.accuracies(data.catalogue, data.parts, data.max_megapixels)
+    result |= {"data_hash": data.found.data_hash, "split_hash": data.split_hash}
+    result |= _baselines(data, "val", by_features)
+    if "test" in data.parts:
+        test = {"paintings": data.parts.count("test"), "best": None, "last": None}
+        result["test"] = test | _baselines(data, "test", by_features)
+    return result
+
+
+def _baselines(data: WikiArtDataModule, part: str, by_features: dict[str, float]) -> dict[str, Any]:
+    """The accuracies on a part without a network, and their 95% intervals."""
+    train, held_out = data.part("train"), data.part(part)
+    found = {
+        "majority": baselines.majority(train, held_out),
+        "artist_lookup": baselines.artist_lookup(train, held_out),
+        "color_texture": by_features.get(part),
+    }
+    intervals = {
+        name: None if value is None else baselines.interval_95(value, len(held_out)) for name, value in found.items()
+    }
+    return {"baselines": found, "baseline_intervals_95": intervals}
+
+
+def config_of(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> dict[str, Any]:
+    """The settings of a run that no configuration file made, under the names that conf/ has for them."""
+    chosen = dict(model.hparams)
+    config = {
+        "seed": chosen["seed"],
+        "model": {key: chosen[key] for key in ("architecture", "weights", "init_gain", "redraw")},
+        "head": {"name": chosen["head"], "zero_init": chosen["zero_init"]},
+        "tuning": {"name": chosen["tuning"]},
+        "optimizer": chosen["optimizer"],
+        "scheduler": chosen["scheduler"],
+        "trainer": {"max_epochs": trainer.max_epochs},
+    }
+    if data is not None:
+        sizes = {"image_size": data.preprocessing.image_size, "resize": data.preprocessing.resize}
+        kept = {key: getattr(data, key) for key in ("limit_per_style", "train_fraction", "batch_size", "class_weights")}
+        config["data"] = {"root": str(data.root), **kept, **sizes, **asdict(data.augmentation)}
+        fractions = {"val_fraction": data.fractions.val, "test_fraction": data.fractions.test}
+        config["split"] = {"name": data.split, "seed": data.split_seed, **fractions}
+    return config
+
+
+def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> None:
+    """Log what is about to be trained, on what."""
+    if data is not None and data.paint_demo:
+        log.info("DEMO: procedural pictures, not paintings; it shows that the program works, no more")
+    chosen = model.hparams
+    log.info(
+        "%s, %s, head %s, tuning %s, on %s in %s, seed %d",
+        chosen.architecture,
+        "random weights (model.weights=null)" if chosen.weights is None else f"weights {chosen.weights}",
+        chosen.head,
+        chosen.tuning,
+        trainer.strategy.root_device,
+        trainer.precision,
+        chosen.seed,
+    )
+    rate = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else float("nan")
+    log.info("what is trained:\n%s", tuning.table(model.network, model.new_layer, rate))
+    if data is not None:
+        log.info(
+            "%d paintings of %d styles: %d to train, %d to validate%s (split %s, seed %d)",
+            len(data.catalogue.paintings),
+            data.num_classes,
+            data.parts.count("train"),
+            data.parts.count("val"),
+            f", {data.parts.count('test')} to test" if "test" in data.parts else "",
+            data.split,
+            data.split_seed,
+        )
+    if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and devices.has_bf16_unit():
+        log.info("this processor computes in bfloat16: trainer.precision=bf16-mixed is faster (AlexNet: 1.8 times)")
+
+
+def git_commit() -> str | None:
+    """The commit of the code that trains, or None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
