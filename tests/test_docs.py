@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -25,7 +24,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 from torchvision.models import squeezenet1_1
 
-import brushwork
 from brushwork.paintings import demo, listing
 from brushwork.training import config, job
 from tests.conftest import REPOSITORY, STYLES, Run, write_paintings
@@ -278,11 +276,6 @@ def test_training_command_trains(command: str, home: Path) -> None:
     assert json.loads((home / "run/result.json").read_text())["status"] == "finished"
 
 
-needs_interface = pytest.mark.skipif(
-    not hasattr(brushwork, "StyleClassifier"), reason="the Python interface is on another branch"
-)
-
-
 @pytest.fixture
 def demo_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a small demo and the repository's conf."""
@@ -301,16 +294,29 @@ def test_readme_shows_the_script_of_the_page() -> None:
     assert blocks(REPOSITORY / "README.md", "python") == blocks(DOCS / "python.md", "python")[:1]
 
 
-@needs_interface
-def test_python_page(demo_home: Path) -> None:
+def run_script(namespace: dict) -> list[str]:
+    """Execute the page's first block, check what it leaves, and return the other blocks."""
     script, *others = blocks(DOCS / "python.md", "python")
-    namespace = {}
     execute(script, "docs/python.md", namespace)
-    assert tuple(namespace["maps"].shape) == (2, 128, 128)
+    return others
+
+
+def test_script(demo_home: Path) -> None:
+    namespace = {}
+    run_script(namespace)
     assert tuple(namespace["images"].shape) == (2, 3, 128, 128)
-    assert len(namespace["answers"]) == 2
-    assert np.isfinite(np.asarray(namespace["maps"])).all()
-    for number, block in enumerate(others, 2):
+    assert tuple(namespace["maps"].shape) == (2, 128, 128)
+    assert namespace["maps"].isfinite().all() and namespace["maps"].any()
+    classes = {folder.name for folder in Path("data/demo_100").iterdir() if not folder.name.startswith(".")}
+    for answer in namespace["answers"]:
+        assert set(answer.probabilities) == classes
+        assert sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_python_page(demo_home: Path) -> None:
+    namespace = {}
+    for number, block in enumerate(run_script(namespace), 2):
         execute(block, f"docs/python.md, block {number}", namespace)
     assert json.loads(Path("logs/by_hand/run/result.json").read_text())["status"] == "finished"
 
@@ -328,7 +334,7 @@ def test_notebook_has_no_outputs_and_no_magic() -> None:
     assert sum("parameters" in cell["metadata"].get("tags", []) for cell in cells("code")) == 1
 
 
-@needs_interface
+@pytest.mark.slow
 def test_notebook(demo_home: Path) -> None:
     namespace = {}
     for number, cell in enumerate(cells("code"), 1):
@@ -393,3 +399,11 @@ def test_messages_in_troubleshooting_are_the_programs_own() -> None:
 def test_pages_name_no_machine() -> None:
     for page in [*PAGES, DOCS / "start.ipynb", REPOSITORY / "mkdocs.yml", REPOSITORY / "CITATION.cff"]:
         assert not re.search(r"/work/|/root/|/home/|pypi|localhost", page.read_text(encoding="utf-8")), page
+
+
+def test_files_that_the_pages_name_are_there() -> None:
+    for page in PAGES:
+        text = re.sub(r"^## Moved.*?^##", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+        for name in re.findall(r"`((?:[a-z_]+/)+[\w.]*\.(?:py|ipynb|yaml))`", text):
+            if not name.startswith(("logs/", "conf/head/x", "conf/split/x")):
+                assert any((place / name).exists() for place in (REPOSITORY, REPOSITORY / "src/brushwork")), name
