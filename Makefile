@@ -80,7 +80,7 @@ $(DOCS): $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
-docs docs-serve: export NO_MKDOCS_2_WARNING = 1 # a page of advertisement for a successor
+docs docs-serve: export NO_MKDOCS_2_WARNING = 1
 docs: $(DOCS)
 	$(BIN)/mkdocs build --strict
 
