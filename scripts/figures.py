@@ -18,8 +18,8 @@ examples:
   python scripts/figures.py logs/wikiart --photos husky.jpg flamingo.jpg doberman.jpg teddy.jpg cat.jpg
 
 writes figure-1-paintings.png, figure-2-architecture.png, figure-3-4-classifiers.png, figure-5-validation-accuracy.png,
-figure-6-training-loss.png, figure-7-both.png; of runs that logged saliency, where-it-looks.png (does it change in
-training?); and with --photos part-b-saliency.png
+figure-6-training-loss.png, figure-7-both.png; of runs that logged saliency, where-it-looks.png (do the maps change
+in training?); and with --photos part-b-saliency.png
 """
 
 
@@ -75,17 +75,17 @@ def main() -> int:
     for name, figure in [
         ("figure-2-architecture.png", anatomy.architecture(model["architecture"], data["image_size"])),
         ("figure-3-4-classifiers.png", anatomy.classifiers(model["architecture"], num_classes, data["image_size"])),
-        ("figure-5-validation-accuracy.png", figures.curves(compared, ["val/accuracy"])),
-        ("figure-6-training-loss.png", figures.curves(compared, ["train/loss"])),
-        ("figure-7-both.png", figures.curves(compared, ["val/accuracy", "train/loss"])),
+        *((f"{name}.png", figures.curves(compared, columns)) for name, columns in figures.CURVES.items()),
     ]:
         save(name, drawing.as_picture(figure))
     looking = [arm for arm in compared if all("previous" in runs.map_correlations(run) for run in arm.runs)]
     if looking:
         between_seeds = {}
         for arm in looking:
-            if (share := max(map(runs.lacking_maps, arm.runs))) > 0:
-                log.warning("%s: up to %.0f%% of the maps are zero everywhere, and in no mean", arm.name, 100 * share)
+            if (share := max(map(runs.zero_maps, arm.runs))) > 0:
+                log.warning(
+                    "%s: up to %.0f%% of the maps are zero everywhere, and left out of the means", arm.name, 100 * share
+                )
             panels, maps = zip(*map(runs.last_maps, arm.runs), strict=True)
             same = all(panel == panels[0] for panel in panels)
             if same and (value := change.between(maps)) is not None:
@@ -103,7 +103,7 @@ def main() -> int:
             rows += photos.cells(photos.Photo(answer.number, path, path.stem, answer), predictor.class_names, top=3)
         save("part-b-saliency.png", photos.page(rows))
     else:
-        print("no Part B: name photos (--photos, or make figures PHOTOS=...)")
+        print("no figure of Part B: name photos (--photos, or make figures PHOTOS=...)")
     print(f"results: {arguments.out}")
     return 0
 

@@ -13,9 +13,9 @@ examples:
   python train.py -m experiment=finetune_or_scratch data.root=PAINTINGS        the runs (conf/experiment has more)
   python scripts/finetune_or_scratch.py logs/finetune_or_scratch
 
-The runs may differ in data.train_fraction, model.weights, model.redraw, tuning, split, budget (patience and
-trainer.max_epochs) and seed, and in nothing else. Writes finetune_or_scratch.md (the report's three questions, answered
-as far as the runs carry, and all tables), finetune_or_scratch.csv with every figure, and accuracy-by-data.png.
+The runs may differ only in data.train_fraction, model.weights, model.redraw, tuning, split, budget (patience and
+trainer.max_epochs) and seed. Writes finetune_or_scratch.md (the report's three questions, answered as far as the runs
+allow, and all tables), finetune_or_scratch.csv with every figure, and accuracy-by-data.png.
 """
 
 
@@ -38,46 +38,36 @@ def main() -> int:
 
     # Seconds to import, which --help and a mistyped option don't need.
     from brushwork import drawing, run_folder
-    from brushwork.study import data_grid, figures, finetune_or_scratch, runs
-    from brushwork.study import finetune_or_scratch_tables as tables
-    from brushwork.study import finetune_or_scratch_text as text
+    from brushwork.study import runs
+    from brushwork.study.finetune_or_scratch import answers, figure, grid, pairs, tables
     from brushwork.tables import plain
 
-    found, left_out = runs.survey(arguments.runs)
-    grid = data_grid.read(found)
-    answered = finetune_or_scratch.answer(grid)
-    picture = drawing.as_picture(figures.accuracy_by_data(grid.panels, grid.weights))
+    found, left_out = runs.find_all(arguments.runs)
+    read = grid.read(found)
+    compared = pairs.compare(read.panels)
+    picture = drawing.as_picture(figure.accuracy_by_data(read.panels, read.weights))
 
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(out / FIGURE) as temporary:
         picture.save(temporary, "PNG")
-    run_folder.write_csv(out / "finetune_or_scratch.csv", tables.COLUMNS, tables.csv_rows(answered))
-    files.write_text(out / "finetune_or_scratch.md", tables.markdown(grid, answered, left_out, FIGURE))
+    run_folder.write_csv(out / "finetune_or_scratch.csv", tables.COLUMNS, tables.csv_rows(compared))
+    files.write_text(out / "finetune_or_scratch.md", tables.markdown(read, compared, left_out, FIGURE) + "\n")
 
-    for one in answered:
+    for one in compared:
         print(f"{one.panel.name}\n")
-        shown = [tables.accuracy_table(one.panel)]
-        if any(result.gains for result in one.results):
-            shown.append(tables.gains_table(one))
+        shown = [tables.accuracy_table(one.panel), *([tables.gains_table(one)] if one.gains else [])]
         for table in shown:
             print("\n".join(plain(table)), end="\n\n")
     for line in left_out:
         print(f"left out: {line}")
-    for warning in grid.warnings:
+    for warning in read.warnings:
         print(wrapped(f"warning: {warning}"))
-    for answer in text.answers(grid, answered):
-        print(f"\n{answer.question}")
-        for line in answer.says:
-            print(wrapped(f"{line}.", "  "))
-        for lacks in answer.to_train:
-            print(wrapped(f"{lacks.what}:", "  "))
-            print(f"    {lacks.command}")
-        for line in answer.not_carried:
-            print(wrapped(f"not carried: {line}.", "  "))
-    print("\nNone of these answers carries:")
-    for line in text.not_carried(grid):
-        print(wrapped(f"{line}.", "  "))
+    for line in answers.markdown(read, compared).splitlines():
+        if line.startswith("- "):
+            print(wrapped(line[2:], "  "))
+        elif line:
+            print(f"\n{line.removeprefix('## ')}" if line.startswith("## ") else line)
     print(f"\nresults: {out} (finetune_or_scratch.md, finetune_or_scratch.csv, {FIGURE})")
     return 0
 

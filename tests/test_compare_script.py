@@ -92,7 +92,7 @@ def test_unfinished_and_damaged_runs_are_left_out_by_name(run: Run, both_heads: 
     [
         (["gone"], "there is no folder {folder}/gone"),
         (["."], "no finished run in {folder}"),
-        (["{heads}/{one}"], "there is one arm only, replace_last with seed 0"),
+        (["{heads}/{one}"], "there is only one arm, replace_last with seed 0"),
         (["{heads}", "--reference", "replace_too"], "unknown --reference 'replace_too': did you mean 'replace_two'?"),
     ],
 )

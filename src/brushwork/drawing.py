@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
-    """How many paintings of each true class (rows) were taken for each class (columns).
+    """How many paintings of each true class (rows) were predicted as each class (columns).
 
     Colours are shares of the row: the diagonal shows each class's recall.
 

@@ -1,4 +1,4 @@
-"""What numbers from several seeds, on the same paintings, do and do not show: pure functions of arrays."""
+"""Intervals and tests for results of several seeds on the same paintings: pure functions of arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,16 @@ LEVEL = 0.05  # of a test; intervals are of 1 - LEVEL
 POWER = 0.8
 MOST_SEEDS = 1000  # nobody trains more
 _RESAMPLES = 9999
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean over seeds. `deviation` and `interval` are None where the values show none: one seed, or all equal."""
+    """A mean over seeds. `interval` is None for one seed or equal values, `deviation` for one seed."""
 
     mean: float
     deviation: float | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
     seeds: int
 
 
@@ -39,16 +40,16 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def paired_p(differences: Sequence[float]) -> float | None:
-    """The p value of the paired t test, from each seed's difference; None where they show no spread."""
+    """The p value of the paired t test, from each seed's difference; None without spread."""
     if spread(differences).interval is None:
         return None
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
-def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> tuple[float, float] | None:
+def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> Interval | None:
     """The 95% interval of a mean over paintings, by a bootstrap that draws whole clusters (percentiles, seeded).
 
-    Paintings by one artist are alike: to draw them one by one would count them as more than they are.
+    Paintings by one artist are alike: drawn one by one, they would give too narrow an interval.
 
     Args:
         values: (paintings,), each painting's mean over seeds.
@@ -77,7 +78,7 @@ def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> tuple[float
 
 
 def sign_test(better: int, worse: int) -> float:
-    """The exact two-sided p value of a sign test: is it better as often as worse? Equal pairs are not counted.
+    """The exact two-sided p value of a sign test; equal pairs are not counted.
 
     >>> sign_test(8, 2)
     0.109375
@@ -123,7 +124,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def seeds_needed(deviation: float, difference: float, level: float = LEVEL) -> int | None:
-    """So many seeds that a paired t test finds a true mean difference with a probability of POWER.
+    """The number of seeds with which a paired t test detects a true mean difference with a probability of POWER.
 
     Args:
         deviation: the standard deviation of the seeds' differences.
@@ -136,8 +137,8 @@ def seeds_needed(deviation: float, difference: float, level: float = LEVEL) -> i
     """
     seeds = np.arange(2, MOST_SEEDS + 1)
     critical = stats.t.isf(level / 2, seeds - 1)
-    # By the noncentral t, which does not converge far out, where the power is 1 anyway. That a difference is found
-    # with the wrong sign is left out.
+    # By the noncentral t, which does not converge far out, where the power is 1 anyway. Detections with the wrong sign
+    # are neglected.
     power = stats.nct.sf(critical, seeds - 1, np.minimum(100, difference / deviation * np.sqrt(seeds)))
     enough = np.flatnonzero(power >= POWER)
     return int(seeds[enough[0]]) if len(enough) else None

@@ -1,4 +1,4 @@
-"""Run folders written by hand: what a study reads, without a training."""
+"""Run folders written by hand, without a training."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

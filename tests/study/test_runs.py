@@ -83,10 +83,10 @@ def test_where_it_looks(both_heads: Path, tmp_path: Path) -> None:
     rows, paintings = made[0][0], len({row["path"] for row in made[0][0]})
     expected = [sum(row["previous"] for row in rows if row["epoch"] == epoch) / paintings for epoch in "12"]
     assert runs.map_correlations(first)["previous"] == pytest.approx(dict(zip((1, 2), expected, strict=True)))
-    assert (runs.lacking_maps(first), runs.lacking_maps(second)) == (0, 0)
+    assert (runs.zero_maps(first), runs.zero_maps(second)) == (0, 0)
     second_rows = [row | ({"previous": ""} if row["epoch"] == "2" else {}) for row in made[1][0]]
     run_folder.write_csv(second.folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, second_rows)
-    assert runs.lacking_maps(second) == 0.5
+    assert runs.zero_maps(second) == 0.5
     arms = [Arm("replace_last", [first, first], {}), Arm("replace_two", [second], {})]
     previous, imagenet, *strips = figures.where_it_looks(arms, {"replace_last": 0.7}).axes
     assert len(strips) == 2

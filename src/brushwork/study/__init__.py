@@ -1,1 +1,1 @@
-"""Finished runs, compared: arms, tests, pages, figures. Reads run folders only; imports the foundation."""
+"""Finished runs, compared: arms, tests, tables, pages, figures. Reads run folders only; imports the foundation only."""

@@ -1,198 +1,169 @@
-"""Is the difference between two arms real? All figures of a comparison, as plain values, and in words.
+"""Is the difference between arms of finished runs significant? All figures of a comparison as an object."""
 
-Compared is the last epoch: the best one was chosen on the paintings it is scored on.
-"""
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
-
+from PIL import Image
 from tqdm import tqdm
 
-from brushwork import run_folder, statistics
-from brushwork.errors import UserError
-from brushwork.statistics import LEVEL, McNemar, Spread
-from brushwork.study import answers, arms
-from brushwork.study.answers import Answers
+from brushwork import contact_sheet, drawing, files, run_folder, statistics, tables, web_page
+from brushwork.contact_sheet import Cell
+from brushwork.statistics import Interval, Spread
+from brushwork.study import arms, comparison_tables, difference, figures, predictions, runs
 from brushwork.study.arms import Arm
+from brushwork.study.difference import Difference
+from brushwork.study.predictions import Predictions
+from brushwork.study.quantities import QUANTITIES
+from brushwork.study.verdict import verdict
+from brushwork.terminal import wrapped
 
-ONE_POINT = 0.01  # the difference for which the number of seeds is stated
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A figure of a run; None where it has none."""
-
-    label: str
-    read: Callable[[dict[str, Any]], float | None]
-    digits: int = 3
-    has_interval: bool = True  # worth showing
-
-
-QUANTITIES = (
-    Quantity("validation accuracy, last epoch", lambda result: result["last"]["val/accuracy"]),
-    Quantity("validation accuracy, best epoch", lambda result: result["best"]["val/accuracy"]),
-    Quantity("epoch of the peak", lambda result: result["best"]["epoch"], 1, False),
-    Quantity("balanced accuracy, last epoch", lambda result: result["last"].get("val/balanced_accuracy")),
-    *(
-        Quantity(label, lambda result, name=name: result["baselines"][name])
-        for name, label in run_folder.BASELINES.items()
-    ),
-    Quantity("test accuracy, last epoch", lambda result: result["test"] and result["test"]["last"]["accuracy"]),
-    Quantity("test accuracy, best epoch", lambda result: result["test"] and result["test"]["best"]["accuracy"]),
-    *(
-        Quantity(f"test: {label}", lambda result, name=name: result["test"] and result["test"]["baselines"][name])
-        for name, label in run_folder.BASELINES.items()
-    ),
-    Quantity("seconds", lambda result: result["seconds"], 0, False),
-    Quantity("images/s in training", lambda result: result["images_per_second"], 0, False),
-)
-LAST = QUANTITIES[0]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """An arm's last epoch against that of the reference, in accuracy: positive where the arm is better.
-
-    seeds: those that both arms have; all that is by seed is in their order.
-    over_seeds: the mean difference, with the interval that other seeds leave; `p` by the paired t test.
-    over_paintings: the interval that other paintings leave, drawn by artist.
-    mcnemar: first is the reference. What is by painting is None where the arms were scored on different ones.
-    p_corrected, mcnemar_corrected: by Holm, over all arms that are held against the reference.
-    seeds_needed: for a difference of ONE_POINT, at a level divided by the number of these arms; None where unknown,
-        or more than statistics.MOST_SEEDS.
-    """
-
-    arm: str
-    reference: str
-    seeds: list[int]
-    by_seed: list[float]
-    over_seeds: Spread
-    p: float | None
-    over_paintings: tuple[float, float] | None
-    mcnemar: list[McNemar] | None
-    seeds_needed: int | None
-    p_corrected: float | None = None
-    mcnemar_corrected: list[float] | None = None
-
-    @property
-    def shown(self) -> bool:
-        """Whether it is called real: the corrected p is below LEVEL, and other paintings leave its sign too."""
-        others = self.over_paintings
-        real_on_others = others is None or not others[0] <= 0 <= others[1]
-        return self.p_corrected is not None and self.p_corrected < LEVEL and real_on_others
+SIDE = 176  # pixels of a painting or a map on the page
+SHOWN = 12  # paintings of a gallery
 
 
 @dataclass(frozen=True)
 class Comparison:
     """All figures of a comparison; the first arm is the reference.
 
-    spreads: of each quantity's label and each arm; None where a run lacks it.
-    over_paintings: of each arm's last accuracy, the interval that other paintings leave, drawn by artist.
-    answers: of each arm; None where its runs were scored on different paintings.
+    A notebook shows it as sentences and tables, `print` as scripts/compare.py does; `write` makes that script's files.
+
+    spreads: {quantity in QUANTITIES: for each arm, None where a run lacks it}.
+    over_paintings: for each arm, the interval of the last epoch's accuracy for other paintings, by artist.
+    predictions: for each arm; None where its runs were scored on different paintings.
     same_paintings: whether all arms were scored on the same.
+    left_out: a line for each run that was found and is not compared.
     """
 
     arms: list[Arm]
     spreads: dict[str, list[Spread | None]]
-    over_paintings: list[tuple[float, float] | None]
+    over_paintings: list[Interval | None]
     differences: list[Difference]
     warnings: list[str]
-    answers: list[Answers | None] = field(repr=False)
+    predictions: list[Predictions | None] = field(repr=False)
     same_paintings: bool
+    left_out: list[str]
+
+    @property
+    def title(self) -> str:
+        """What is compared: "replace_two against replace_last"."""
+        reference, *others = [arm.name for arm in self.arms]
+        return f"{others[0] if len(others) == 1 else f'{len(others)} arms'} against {reference}"
+
+    @property
+    def verdicts(self) -> list[str]:
+        """What each difference shows, in a sentence or two."""
+        return [verdict(one) for one in self.differences]
+
+    @property
+    def tables(self) -> dict[str, tables.Table]:
+        """As text: the arms, their differences over seeds, and these seed by seed."""
+        made = (comparison_tables.of_arms, comparison_tables.of_differences, comparison_tables.of_seeds)
+        return {name: make(self) for name, make in zip(("arms", "differences", "seeds"), made, strict=True)}
+
+    def __str__(self) -> str:
+        blocks = ["\n".join(tables.plain(table)) + "\n" for table in self.tables.values()]
+        sentences = [*(f"warning: {warning}" for warning in self.warnings), *self.verdicts]
+        return "\n".join([*blocks, *(f"left out: {line}" for line in self.left_out), *map(wrapped, sentences)])
+
+    def _repr_html_(self) -> str:
+        return web_page.render("study/comparison_summary.html.jinja", compared=self)
+
+    def galleries(self) -> dict[str, list[int]]:
+        """The paintings on which arms disagree, and those for which all are wrong, by a title."""
+        if not self.same_paintings:
+            return {}
+        reference, *others = zip((arm.name for arm in self.arms), self.predictions, strict=True)
+        found = {}
+        for other in others:
+            for (better, correct), (worse, wrong) in ((other, reference), (reference, other)):
+                found[f"{better} is correct more often than {worse}"] = predictions.more_often_correct(wrong, correct)
+        return found | {"wrong for every seed of every arm": predictions.always_wrong(self.predictions)}
+
+    def figures(self) -> dict[str, Image.Image]:
+        """The report's figures 5 to 7 and the arms' confusion matrices, by the names of their files."""
+        drawn = {name: figures.curves(self.arms, columns) for name, columns in figures.CURVES.items()}
+        for arm, predicted in zip(self.arms, self.predictions, strict=True):
+            if predicted is not None:
+                name = "confusion-" + re.sub(r"[^\w.=-]+", "_", arm.name)
+                drawn[name] = figures.confusion_matrix(arm, predicted)
+        return {name: drawing.as_picture(figure) for name, figure in drawn.items()}
+
+    def write(
+        self, folder: Path | str, maps: Sequence[Sequence[Cell]] = (), why_no_maps: str = "none were given"
+    ) -> list[Path]:
+        """Write comparison.html, comparison.md, comparison.csv and the figures as PNG; returns their paths. The page
+        shows saliency maps (a row a painting), or states why there are none."""
+        folder, pictures = Path(folder), self.figures()
+        page = self._page(pictures, maps, "" if maps else why_no_maps)
+        if maps:
+            pictures["saliency"] = contact_sheet.sheet(maps, side=SIDE)
+        names = [f"{name}.png" for name in pictures]
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in [*folder.glob("confusion-*.png"), folder / "saliency.png"]:  # perhaps of other arms
+            stale.unlink(missing_ok=True)
+        for name, picture in zip(names, pictures.values(), strict=True):
+            with files.atomic_path(folder / name) as temporary:
+                picture.save(temporary, "PNG")
+        rows = comparison_tables.csv_rows(self)
+        run_folder.write_csv(folder / "comparison.csv", comparison_tables.COLUMNS, rows)
+        as_text = {name: tables.markdown(table) for name, table in self.tables.items()}
+        document = web_page.render("study/comparison.md.jinja", compared=self, tables=as_text, figures=names)
+        files.write_text(folder / "comparison.md", document + "\n")
+        files.write_text(folder / "comparison.html", page)
+        return [folder / name for name in ("comparison.html", "comparison.md", "comparison.csv", *names)]
+
+    def _page(self, pictures: dict[str, Image.Image], maps: Sequence[Sequence[Cell]], why_no_maps: str) -> str:
+        first, galleries = self.predictions[0], self.galleries()
+        data = self.arms[0].runs[0].config["data"]
+        paths = [first.paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
+        charts = [name for name in pictures if name != "figure-7-both"]  # which has both before it
+        return web_page.render(
+            "study/comparison.html.jinja",
+            compared=self,
+            runs=[(arm.name, run) for arm in self.arms for run in arm.runs],
+            splits=sorted({comparison_tables.split(arm.runs[0]) for arm in self.arms}),
+            charts={name: web_page.data_uri(pictures[name], 90) for name in charts},
+            galleries=galleries,
+            thumbnails=web_page.thumbnails(Path(data["root"]), paths, SIDE, data["max_megapixels"]),
+            painting_title=contact_sheet.title,
+            maps=[[(cell.caption.splitlines(), web_page.data_uri(cell.picture, 80)) for cell in row] for row in maps],
+            why_no_maps=why_no_maps,
+            side=SIDE,
+            shown=SHOWN,
+        )
 
 
-def compare(compared: Sequence[Arm]) -> Comparison:
-    """Hold each arm against the first.
-
-    Raises:
-        UserError: a run can't be compared, or arms have no seed in common.
-    """
-    for run in [run for arm in compared for run in arm.runs]:
-        if not run.result["last"] or run.result["last"]["val/accuracy"] is None:
-            raise UserError(f"the last epoch of {run.folder} was not validated: leave this run out")
-    bar = tqdm(compared, desc="reading answers", unit=" arms", leave=False, disable=None)
-    given = [answers.read(arm) for arm in bar]
-    same = answers.on_same_paintings(given)
-    differences = [
-        difference(compared[0], arm, given[0] if same else None, given[position] if same else None, len(compared) - 1)
-        for position, arm in enumerate(compared[1:], 1)
-    ]
-    return Comparison(
-        arms=list(compared),
-        spreads={
-            quantity.label: spreads
-            for quantity in QUANTITIES
-            if any(spreads := [_spread(arm, quantity) for arm in compared])
-        },
-        over_paintings=[one and statistics.cluster_interval(one.right.mean(0), one.artists.tolist()) for one in given],
-        differences=corrected(differences),
-        warnings=arms.warnings(compared),
-        answers=given,
-        same_paintings=same,
-    )
-
-
-def _spread(arm: Arm, quantity: Quantity) -> Spread | None:
-    values = [quantity.read(run.result) for run in arm.runs]
-    return None if None in values else statistics.spread(values)
-
-
-def difference(reference: Arm, arm: Arm, theirs: Answers | None, ours: Answers | None, comparisons: int) -> Difference:
-    """An arm against the reference, on their common seeds; its p values are not corrected yet.
+def compare(folders: Path | str | Iterable[Path | str], *, reference: str | None = None) -> Comparison:
+    """Compare the finished runs in and below some folders; runs that differ in their seed only form an arm.
 
     Args:
-        theirs, ours: the answers of both, on the same paintings; None where they are not.
-        comparisons: so many differences will be corrected together.
+        reference: the name of the arm that the others are compared with; by default the first by name.
 
     Raises:
-        UserError: the arms have no seed in common.
+        UserError: there are no runs, or no two arms; or they can't be compared.
     """
-    pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]
-    if not pairs:
-        raise UserError(
-            f"{reference.name} ({arms.named(reference.seeds)}) and {arm.name} ({arms.named(arm.seeds)}) have no seed "
-            f"in common: train the same ones"
-        )
-    by_seed = [LAST.read(arm.runs[j].result) - LAST.read(reference.runs[i].result) for i, j in pairs]
-    over_seeds = statistics.spread(by_seed)
-    over_paintings, tests = None, None
-    if theirs is not None and ours is not None:
-        first, second = (
-            one.right[list(rows)] for one, rows in zip((theirs, ours), zip(*pairs, strict=True), strict=True)
-        )
-        change = second.mean(0) - first.mean(0)  # (paintings,)
-        over_paintings = statistics.cluster_interval(change, ours.artists.tolist())
-        tests = [statistics.mcnemar(a, b) for a, b in zip(first, second, strict=True)]
-    return Difference(
-        arm=arm.name,
-        reference=reference.name,
-        seeds=[arm.seeds[j] for _, j in pairs],
-        by_seed=by_seed,
-        over_seeds=over_seeds,
-        p=statistics.paired_p(by_seed),
-        over_paintings=over_paintings,
-        mcnemar=tests,
-        seeds_needed=over_seeds.deviation
-        and statistics.seeds_needed(over_seeds.deviation, ONE_POINT, LEVEL / comparisons),
+    places = [folders] if isinstance(folders, Path | str) else folders
+    found, left_out = runs.find_all(map(Path, places))
+    return of_arms(arms.with_reference(arms.group(found), reference), left_out)
+
+
+def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison:
+    """Compare each arm with the first. Raises UserError where a run was not validated, or no seed is in common."""
+    runs.require_accuracy(run for arm in compared for run in arm.runs)
+    bar = tqdm(compared, desc="reading predictions", unit=" arms", leave=False, disable=None)
+    read = [predictions.read(arm) for arm in bar]
+    same = predictions.on_same_paintings(read)
+    reference, *others = zip(compared, read if same else [None] * len(read), strict=True)
+    spreads = {quantity.label: [quantity.spread(arm.runs) for arm in compared] for quantity in QUANTITIES}
+    return Comparison(
+        arms=list(compared),
+        spreads={label: spread for label, spread in spreads.items() if any(spread)},
+        over_paintings=[one and statistics.cluster_interval(one.correct.mean(0), one.artists.tolist()) for one in read],
+        differences=difference.corrected([difference.between(reference, other, len(others)) for other in others]),
+        warnings=arms.warnings(compared),
+        predictions=read,
+        same_paintings=same,
+        left_out=list(left_out),
     )
-
-
-def corrected(differences: list[Difference]) -> list[Difference]:
-    """With the p values corrected by Holm: each seed's McNemar test over the differences that have this seed."""
-    over_seeds = statistics.holm([one.p for one in differences])
-    by_seed = {}
-    for seed in {seed for one in differences for seed in one.seeds}:
-        tests = [
-            one.mcnemar[one.seeds.index(seed)].p if one.mcnemar is not None and seed in one.seeds else None
-            for one in differences
-        ]
-        by_seed[seed] = statistics.holm(tests)
-    return [
-        replace(
-            one,
-            p_corrected=over_seeds[position],
-            mcnemar_corrected=one.mcnemar and [by_seed[seed][position] for seed in one.seeds],
-        )
-        for position, one in enumerate(differences)
-    ]

@@ -1,97 +1,120 @@
 """Figures of finished runs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from brushwork import run_folder
+from brushwork import drawing, run_folder
 from brushwork.run_folder import BASELINES
 from brushwork.study import reported, runs
 from brushwork.study.arms import Arm
-from brushwork.study.data_grid import INITIALISATIONS, PRETRAINED, RANDOM, REDRAWN, TUNINGS, Panel, share
+from brushwork.study.predictions import Predictions
 
+CURVES = {  # the report's figures 5 to 7, by the names of their files: columns of metrics.csv
+    "figure-5-validation-accuracy": ["val/accuracy"],
+    "figure-6-training-loss": ["train/loss"],
+    "figure-7-both": ["val/accuracy", "train/loss"],
+}
+BASELINE_STYLES = dict(zip(BASELINES, (":", "-.", "--"), strict=True))
 _REPORTS_COLORS = {"replace_last": "tab:blue", "replace_two": "tab:red"}
 _COLORS = ("tab:green", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive", "tab:cyan")
-_WEIGHTS_COLORS = {PRETRAINED: "#0072B2", RANDOM: "#D55E00", REDRAWN: "#009E73"}  # told apart by the colour-blind
-_TUNING_MARKS = {"full": ("-", "o"), "upper": ("--", "s"), "classifier": ("-.", "^"), "head_only": (":", "D")}
-_OTHER_MARKS = ((0, (6, 2, 1, 2, 1, 2)), "v")
-_BASELINE_STYLES = dict(zip(BASELINES, (":", "-.", "--"), strict=True))
 _LABELS = {"val/accuracy": "validation accuracy", "train/loss": "training loss"}
-# What maps are held against, by the column of saliency.csv.
-_BESIDE = {"previous": "of the panel before", "start": "before training", "imagenet": "of ImageNet's own network"}
+# What maps are compared with, by the column of saliency.csv.
+_COMPARED_WITH = {
+    "previous": "of the panel before",
+    "start": "before training",
+    "imagenet": "of ImageNet's own network",
+}
 
 
 def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
-    """A panel for each column of metrics.csv: each run a thin line, each arm's mean a thick one in a band from its
-    lowest to its highest seed.
+    """A panel for each column of metrics.csv: a thin line for each run, a thick one for each arm's mean, in a band from
+    its lowest to its highest seed.
 
-    Accuracies have what one scores without a pixel or a network as dotted lines, and runs of the report's protocol
-    its peaks beside them (report, figures 5 to 7).
+    Accuracies have the baselines as dotted lines, and runs of the report's protocol its peaks beside them (report,
+    figures 5 to 7).
     """
     figure = Figure(figsize=(5.2 * len(columns) + 0.8, 4.2), dpi=130, layout="constrained")
     all_runs = [run for arm in arms for run in arm.runs]
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         for number, arm in enumerate(arms):
-            color = _REPORTS_COLORS.get(arm.name, _COLORS[number % len(_COLORS)])
-            lines = [(run.metrics["epoch"], run.metrics[column]) for run in arm.runs]
-            for epochs, values in lines:
-                axes.plot(epochs, values, color=color, alpha=0.35, linewidth=1)
-            length = min(len(epochs) for epochs, _ in lines)
-            epochs, values = lines[0][0][:length], np.array([values[:length] for _, values in lines])  # (runs, epochs)
-            axes.plot(
-                epochs, values.mean(0), "o-", color=color, linewidth=2.2, label=f"{arm.name} ({_seeds(len(lines))})"
-            )
-            if len(lines) > 1:
-                axes.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
+            color = _color(arm, number)
+            for run in arm.runs:
+                axes.plot(run.metrics["epoch"], run.metrics[column], color=color, alpha=0.35, linewidth=1)
+            epochs = min((run.metrics["epoch"] for run in arm.runs), key=len)
+            values = [*zip(*(run.metrics[column] for run in arm.runs), strict=False)]  # by epoch
+            mean_in_band(axes, epochs, values, color=color, marker="o", linewidth=2.2, label=_label(arm, arm.runs))
         if column.endswith("accuracy"):
             for name, label in BASELINES.items():
                 known = {b for run in all_runs if (b := run.result["baselines"][name]) is not None}
-                for number, value in enumerate(sorted(known)):  # of several splits there are several
-                    line = axes.axhline(value, color="0.35", linestyle=_BASELINE_STYLES[name], linewidth=1.2)
+                for number, value in enumerate(sorted(known)):  # one for each split
+                    line = axes.axhline(value, color="0.35", linestyle=BASELINE_STYLES[name], linewidth=1.2)
                     line.set_label("_" if number else label)
         if column == "val/accuracy" and all(map(reported.follows, all_runs)):
             for peak in reported.PEAKS:
-                low, high = peak.interval
-                axes.errorbar(
-                    peak.epoch,
-                    peak.accuracy,
-                    [[peak.accuracy - low], [high - peak.accuracy]],
-                    fmt="*",
-                    color=_REPORTS_COLORS[peak.head],
-                    markersize=11,
-                    markeredgecolor="black",
-                    capsize=4,
-                    label=f"report: {peak.head} {peak.accuracy} ± {(high - low) / 2:.3f}",
-                )
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="epoch", ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")
-        axes.grid(alpha=0.25)
+                _draw_peak(axes, peak)
+        axes.set(ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")
+        _finish(axes)
         axes.legend(fontsize=8)
     return figure
 
 
-def _seeds(count: int) -> str:
-    return "1 run" if count == 1 else f"mean of {count} runs"
+def mean_in_band(
+    axes: Axes, x: Sequence[float], values: Sequence[Sequence[float]], alpha: float = 0.15, zorder: int = 2, **line: Any
+) -> None:
+    """The mean of the values of all seeds at each x as a line, in a band from the lowest to the highest."""
+    band = {"color": line["color"], "alpha": alpha, "linewidth": 0, "zorder": zorder - 1}
+    axes.fill_between(x, [np.min(of_x) for of_x in values], [np.max(of_x) for of_x in values], **band)
+    axes.plot(x, [np.mean(of_x) for of_x in values], zorder=zorder, **line)
+
+
+def _draw_peak(axes: Axes, peak: reported.Peak) -> None:
+    low, high = peak.interval
+    ends = [[peak.accuracy - low], [high - peak.accuracy]]
+    label = f"report: {peak.head} {peak.accuracy} ± {(high - low) / 2:.3f}"
+    look = {"color": _REPORTS_COLORS[peak.head], "markersize": 11, "markeredgecolor": "black", "capsize": 4}
+    axes.errorbar(peak.epoch, peak.accuracy, ends, fmt="*", label=label, **look)
+
+
+def _color(arm: Arm, number: int) -> str:
+    return _REPORTS_COLORS.get(arm.name, _COLORS[number % len(_COLORS)])
+
+
+def _label(arm: Arm, values: Sequence) -> str:
+    return f"{arm.name} ({'1 run' if len(values) == 1 else f'mean of {len(values)} runs'})"
+
+
+def _finish(axes: Axes) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+
+
+def confusion_matrix(arm: Arm, predictions: Predictions) -> Figure:
+    """The predictions of all seeds of an arm against the true styles."""
+    names = sorted({*predictions.styles.tolist(), *predictions.predicted.ravel().tolist()})
+    labels = np.tile(np.searchsorted(names, predictions.styles), len(arm.seeds))
+    predicted = np.searchsorted(names, predictions.predicted).ravel()
+    title = f"{arm.name}, last epoch of {len(arm.seeds)} run{'s' * (len(arm.seeds) > 1)}"
+    return drawing.confusion_matrix(labels, predicted, names, title)
 
 
 def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> Figure:
-    """How alike an arm's maps for the true style are and those of `_BESIDE` for the same paintings: a panel each of
-    the rank correlation per epoch. Below, the strip of the first painting, of each arm's first seed.
+    """How similar an arm's maps for the true style are to those of `_COMPARED_WITH` for the same paintings: a panel for
+    each, with the rank correlation per epoch. Below, the maps of the first painting, by each arm's first seed.
 
-    Lines are means over seeds in a band from the lowest to the highest. Dotted is the floor, maps of different
-    paintings; a star is the mean over pairs of seeds after the last epoch.
-
-    Args:
-        arms: of runs that have a saliency.csv.
-        between_seeds: by the arm's name, where it is known.
+    Lines are means over seeds in a band from the lowest to the highest. Dotted lines are the correlation of maps of
+    different paintings; a star is the mean over pairs of seeds after the last epoch (`between_seeds`, by the arm's
+    name). All runs have a saliency.csv.
     """
     known = [[runs.map_correlations(run) for run in arm.runs] for arm in arms]
-    columns = [name for name in _BESIDE if any(name in one for of_arm in known for one in of_arm)]
+    columns = [name for name in _COMPARED_WITH if any(name in one for of_arm in known for one in of_arm)]
     strips = []
     for arm in arms:
         with Image.open(arm.runs[0].folder / run_folder.SALIENCY_STRIP) as picture:
@@ -104,24 +127,17 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
     for position, column in enumerate(columns):
         axes = first = figure.add_subplot(grid[0, position], sharey=first)
         for number, (arm, of_arm) in enumerate(zip(arms, known, strict=True)):
-            color = _REPORTS_COLORS.get(arm.name, _COLORS[number % len(_COLORS)])
-            for name, style in [("others", ":"), (column, "o-")]:
-                lines = [one[name] for one in of_arm if name in one]
-                epochs = sorted(set.intersection(*map(set, lines))) if lines else []
-                values = np.array([[line[epoch] for epoch in epochs] for line in lines])  # (runs, epochs)
-                if epochs:
-                    label = "_" if name == "others" else f"{arm.name} ({_seeds(len(lines))})"
-                    axes.plot(
-                        epochs, values.mean(0), style, color=color, linewidth=1.2 + (name != "others"), label=label
-                    )
-                    axes.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
+            color = _color(arm, number)
+            _draw_correlation(axes, of_arm, "others", color=color, linestyle=":", linewidth=1.2, label="_")
+            lines = [one for one in of_arm if column in one]
+            label = _label(arm, lines)
+            _draw_correlation(axes, of_arm, column, color=color, marker="o", linewidth=2.2, label=label)
             if column == "previous" and arm.name in between_seeds:
-                last = max(max(one[column]) for one in of_arm if column in one)
+                last = max(max(one[column]) for one in lines)
                 axes.plot(last, between_seeds[arm.name], "*", color=color, markersize=13, markeredgecolor="black")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="epoch", xlim=(-0.2, None), ylim=(min(0, axes.get_ylim()[0]), 1))
-        axes.set_title(f"maps beside those {_BESIDE[column]}", fontsize=11)
-        axes.grid(alpha=0.25)
+        axes.set(xlim=(-0.2, None), ylim=(min(0, axes.get_ylim()[0]), 1))
+        axes.set_title(f"maps beside those {_COMPARED_WITH[column]}", fontsize=11)
+        _finish(axes)
     keys = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     keys["maps of different paintings"] = Line2D([], [], color="0.3", linestyle=":")
     if between_seeds:
@@ -138,88 +154,8 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
     return figure
 
 
-def accuracy_by_data(panels: Sequence[Panel], weights: str = "ImageNet") -> Figure:
-    """A panel for each split (row) and budget (column): validation accuracy of the last epoch against the number of
-    training paintings. A line for each initial weights (colour) and tuning (mark), the mean over seeds in a band from
-    the lowest to the highest; baselines in grey.
-
-    Args:
-        weights: what the pretrained ones are called.
-    """
-    splits = list(dict.fromkeys(panel.split for panel in panels))
-    budgets = list(dict.fromkeys(panel.budget for panel in panels))
-    size = (4.6 * len(budgets) + 3.1, max(4.0 * len(splits), 5.0) + 0.4)
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
-    grid = figure.subplots(len(splits), len(budgets), squeeze=False, sharey="row")
-    for axes in grid.flat:
-        axes.set_visible(False)  # a split may lack a budget
-    for panel in panels:
-        _draw_panel(grid[splits.index(panel.split), budgets.index(panel.budget)], panel)
-    for row in grid:
-        next(axes for axes in row if axes.get_visible()).set_ylabel("validation accuracy, last epoch")
-    figure.legend(
-        handles=_keys(panels, weights), loc="outside right center", fontsize=9, frameon=False, handlelength=3.2
-    )
-    return figure
-
-
-def _draw_panel(axes: Axes, panel: Panel) -> None:
-    for name, by_paintings in panel.baselines.items():
-        amounts = sorted(by_paintings)
-        means = [by_paintings[amount] for amount in amounts]
-        label = BASELINES[name]
-        axes.plot(amounts, means, color="0.45", linestyle=_BASELINE_STYLES[name], linewidth=1.3, label=label, zorder=1)
-    for line in panel.lines:
-        color, (style, marker) = _WEIGHTS_COLORS[line.initialisation], _TUNING_MARKS.get(line.tuning, _OTHER_MARKS)
-        paintings = [point.paintings for point in line.points]
-        means, lows, highs = np.array([(np.mean(a), min(a), max(a)) for a in (p.accuracies for p in line.points)]).T
-        axes.fill_between(paintings, lows, highs, color=color, alpha=0.12, linewidth=0, zorder=2)
-        axes.plot(
-            *(paintings, means),
-            color=color,
-            linestyle=style,
-            marker=marker,
-            markersize=5.5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            linewidth=1.9,
-            label=line.name,
-            zorder=3,
-        )
-    axes.set_visible(True)
-    axes.set_xscale("log", base=2)
-    ticks = [f"{paintings:,}\n{share(fraction)}" for fraction, paintings in panel.amounts.items()]
-    axes.set_xticks([*panel.amounts.values()], ticks)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(labelleft=True)
-    axes.set_xlabel("training paintings, and their share")
-    axes.set_title(panel.name, fontsize=10)
-    axes.grid(alpha=0.25)
-
-
-def _keys(panels: Sequence[Panel], weights: str) -> list[Line2D]:
-    """The legend: what colour, mark and grey line mean, of all that is drawn."""
-    lines = [line for panel in panels for line in panel.lines]
-    tunings = {line.tuning for line in lines}
-
-    def heading(text: str) -> Line2D:
-        return Line2D([], [], linestyle="none", label=f"\n$\\bf{{{text.replace(' ', '~')}}}$")
-
-    keys = [heading("initial weights")]
-    for one in INITIALISATIONS:
-        if one in {line.initialisation for line in lines}:
-            label = {PRETRAINED: weights, REDRAWN: f"redrawn: mean and deviation\nof {weights}'s layers"}.get(one, one)
-            keys.append(Line2D([], [], color=_WEIGHTS_COLORS[one], linewidth=4, label=label))
-    keys.append(heading("what is trained"))
-    for tuning in [*TUNINGS, *sorted(tunings - TUNINGS.keys())]:
-        if tuning in tunings:
-            style, marker = _TUNING_MARKS.get(tuning, _OTHER_MARKS)
-            label = TUNINGS.get(tuning, tuning).replace(" and ", "\nand ")
-            keys.append(Line2D([], [], color="0.2", linestyle=style, marker=marker, markersize=5.5, label=label))
-    known = [name for name in BASELINES if any(name in panel.baselines for panel in panels)]
-    if known:
-        keys.append(heading("no network"))
-    for name in known:
-        keys.append(Line2D([], [], color="0.45", linestyle=_BASELINE_STYLES[name], label=BASELINES[name]))
-    band = "\nlines: means over seeds;\nbands: lowest to highest seed"
-    return [*keys, Line2D([], [], linestyle="none", label=band)]
+def _draw_correlation(axes: Axes, of_arm: Sequence[dict], column: str, **line: Any) -> None:
+    lines = [one[column] for one in of_arm if column in one]
+    epochs = sorted(set.intersection(*map(set, lines))) if lines else []
+    if epochs:
+        mean_in_band(axes, epochs, [[one[epoch] for one in lines] for epoch in epochs], **line)

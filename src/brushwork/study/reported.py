@@ -1,14 +1,12 @@
 """What the report measured, and which runs follow its protocol."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from scipy.stats import binomtest
 
 from brushwork.study.runs import Run, flat
 
 PAINTINGS = 790  # in the report's validation part
-_STYLES = 10
 _PROTOCOL = {
     "data.paint_demo": None,
     "model.architecture": "alexnet",
@@ -23,7 +21,7 @@ _PROTOCOL = {
 
 @dataclass(frozen=True)
 class Peak:
-    """A peak validation accuracy in the report, and the 95% interval (Wilson) that so few paintings leave it."""
+    """A peak validation accuracy in the report, and its 95% interval (Wilson) for so few paintings."""
 
     head: str
     epoch: int
@@ -39,12 +37,8 @@ PEAKS = (Peak("replace_last", 5, 0.368), Peak("replace_two", 4, 0.386))  # repor
 
 
 def follows(run: Run) -> bool:
-    """Whether a run is of the report's protocol: AlexNet of ImageNet, SGD 0.01 and 0.9, 5 epochs, ten styles,
-    a split that heeds no artist."""
-    settings: dict[str, Any] = flat(run.config)
+    """Whether a run follows the report's protocol: _PROTOCOL, a split that ignores artists, and ten styles."""
+    settings = flat(run.config)
     recall = (run.result["last"] or {}).get("val/recall") or {}
-    return (
-        all(settings.get(key) == value for key, value in _PROTOCOL.items())
-        and settings.get("split.name") in ("random", "given")
-        and len(recall) == _STYLES
-    )
+    same_split = settings.get("split.name") in ("random", "given")
+    return same_split and len(recall) == 10 and all(settings.get(key) == _PROTOCOL[key] for key in _PROTOCOL)

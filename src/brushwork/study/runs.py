@@ -15,19 +15,9 @@ from brushwork.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 
-# Where and how a run was kept and shown, not what it computed; and its seed.
-_NOT_COMPARED = (
-    "name",
-    "run_dir",
-    "ckpt_path",
-    "keep_last",
-    "threads",
-    "seed",
-    "callbacks",
-    "logger",
-    "data.workers",
-    "data.store",
-)
+# Settings of where and how a run is stored and shown, not of what it computes; and its seed.
+_IGNORED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "seed", "callbacks", "logger")
+_IGNORED_DATA = ("data.workers", "data.store")
 
 
 @dataclass(frozen=True)
@@ -47,25 +37,31 @@ class Run:
     def seed(self) -> int:
         return self.config["seed"]
 
+    @property
+    def accuracy(self) -> float:
+        """Validation accuracy of the last epoch, in [0, 1]; the best epoch was chosen on these paintings."""
+        return self.result["last"]["val/accuracy"]
+
+
+def require_accuracy(runs: Iterable[Run]) -> None:
+    """Raises UserError where the last epoch of a run was not validated."""
+    for run in runs:
+        if not run.result["last"] or run.accuracy is None:
+            raise UserError(f"the last epoch of {run.folder} was not validated: leave this run out")
+
 
 def find(places: Iterable[Path]) -> list[Run]:
-    """The finished runs in and below some folders, sorted by folder; others are logged as left out.
-
-    Raises:
-        UserError: a folder is not there, or none holds a finished run.
-    """
-    found, left_out = survey(places)
+    """As `find_all`; runs that are left out are logged."""
+    found, left_out = find_all(places)
     for line in left_out:
         log.warning("%s: left out", line)
     return found
 
 
-def survey(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
-    """As `find`, and a line for each run that is left out, with the reason: "logs/heads/replace_two is running".
-
-    Raises:
-        UserError: as `find`.
-    """
+def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
+    """The finished runs in and below some folders, sorted by folder; and a line for each run that is left out, with the
+    reason: "logs/heads/replace_two is running". Raises UserError where a folder is missing, or there is no run."""
+    places = list(places)
     found: dict[Path, Run] = {}
     others: dict[Path, str] = {}  # by folder: one may be below two places
     for place in places:
@@ -96,8 +92,8 @@ def _read(folder: Path, result: dict[str, Any]) -> Run:
 
 
 def map_correlations(run: Run) -> dict[str, dict[int, float]]:
-    """How alike the maps of the run's saliency panel are: a column of saliency.csv to the mean over the paintings by
-    epoch, 0 before training. Where nothing is known there is nothing."""
+    """How alike the maps of the run's saliency panel are: {column of saliency.csv: {epoch: mean over the paintings}},
+    as far as known; epoch 0 is before training."""
     path = run.folder / run_folder.SALIENCY
     values: dict[str, dict[int, list[float]]] = {}
     for row in run_folder.read_csv(path) if path.exists() else []:
@@ -107,9 +103,9 @@ def map_correlations(run: Run) -> dict[str, dict[int, float]]:
     return {name: {epoch: fmean(of) for epoch, of in by_epoch.items()} for name, by_epoch in values.items()}
 
 
-def lacking_maps(run: Run) -> float:
-    """The share of the panel's paintings and epochs in which the map, or the one before, was zero everywhere: they are
-    in no mean, and a mean over the others may flatter. A SqueezeNet ends in a ReLU: a score of zero has no gradient."""
+def zero_maps(run: Run) -> float:
+    """The share of the panel's paintings and epochs in which the map, or the one before, was zero everywhere: the means
+    leave them out, and may be too high. A SqueezeNet ends in a ReLU: a score of zero has no gradient."""
     rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
     later = [not row["previous"] for row in rows if row["epoch"] != rows[0]["epoch"]]
     return fmean(later) if later else 0.0
@@ -123,9 +119,9 @@ def last_maps(run: Run) -> tuple[list[str], np.ndarray]:
 
 
 def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
-    """The settings in which runs differ, their seed apart, and the values: {"head.name": {...}}."""
+    """The settings in which runs differ, except the seed, and their values: {"head.name": {...}}."""
     settings = [flat(run.config) for run in runs]
-    keys = {key for one in settings for key in one if not key.startswith(_NOT_COMPARED)}
+    keys = {key for one in settings for key in one if not key.startswith(_IGNORED + _IGNORED_DATA)}
     values = {key: {str(one.get(key)) for one in settings} for key in sorted(keys)}
     return {key: found for key, found in values.items() if len(found) > 1}
 
@@ -138,8 +134,5 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     settings = {}
     for key, value in config.items():
-        if isinstance(value, dict):
-            settings |= flat(value, f"{prefix}{key}.")
-        else:
-            settings[f"{prefix}{key}"] = value
+        settings |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return settings

@@ -1,0 +1,104 @@
+"""The difference between two arms in the accuracy of the last epoch, and whether it is significant.
+
+The best epoch is not compared: it was chosen on the paintings it is scored on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from brushwork import statistics
+from brushwork.errors import UserError
+from brushwork.statistics import LEVEL, Interval, McNemar, Spread
+from brushwork.study import arms
+from brushwork.study.arms import Arm
+from brushwork.study.predictions import Predictions
+
+ONE_POINT = 0.01  # the difference for which the number of seeds is stated
+ArmPredictions = tuple[Arm, Predictions | None]
+
+# What a difference shows, see `Difference.outcome`.
+SIGNIFICANT = "significant"
+THESE_PAINTINGS = "significant on these paintings only"
+NOT_SIGNIFICANT = "not significant"
+NOT_TESTED = "not tested"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An arm's accuracy minus that of the reference, on the seeds that both have.
+
+    by_seed: in the order of `seeds`, as is all that is by seed.
+    over_seeds: the mean difference and its interval for other seeds; `p` by the paired t test.
+    over_paintings: the interval for other paintings, by a bootstrap over artists.
+    mcnemar: first is the reference. What is by painting is None where the arms were scored on different paintings.
+    seeds_needed: to detect a difference of ONE_POINT; None where unknown, or more than statistics.MOST_SEEDS.
+    p_corrected, mcnemar_corrected: by Holm, over all arms that are compared with the reference.
+    """
+
+    arm: str
+    reference: str
+    seeds: list[int]
+    by_seed: list[float]
+    over_seeds: Spread
+    p: float | None
+    over_paintings: Interval | None
+    mcnemar: list[McNemar] | None
+    seeds_needed: int | None
+    p_corrected: float | None = None
+    mcnemar_corrected: list[float] | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The decision rule: significant where the corrected p is below LEVEL and the interval over paintings, if
+        known, excludes zero."""
+        if self.over_seeds.interval is None or self.p_corrected is None:
+            return NOT_TESTED
+        if self.p_corrected >= LEVEL:
+            return NOT_SIGNIFICANT
+        includes_zero = self.over_paintings is not None and self.over_paintings[0] <= 0 <= self.over_paintings[1]
+        return THESE_PAINTINGS if includes_zero else SIGNIFICANT
+
+    @property
+    def is_significant(self) -> bool:
+        return self.outcome == SIGNIFICANT
+
+
+def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Difference:
+    """The difference of the second arm from the first, its reference; the p values are not yet corrected.
+
+    Predictions are for the same paintings, or None. So many differences (`count`) will be corrected together. Raises
+    UserError where the arms have no seed in common.
+    """
+    (reference, reference_predictions), (arm, predictions) = first, second
+    pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]
+    if not pairs:
+        raise UserError(
+            f"{reference.name} ({arms.named(reference.seeds)}) and {arm.name} ({arms.named(arm.seeds)}) have no seed "
+            f"in common: train the same ones"
+        )
+    by_seed = [arm.runs[j].accuracy - reference.runs[i].accuracy for i, j in pairs]
+    over_seeds = statistics.spread(by_seed)
+    over_paintings, tests = None, None
+    if reference_predictions is not None and predictions is not None:
+        theirs = reference_predictions.correct[[i for i, _ in pairs]]  # (seeds, paintings)
+        own = predictions.correct[[j for _, j in pairs]]
+        over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), predictions.artists.tolist())
+        tests = [statistics.mcnemar(*both) for both in zip(theirs, own, strict=True)]
+    deviation, p = over_seeds.deviation, statistics.paired_p(by_seed)
+    needed = deviation and statistics.seeds_needed(deviation, ONE_POINT, LEVEL / count)
+    seeds = [arm.seeds[j] for _, j in pairs]
+    return Difference(arm.name, reference.name, seeds, by_seed, over_seeds, p, over_paintings, tests, needed)
+
+
+def corrected(differences: Sequence[Difference]) -> list[Difference]:
+    """With the p values corrected by Holm: each seed's McNemar test over the differences that have this seed."""
+    over_seeds = statistics.holm([one.p for one in differences])
+    tests = [dict(zip(one.seeds, one.mcnemar or [], strict=False)) for one in differences]
+    by_seed = {
+        seed: statistics.holm([of[seed].p if seed in of else None for of in tests])
+        for seed in {seed for one in differences for seed in one.seeds}
+    }
+    return [
+        replace(one, p_corrected=p, mcnemar_corrected=one.mcnemar and [by_seed[seed][number] for seed in one.seeds])
+        for number, (one, p) in enumerate(zip(differences, over_seeds, strict=True))
+    ]

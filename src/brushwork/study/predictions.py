@@ -1,0 +1,83 @@
+"""What the runs of an arm predicted, painting by painting, and the paintings on which arms disagree."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brushwork import run_folder
+from brushwork.errors import UserError
+from brushwork.study.arms import Arm
+from brushwork.study.runs import Run
+
+_COLUMNS = ("path", "artist", "style", "predicted", "probability")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions of an arm's runs for the same paintings, a row a seed.
+
+    paths, artists, styles: (paintings,), sorted by path.
+    predicted: (seeds, paintings) styles; probability: (seeds, paintings) of them, in [0, 1].
+    """
+
+    paths: np.ndarray
+    artists: np.ndarray
+    styles: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def correct(self) -> np.ndarray:
+        """(seeds, paintings) bool."""
+        return self.predicted == self.styles
+
+    def described(self, painting: int) -> str:
+        """The predictions for a painting, with the number of seeds: "Baroque 2, Realism 1"."""
+        counts = Counter(self.predicted[:, painting].tolist())
+        return ", ".join(style if len(counts) == 1 else f"{style} {count}" for style, count in counts.most_common())
+
+
+def read(arm: Arm) -> Predictions | None:
+    """An arm's validation predictions of the last epoch; None where its runs were scored on different paintings. Raises
+    UserError where a run has none."""
+    tables = [_table(run) for run in arm.runs]
+    if any(not np.array_equal(table[:, :3], tables[0][:, :3]) for table in tables):
+        return None
+    predicted, probability = (np.stack([table[:, column] for table in tables]) for column in (3, 4))
+    return Predictions(*tables[0][:, :3].T, predicted, probability.astype(float))
+
+
+def _table(run: Run) -> np.ndarray:
+    """(paintings, 5): _COLUMNS, sorted by path."""
+    path = run.folder / run_folder.PREDICTIONS
+    try:
+        rows = [row for row in run_folder.read_csv(path) if (row["part"], row["epoch"]) == ("val", "last")]
+        values = sorted([row[column] for column in _COLUMNS] for row in rows)
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path} can't be read ({error}): train this run again, or leave it out") from None
+    if not values:
+        raise UserError(f"{path} has no predictions of the last epoch: train this run again, or leave it out")
+    return np.array(values)
+
+
+def on_same_paintings(predictions: Sequence[Predictions | None]) -> bool:
+    """Whether all arms were scored on the same paintings."""
+    paintings = [None if one is None else [*one.paths, *one.styles] for one in predictions]
+    return None not in paintings and all(one == paintings[0] for one in paintings)
+
+
+def more_often_correct(first: Predictions, second: Predictions) -> list[int]:
+    """The paintings for which more of the second arm's seeds are correct, the greatest share first."""
+    lead = second.correct.mean(0) - first.correct.mean(0)  # (paintings,)
+    order = np.argsort(-lead, kind="stable")
+    return order[lead[order] > 0].tolist()
+
+
+def always_wrong(predictions: Sequence[Predictions]) -> list[int]:
+    """The paintings for which every seed of every arm is wrong, the highest mean probability first."""
+    wrong = ~np.any([one.correct.any(0) for one in predictions], axis=0)  # (paintings,)
+    probability = np.mean([one.probability.mean(0) for one in predictions], axis=0)
+    order = np.argsort(-probability, kind="stable")
+    return order[wrong[order]].tolist()
