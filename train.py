@@ -19,4 +19,4 @@ if __name__ == "__main__":
     try:
         run()
     finally:
-        sweep.report()
+        sweep.print_summary()

@@ -14,12 +14,9 @@ events.out.*       TensorBoard
 """
 
 import csv
-import functools
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,67 +140,3 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of one of our CSVs, all values as text."""
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.DictReader(file))
-
-
-# Overrides that say how a run is kept and shown, not what it is; and those that `slug` names anyway.
-_UNNAMED = {
-    "name",
-    "run_dir",
-    "keep_last",
-    "threads",
-    "callbacks",
-    "logger",
-    "data.workers",
-    "data.store",
-    "head",
-    "tuning",
-    "seed",
-}
-
-
-def slug(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str]) -> str:
-    """Head, tuning, what differs from the defaults, and seed, as a folder's name: TensorBoard's name of the run.
-
-    It is the same for the same overrides in any order. Choices of config groups stand alone, other keys follow
-    with their last part. Of a value that is no plain word (a path, a list) there are four digits of its hash.
-
-    >>> slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
-    'replace_two_full_seed-0'
-    >>> slug("wikiart", "replace_last", "full", 1, ["optimizer.lr=0.01", "model=vgg16"])
-    'replace_last_full_vgg16_lr-0.01_seed-1'
-    >>> slug("wikiart", "replace_last", "full", 0, ["data.root=../shared/paintings"])
-    'replace_last_full_root-ca58_seed-0'
-    """
-    choices, values = {}, {}
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key in _UNNAMED or key.startswith(("callbacks.", "logger.")) or value == name:
-            continue
-        plain = value if re.fullmatch(r"[\w.+-]+", value) else files.short_hash(value)[:4]
-        if "." not in key and not re.fullmatch(r"[\d.+-]*", value):
-            choices[key] = plain
-        else:
-            short = key if key.endswith(".seed") else key.rsplit(".", 1)[-1]  # there are two seeds
-            values[key] = f"{short.replace('.', '-')}-{plain}"
-    others = [group[key] for group in (choices, values) for key in sorted(group)]
-    joined = "_".join([head, tuning, *others])
-    if len(joined) > 160:
-        joined = f"{joined[:150]}-{files.short_hash(joined)[:8]}"
-    return f"{joined}_seed-{seed}"
-
-
-@functools.cache
-def fresh(parent: str, what: str) -> str:
-    """Make a new folder parent/<time stamp>_<what> that no other run has, and return its path.
-
-    One process has one such folder, however often its configuration is resolved.
-    """
-    stem = "_".join(filter(None, [datetime.now().strftime("%Y-%m-%d_%H-%M-%S"), what]))
-    for attempt in range(1, 1000):
-        folder = Path(parent) / (stem if attempt == 1 else f"{stem}_{attempt}")
-        try:
-            folder.mkdir(parents=True, exist_ok=False)
-        except FileExistsError:
-            continue
-        return str(folder)
-    raise FileExistsError(f"a thousand runs named {stem} in {parent}")

@@ -1,0 +1,140 @@
+"""How the folders of runs are named: by what differs from the defaults, or by the time."""
+
+import functools
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from brushwork import files
+
+# Overrides that say how a run is kept and shown, not what it is; and those that `run_slug` names anyway.
+_UNNAMED = {
+    "name",
+    "run_dir",
+    "keep_last",
+    "threads",
+    "callbacks",
+    "logger",
+    "data.workers",
+    "data.store",
+    "head",
+    "tuning",
+    "seed",
+}
+
+
+def run_slug(
+    name: str,
+    head: str,
+    tuning: str,
+    seed: int,
+    overrides: Iterable[str],
+    sweep: str | None = None,
+    ambiguous: bool = False,
+) -> str:
+    """Head, tuning, what differs from the defaults, and seed, as a folder's name: TensorBoard's name of the run.
+
+    It is the same for the same overrides in any order. Choices of config groups stand alone, other keys follow with
+    their last part. A path is named by its last part, a list by its first item and its length, and what then is no
+    word of at most 32 characters by four digits of its hash.
+
+    Args:
+        sweep: the folder of a sweep, in which different jobs have different names: there a short name may get the
+            hashes of the values that it shortens. A job that has a folder in it, also of an earlier naming, keeps it.
+        ambiguous: whether jobs of this sweep would have the same short name (see `are_ambiguous`).
+
+    >>> run_slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
+    'replace_two_full_seed-0'
+    >>> run_slug("wikiart", "replace_last", "full", 1, ["optimizer.lr=0.01", "model=vgg16"])
+    'replace_last_full_vgg16_lr-0.01_seed-1'
+    >>> run_slug("wikiart", "replace_last", "full", 0, ["data.root=../paintings", "data.styles=[Baroque,Cubism]"])
+    'replace_last_full_root-paintings_styles-Baroque-2_seed-0'
+    >>> run_slug("wikiart", "replace_last", "full", 0, ["data.root=../paintings"], "logs/wikiart", ambiguous=True)
+    'replace_last_full_root-paintings-4c32_seed-0'
+    """
+
+    def named(words: Callable[[str], str], overrides: Iterable[str] = tuple(overrides)) -> str:
+        return _join(name, head, tuning, seed, overrides, words)
+
+    short, distinct = named(_short_word), named(_distinct_word)
+    if sweep is None:
+        return short
+    for known in (named(_former_word), distinct):
+        if (Path(sweep) / known).is_dir():
+            return known
+    recorded = Path(sweep) / short / ".hydra/overrides.yaml"
+    if recorded.exists():
+        theirs = yaml.safe_load(recorded.read_text(encoding="utf-8")) or []
+        return short if named(_distinct_word, theirs) == distinct else distinct
+    return distinct if ambiguous else short
+
+
+def are_ambiguous(jobs: list[list[str]]) -> bool:
+    """Whether different jobs, each by its overrides, have the same short name.
+
+    >>> are_ambiguous([["data.root=/a/paintings"], ["data.root=/b/paintings"]])
+    True
+    """
+    short, distinct = ({_join("", "", "", 0, job, words) for job in jobs} for words in (_short_word, _distinct_word))
+    return len(short) < len(distinct)
+
+
+def _join(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str], words: Callable[[str], str]) -> str:
+    choices, values = {}, {}
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key in _UNNAMED or key.startswith(("callbacks.", "logger.")) or value == name:
+            continue
+        if "." not in key and not re.fullmatch(r"[\d.+-]*", value):
+            choices[key] = words(value)
+        else:
+            short = key if key.endswith(".seed") else key.rsplit(".", 1)[-1]  # there are two seeds
+            values[key] = f"{short.replace('.', '-')}-{words(value)}"
+    others = [group[key] for group in (choices, values) for key in sorted(group)]
+    joined = "_".join([head, tuning, *others])
+    if len(joined) > 160:
+        joined = f"{joined[:150]}-{files.short_hash(joined)[:8]}"
+    return f"{joined}_seed-{seed}"
+
+
+def _short_word(value: str) -> str:
+    text = value.strip("'\"")
+    items = text.strip("[]").split(",")
+    word = Path(items[0].strip("'\" ")).name
+    if not re.fullmatch(r"(?!\.\.$)[\w.+-]{1,32}", word):
+        return _digits(value)
+    return f"{word}-{len(items)}" if text.startswith("[") or len(items) > 1 else word
+
+
+def _distinct_word(value: str) -> str:
+    word = _short_word(value)
+    return word if word in (value, _digits(value)) else f"{word}-{_digits(value)}"
+
+
+def _former_word(value: str) -> str:
+    """As folders were named before values were shortened."""
+    return value if re.fullmatch(r"[\w.+-]+", value) else _digits(value)
+
+
+def _digits(value: str) -> str:
+    return files.short_hash(value)[:4]
+
+
+@functools.cache
+def fresh_folder(parent: str, what: str) -> str:
+    """Make a new folder parent/<time stamp>_<what> that no other run has, and return its path.
+
+    One process has one such folder, however often its configuration is resolved.
+    """
+    stem = "_".join(filter(None, [datetime.now().strftime("%Y-%m-%d_%H-%M-%S"), what]))
+    for attempt in range(1, 1000):
+        folder = Path(parent) / (stem if attempt == 1 else f"{stem}_{attempt}")
+        try:
+            folder.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            continue
+        return str(folder)
+    raise FileExistsError(f"a thousand runs named {stem} in {parent}")
