@@ -36,7 +36,7 @@ def run_in(folder: Path, *overrides: str) -> None:
         ("data.styles='A,B'", "styles-A-2"),
         ("trainer.devices=[0]", "devices-0-1"),
         # What is no plain word, or too long: a hash.
-        ("data.root=..", "root-.."),
+        ("data.root=..", "root-a8ca"),
         ("data.root=/", "root-df7e"),
         ("data.root='/my paintings'", "root-14d5"),
         ("data.styles=[]", "styles-b328"),

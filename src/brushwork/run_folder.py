@@ -1,4 +1,4 @@
-"""What a run folder holds: names, JSON keys, CSV columns. The one definition of it.
+"""What a run folder contains: file names, JSON keys, CSV columns, each defined here only.
 
 config.yaml        the resolved configuration        .hydra/   Hydra's own copy
 result.json        status, best and last epoch, baselines, hashes, versions (see `new_result`)
@@ -6,7 +6,7 @@ metrics.csv        one row an epoch
 predictions.csv    each held-out painting at the best and at the last epoch
 split.csv          which painting is in which part
 skipped.csv        files left out by data.on_bad_image=skip, with the reason
-saliency.csv       how alike the maps of the saliency panel's paintings are, epoch by epoch
+saliency.csv       correlations of the saliency maps of the panel's paintings, one row a painting and epoch
 saliency.npy       the maps of the last epoch in its order, for the true style, float32 (paintings, height, width)
 saliency.jpg       the first painting's maps over the epochs
 checkpoints/       best.ckpt (weights), last.ckpt (with the optimizer, while the run is unfinished)
@@ -51,19 +51,19 @@ METRICS_COLUMNS = (
 PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
 SPLIT_COLUMNS = ("path", "style", "artist", "part")
 SKIPPED_COLUMNS = ("path", "reason")
-# Spearman's rank correlation of a painting's map with that of the panel before, with that before training, with that
-# of ImageNet's own network (see SaliencyLogger), and, in the mean, with the other paintings' maps.
+# Spearman's rank correlation of a painting's map with the previous panel's, with the one before training, with that of
+# ImageNet's own network (see SaliencyLogger), and the mean correlation with the other paintings' maps.
 CORRELATIONS = ("previous", "start", "imagenet", "others")
 SALIENCY_COLUMNS = ("epoch", "path", *CORRELATIONS)
 
-# What one scores without a network, as people read it.
+# What is scored without a network, as tables name it.
 BASELINES = {
     "majority": "majority (no pixel)",
     "artist_lookup": "artist look-up (no pixel)",
     "color_texture": "colour and texture (no network)",
 }
 
-# What `best` and `last` tell of an epoch, counted from 1. "val/recall" is {style: recall or "n/a"}.
+# The keys of `best` and `last`; epochs are counted from 1. "val/recall" is {style: recall or "n/a"}.
 EPOCH_KEYS = (
     "epoch",
     "val/accuracy",
@@ -77,38 +77,24 @@ EPOCH_KEYS = (
 
 
 def new_result() -> dict[str, Any]:
-    """A result.json with all of its keys and nothing known yet.
+    """A result.json with all of its keys and no values yet.
 
     `status` is one of running, finished, failed, diverged and interrupted. `test` is null without a test part,
     else it has `paintings`, the `baselines` there, and for the `best` and the `last` epoch its accuracy, with
     interval, balanced accuracy, macro F1, loss and recall. `seconds` are of the epochs; what was computed before the
     first and kept (the painting store, frozen features) is in `prepare_seconds`.
     """
+    none = dict.fromkeys
     return {
         "status": "running",
-        "error": None,
-        "name": None,
-        "data": None,
-        "weights": None,
-        "best": None,
-        "last": None,
-        "test": None,
-        "val_interval_95": None,
-        "baselines": dict.fromkeys(BASELINES),
-        "baseline_intervals_95": dict.fromkeys(BASELINES),
-        "parameters": {"total": None, "trainable": None},
-        "prepare_seconds": None,
-        "seconds": None,
-        "images_per_second": None,
-        "seed": None,
-        "threads": None,
-        "device": None,
-        "precision": None,
-        "command": None,
-        "config_hash": None,
-        "data_hash": None,
-        "split_hash": None,
-        "git_commit": None,
+        **none(("error", "name", "data", "weights", "best", "last", "test", "val_interval_95")),
+        "baselines": none(BASELINES),
+        "baseline_intervals_95": none(BASELINES),
+        "parameters": none(("total", "trainable")),
+        **none(
+            ("prepare_seconds", "seconds", "images_per_second", "seed", "threads", "device", "precision", "command")
+        ),
+        **none(("config_hash", "data_hash", "split_hash", "git_commit")),
         "versions": {},
     }
 
@@ -128,7 +114,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV atomically; a column that a row lacks stays empty, what is no column is left out."""
+    """Write a CSV atomically; missing keys stay empty, keys that are no columns are left out."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -137,6 +123,6 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, An
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of one of our CSVs, all values as text."""
+    """The rows of a run folder's CSV, all values as text."""
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.DictReader(file))

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,20 +10,9 @@ import yaml
 
 from brushwork import files
 
-# Overrides that say how a run is kept and shown, not what it is; and those that `run_slug` names anyway.
-_UNNAMED = {
-    "name",
-    "run_dir",
-    "keep_last",
-    "threads",
-    "callbacks",
-    "logger",
-    "data.workers",
-    "data.store",
-    "head",
-    "tuning",
-    "seed",
-}
+# Overrides that don't change what a run computes, and those that `run_slug` names anyway.
+_UNNAMED = {"name", "run_dir", "keep_last", "threads", "callbacks", "logger", "data.workers", "data.store"}
+_UNNAMED |= {"head", "tuning", "seed"}
 
 
 def run_slug(
@@ -31,7 +20,7 @@ def run_slug(
     head: str,
     tuning: str,
     seed: int,
-    overrides: Iterable[str],
+    overrides: list[str],
     sweep: str | None = None,
     ambiguous: bool = False,
 ) -> str:
@@ -42,8 +31,8 @@ def run_slug(
     word of at most 32 characters by four digits of its hash.
 
     Args:
-        sweep: the folder of a sweep, in which different jobs have different names: there a short name may get the
-            hashes of the values that it shortens. A job that has a folder in it, also of an earlier naming, keeps it.
+        sweep: the folder of a sweep, where names must be distinct: shortened values get hashes where the short name
+            is another job's. A job keeps the folder that it has, even under an earlier naming.
         ambiguous: whether jobs of this sweep would have the same short name (see `are_ambiguous`).
 
     >>> run_slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
@@ -55,44 +44,41 @@ def run_slug(
     >>> run_slug("wikiart", "replace_last", "full", 0, ["data.root=../paintings"], "logs/wikiart", ambiguous=True)
     'replace_last_full_root-paintings-4c32_seed-0'
     """
-
-    def named(words: Callable[[str], str], overrides: Iterable[str] = tuple(overrides)) -> str:
-        return _join(name, head, tuning, seed, overrides, words)
-
-    short, distinct = named(_short_word), named(_distinct_word)
+    job = name, head, tuning, seed
+    short, distinct, former = (_join(*job, overrides, word) for word in (_short, _distinct, _former))
     if sweep is None:
         return short
-    for known in (named(_former_word), distinct):
-        if (Path(sweep) / known).is_dir():
-            return known
-    recorded = Path(sweep) / short / ".hydra/overrides.yaml"
+    for existing in (former, distinct):
+        if Path(sweep, existing).is_dir():
+            return existing
+    recorded = Path(sweep, short, ".hydra/overrides.yaml")
     if recorded.exists():
         theirs = yaml.safe_load(recorded.read_text(encoding="utf-8")) or []
-        return short if named(_distinct_word, theirs) == distinct else distinct
+        ambiguous = _join(*job, theirs, _distinct) != distinct
     return distinct if ambiguous else short
 
 
 def are_ambiguous(jobs: list[list[str]]) -> bool:
-    """Whether different jobs, each by its overrides, have the same short name.
+    """Whether different jobs, each given by its overrides, have the same short name.
 
     >>> are_ambiguous([["data.root=/a/paintings"], ["data.root=/b/paintings"]])
     True
     """
-    short, distinct = ({_join("", "", "", 0, job, words) for job in jobs} for words in (_short_word, _distinct_word))
+    short, distinct = ({_join("", "", "", 0, job, word) for job in jobs} for word in (_short, _distinct))
     return len(short) < len(distinct)
 
 
-def _join(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str], words: Callable[[str], str]) -> str:
+def _join(name: str, head: str, tuning: str, seed: int, overrides: list[str], word: Callable[[str], str]) -> str:
     choices, values = {}, {}
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key in _UNNAMED or key.startswith(("callbacks.", "logger.")) or value == name:
             continue
         if "." not in key and not re.fullmatch(r"[\d.+-]*", value):
-            choices[key] = words(value)
+            choices[key] = word(value)
         else:
-            short = key if key.endswith(".seed") else key.rsplit(".", 1)[-1]  # there are two seeds
-            values[key] = f"{short.replace('.', '-')}-{words(value)}"
+            last = key if key.endswith(".seed") else key.rsplit(".", 1)[-1]  # there are two seeds
+            values[key] = f"{last.replace('.', '-')}-{word(value)}"
     others = [group[key] for group in (choices, values) for key in sorted(group)]
     joined = "_".join([head, tuning, *others])
     if len(joined) > 160:
@@ -100,26 +86,26 @@ def _join(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str]
     return f"{joined}_seed-{seed}"
 
 
-def _short_word(value: str) -> str:
+def _short(value: str) -> str:
     text = value.strip("'\"")
     items = text.strip("[]").split(",")
     word = Path(items[0].strip("'\" ")).name
-    if not re.fullmatch(r"(?!\.\.$)[\w.+-]{1,32}", word):
-        return _digits(value)
+    if not re.fullmatch(r"[\w.+-]{1,32}", word) or word == "..":
+        return _hash(value)
     return f"{word}-{len(items)}" if text.startswith("[") or len(items) > 1 else word
 
 
-def _distinct_word(value: str) -> str:
-    word = _short_word(value)
-    return word if word in (value, _digits(value)) else f"{word}-{_digits(value)}"
+def _distinct(value: str) -> str:
+    word = _short(value)
+    return word if word in (value, _hash(value)) else f"{word}-{_hash(value)}"
 
 
-def _former_word(value: str) -> str:
-    """As folders were named before values were shortened."""
-    return value if re.fullmatch(r"[\w.+-]+", value) else _digits(value)
+def _former(value: str) -> str:
+    """As before paths and lists were shortened."""
+    return value if re.fullmatch(r"[\w.+-]+", value) else _hash(value)
 
 
-def _digits(value: str) -> str:
+def _hash(value: str) -> str:
     return files.short_hash(value)[:4]
 
 

@@ -217,6 +217,7 @@ class ProgressReporter:
         others = self.folders_without({job["number"] for job in jobs.values()})
         rows += [[name, "not started", "-", "-", ""] for name in others]
         print("", *tables.plain([["job", "status", "best", "last", ""], *rows], width=sys.maxsize), "", sep="\n")
+        self._lock.close()
         failed = sum(row[1] == "failed" for row in rows)
         total, folder = self.sweep.job_count or len(jobs), os.path.relpath(self.sweep.folder)
         print(f"{len(jobs)} of {total} jobs, {failed} failed; best and last validation accuracy; in {folder}")
