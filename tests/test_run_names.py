@@ -1,5 +1,6 @@
 """Names of runs' folders: short, distinct within a sweep, and the same for the same command."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from brushwork import run_names
 
 
-def name(*overrides: str, sweep: Path | None = None, ambiguous: bool = False) -> str:
+def name(*overrides: str, sweep: Path | None = None, ambiguous: Collection[str] | None = ()) -> str:
     slug = run_names.run_slug(
         "wikiart", "replace_last", "full", 0, list(overrides), None if sweep is None else str(sweep), ambiguous
     )
@@ -72,29 +73,36 @@ PAIRS = [
 def test_jobs_of_one_sweep_with_the_same_short_name(tmp_path: Path, pair: tuple[str, str]) -> None:
     """Distinct before either has a folder: jobs may start at once."""
     assert name(pair[0]) == name(pair[1])
-    assert run_names.are_ambiguous([[pair[0], "seed=0"], [pair[1], "seed=0"]])
-    names = [name(each, sweep=tmp_path, ambiguous=True) for each in pair]
+    same = run_names.ambiguous_values([[each, "seed=0", "model.weights=/a/best.ckpt"] for each in pair])
+    assert same == {each.split("=")[1] for each in pair}
+    names = [name(each, "model.weights=/a/best.ckpt", sweep=tmp_path, ambiguous=same) for each in pair]
     assert len(set(names)) == 2
+    assert all(each.endswith("_weights-best.ckpt") for each in names)
     for folder, override in zip(names, pair, strict=True):
-        run_in(tmp_path / f"replace_last_full_{folder}_seed-0", override)
-    for ambiguous in (True, False):  # the whole sweep again, or one of its jobs
-        assert [name(each, sweep=tmp_path, ambiguous=ambiguous) for each in pair] == names
+        run_in(tmp_path / f"replace_last_full_{folder}_seed-0", override, "model.weights=/a/best.ckpt")
+    again = [name(each, "model.weights=/a/best.ckpt", sweep=tmp_path, ambiguous=same) for each in pair]
+    assert again == names
 
 
 def test_jobs_with_different_short_names_are_not_ambiguous() -> None:
-    assert not run_names.are_ambiguous([["data.root=/a/b"], ["data.root=/a/c"], ["data.styles=[A,B]"]])
-    assert not run_names.are_ambiguous([["data.root=/a/b", f"seed={seed}"] for seed in range(3)])
+    assert not run_names.ambiguous_values([["data.root=/a/b"], ["data.root=/a/c"], ["data.styles=[A,B]"]])
+    assert not run_names.ambiguous_values([["data.root=/a/b", f"seed={seed}"] for seed in range(3)])
+
+
+def test_jobs_that_only_their_sweeper_knows(tmp_path: Path) -> None:
+    names = {name(each, sweep=tmp_path, ambiguous=None) for pair in PAIRS for each in pair}
+    assert len(names) == len({each for pair in PAIRS for each in pair})
 
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_jobs_of_two_commands_with_the_same_short_name(tmp_path: Path, pair: tuple[str, str]) -> None:
     first, second = pair
     run_in(tmp_path / f"replace_last_full_{name(first, sweep=tmp_path)}_seed-0", "threads=1", first)
-    assert name(first, sweep=tmp_path) == name(first)
-    assert name(first, sweep=tmp_path, ambiguous=True) == name(first)  # now in a sweep over both
-    assert name(second, sweep=tmp_path) != name(first)
-    run_in(tmp_path / f"replace_last_full_{name(second, sweep=tmp_path)}_seed-0", second)
-    assert name(second, sweep=tmp_path) != name(first)
+    others = name(second, sweep=tmp_path)
+    assert others != name(first)
+    run_in(tmp_path / f"replace_last_full_{others}_seed-0", second)
+    for ambiguous in [(), None, {each.split("=")[1] for each in pair}]:  # the same again, or a sweep over both
+        assert [name(each, sweep=tmp_path, ambiguous=ambiguous) for each in pair] == [name(first), others]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,7 @@ def test_jobs_of_two_commands_with_the_same_short_name(tmp_path: Path, pair: tup
 def test_a_folder_of_an_earlier_naming_is_found(tmp_path: Path, overrides: list[str], former: str) -> None:
     run_in(tmp_path / f"replace_last_full_{former}_seed-0", *overrides)
     assert name(*overrides) != former
-    for ambiguous in (False, True):
+    for ambiguous in ((), None):
         assert name(*overrides, sweep=tmp_path, ambiguous=ambiguous) == former
 
 

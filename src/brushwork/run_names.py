@@ -2,8 +2,10 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -22,7 +24,7 @@ def run_slug(
     seed: int,
     overrides: list[str],
     sweep: str | None = None,
-    ambiguous: bool = False,
+    ambiguous: Collection[str] | None = (),
 ) -> str:
     """Head, tuning, what differs from the defaults, and seed, as a folder's name: TensorBoard's name of the run.
 
@@ -31,41 +33,46 @@ def run_slug(
     word of at most 32 characters by four digits of its hash.
 
     Args:
-        sweep: the folder of a sweep, where names must be distinct: shortened values get hashes where the short name
-            is another job's. A job keeps the folder that it has, even under an earlier naming.
-        ambiguous: whether jobs of this sweep would have the same short name (see `are_ambiguous`).
+        sweep: the folder of a sweep. A job keeps the folder that it has there, even under an earlier naming; one whose
+            name is another job's gets the hashes of shortened values.
+        ambiguous: values that get their hash at once (see `ambiguous_values`); None: all that are shortened.
 
     >>> run_slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
     'replace_two_full_seed-0'
     >>> run_slug("wikiart", "replace_last", "full", 1, ["optimizer.lr=0.01", "model=vgg16"])
     'replace_last_full_vgg16_lr-0.01_seed-1'
-    >>> run_slug("wikiart", "replace_last", "full", 0, ["data.root=../paintings", "data.styles=[Baroque,Cubism]"])
+    >>> overrides = ["data.root=../paintings", "data.styles=[Baroque,Cubism]"]
+    >>> run_slug("wikiart", "replace_last", "full", 0, overrides)
     'replace_last_full_root-paintings_styles-Baroque-2_seed-0'
-    >>> run_slug("wikiart", "replace_last", "full", 0, ["data.root=../paintings"], "logs/wikiart", ambiguous=True)
-    'replace_last_full_root-paintings-4c32_seed-0'
+    >>> run_slug("wikiart", "replace_last", "full", 0, overrides, "logs/wikiart", ambiguous=["../paintings"])
+    'replace_last_full_root-paintings-4c32_styles-Baroque-2_seed-0'
     """
-    job = name, head, tuning, seed
-    short, distinct, former = (_join(*job, overrides, word) for word in (_short, _distinct, _former))
+
+    def word(value: str) -> str:
+        return _distinct(value) if ambiguous is None or value in ambiguous else _short(value)
+
+    join = partial(_join, name, head, tuning, seed)
+    preferred, distinct = join(overrides, word), join(overrides, _distinct)
     if sweep is None:
-        return short
-    for existing in (former, distinct):
-        if Path(sweep, existing).is_dir():
+        return preferred
+    for existing in (preferred, distinct, join(overrides, _short), join(overrides, _former)):
+        folder, recorded = Path(sweep, existing), Path(sweep, existing, ".hydra/overrides.yaml")
+        theirs = yaml.safe_load(recorded.read_bytes()) or [] if recorded.exists() else overrides
+        if folder.is_dir() and join(theirs, _distinct) == distinct:
             return existing
-    recorded = Path(sweep, short, ".hydra/overrides.yaml")
-    if recorded.exists():
-        theirs = yaml.safe_load(recorded.read_text(encoding="utf-8")) or []
-        ambiguous = _join(*job, theirs, _distinct) != distinct
-    return distinct if ambiguous else short
+    return distinct if Path(sweep, preferred).is_dir() else preferred
 
 
-def are_ambiguous(jobs: list[list[str]]) -> bool:
-    """Whether different jobs, each given by its overrides, have the same short name.
+def ambiguous_values(jobs: list[list[str]]) -> set[str]:
+    """Values of a sweep's jobs, each given by its overrides, that have the same short name as another one of their key.
 
-    >>> are_ambiguous([["data.root=/a/paintings"], ["data.root=/b/paintings"]])
-    True
+    >>> sorted(ambiguous_values([["data.root=/a/paintings"], ["data.root=/b/paintings"], ["data.root=/a/drawings"]]))
+    ['/a/paintings', '/b/paintings']
     """
-    short, distinct = ({_join("", "", "", 0, job, word) for job in jobs} for word in (_short, _distinct))
-    return len(short) < len(distinct)
+    values = defaultdict(set)
+    for key, _, value in (override.partition("=") for job in jobs for override in job):
+        values[key, _short(value)].add(value)
+    return set().union(*(same for same in values.values() if len(same) > 1))
 
 
 def _join(name: str, head: str, tuning: str, seed: int, overrides: list[str], word: Callable[[str], str]) -> str:

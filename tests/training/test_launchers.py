@@ -55,9 +55,9 @@ def test_submitit_must_not_hide_the_gpus(monkeypatch: pytest.MonkeyPatch) -> Non
     assert launchers.environment_to_restore(launcher()) == {}
 
 
-@pytest.mark.parametrize("ambiguous", [False, True])
+@pytest.mark.parametrize(("ambiguous", "name"), [((), "root-b"), (["/a/b"], "root-b-60b5")])
 def test_a_worker_process_receives_the_sweep_with_the_callback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ambiguous: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ambiguous: list[str], name: str
 ) -> None:
     environment = {"CUDA_VISIBLE_DEVICES": None}
     facts = sweep.Sweep(tmp_path, 4, 2, threads=3, pid=1, environment=environment, ambiguous=ambiguous)
@@ -78,7 +78,7 @@ def test_a_worker_process_receives_the_sweep_with_the_callback(
         assert sweep.threads_per_job() == 3
         assert "CUDA_VISIBLE_DEVICES" not in os.environ
         node = OmegaConf.create({"slug": f"${{run_slug:x,head,full,0,['data.root=/a/b'],{tmp_path}}}"})
-        assert node.slug == f"head_full_root-b{'-60b5' if ambiguous else ''}_seed-0"
+        assert node.slug == f"head_full_{name}_seed-0"
     finally:
         config.register()
 

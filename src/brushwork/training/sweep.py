@@ -10,6 +10,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +46,7 @@ class Sweep:
     threads: int | None  # of each job; None: torch's choice
     pid: int | None  # of the sweep's own process; None where jobs run on other machines
     environment: dict[str, str | None]  # variables that the launcher changes, as its jobs need them
-    ambiguous: bool  # short names of different jobs could be equal
+    ambiguous: Collection[str] | None  # values whose short names are equal; None where only the sweeper knows
 
 
 _sweep: Sweep | None = None  # None in a single run
@@ -152,16 +153,17 @@ class ProgressReporter:
         self._lock.enter_context(files.lock(folder / ".sweep.lock", busy))
         self._config, self._loader = config, GlobalHydra.instance().config_loader()
         self._jobs = job_overrides(config)
-        parallel_jobs = launchers.parallel_jobs(launcher, sys.maxsize if self._jobs is None else len(self._jobs))
+        job_count = None if self._jobs is None else len(self._jobs)
+        parallel_jobs = launchers.parallel_jobs(launcher, job_count or sys.maxsize)
         on_cluster = launchers.kind(launcher) == "SlurmLauncher"
         self.sweep = Sweep(
             folder.resolve(),
-            None if self._jobs is None else len(self._jobs),
+            job_count,
             parallel_jobs,
             threads=None if on_cluster else launchers.threads_per_job(parallel_jobs),
             pid=None if on_cluster else os.getpid(),
             environment=launchers.environment_to_restore(launcher),
-            ambiguous=self._jobs is None or run_names.are_ambiguous(self._jobs),
+            ambiguous=None if self._jobs is None else run_names.ambiguous_values(self._jobs),
         )
         (folder / sweep_events.FILE).write_text("")
         self._logged = 0  # events

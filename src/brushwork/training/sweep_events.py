@@ -34,7 +34,8 @@ def jobs_from(events: list[dict[str, Any]]) -> dict[str, JobFacts]:
     """The jobs that were started, by the names of their folders, in the sweep's order."""
     jobs: dict[str, JobFacts] = {}
     for event in events:
-        jobs.setdefault(event["job"], {}).update(event)
+        earlier = {} if "started" in event else jobs[event["job"]]  # a sweeper may draw the same job again
+        jobs[event["job"]] = earlier | event
     return dict(sorted(jobs.items(), key=lambda item: item[1]["number"]))
 
 
