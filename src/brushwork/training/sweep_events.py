@@ -13,7 +13,7 @@ from brushwork import files, run_folder
 
 FILE = ".sweep.jobs"  # a JSON object a line
 
-# What the events tell of a job: number, started, ended (in s since 1970), error, skipped (when it had ended before).
+# A job's facts by its events: number, started, ended (in s since 1970), error, skipped (if it had ended before).
 JobFacts = dict[str, Any]
 
 
