@@ -17,7 +17,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from brushwork import files, run_folder
+from brushwork import files, run_folder, run_names
 from brushwork.training import config, sweep
 from tests.conftest import REPOSITORY, write_paintings
 
@@ -67,6 +67,7 @@ def train_here(
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         monkeypatch.setattr(sweep, "_sweep", None)
         monkeypatch.setattr(sweep, "_reporter", None)
+        run_names.fresh_folder.cache_clear()
         code = 0
         try:
             runpy.run_path(str(REPOSITORY / "train.py"), run_name="__main__")
