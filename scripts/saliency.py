@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brushwork import files, run_folder
+from brushwork import files, run_folder, run_names
 from brushwork.errors import UserError
 from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
 
@@ -115,7 +115,7 @@ def main() -> int:
     predictor.network.to(device)
     stems = photos.stems(paths)
     what = "-".join([Path(arguments.model).stem, "all" if arguments.method == "all" else "-".join(chosen)])
-    out = arguments.out or Path(run_folder.fresh("logs/saliency", what))
+    out = arguments.out or Path(run_names.fresh_folder("logs/saliency", what))
     results.refuse_to_replace(out, stems, paths, arguments.overwrite, resume)
     out.mkdir(parents=True, exist_ok=True)
     about = {
