@@ -43,10 +43,11 @@ def main() -> int:
     show_log()
 
     # Seconds to import, which --help and a mistyped option don't need.
-    from brushwork import contact_sheet, drawing, run_folder
+    from brushwork import contact_sheet, drawing, photo_files, run_folder
     from brushwork.models import anatomy, checkpoint
     from brushwork.saliency import photos
-    from brushwork.saliency.evaluation import change
+    from brushwork.saliency.display import sheet
+    from brushwork.saliency.evaluation import agreement
     from brushwork.study import arms, figures, runs
     from brushwork.training import devices
 
@@ -88,20 +89,20 @@ def main() -> int:
                 log.warning("%s: up to %.0f%% of the maps are zero everywhere, and in no mean", arm.name, 100 * share)
             panels, maps = zip(*map(runs.last_maps, arm.runs), strict=True)
             same = all(panel == panels[0] for panel in panels)
-            if same and (value := change.between(maps)) is not None:
+            if same and (value := agreement.between_networks(maps)) is not None:
                 between_seeds[arm.name] = value
                 log.info("%s: maps of two seeds after the last epoch: rank correlation %.2f", arm.name, value)
         save("where-it-looks.png", drawing.as_picture(figures.where_it_looks(looking, between_seeds)))
     if arguments.photos:
-        paths = photos.find(arguments.photos)
+        paths = photo_files.find(arguments.photos)
         predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
         rows = []
-        for answer in photos.explain(predictor, paths, None, batch_size=8, device=devices.choose("auto")):
-            if isinstance(answer, UserError):
-                raise answer
-            path = paths[answer.number]
-            rows += photos.cells(photos.Photo(answer.number, path, path.stem, answer), predictor.class_names, top=3)
-        save("part-b-saliency.png", photos.page(rows))
+        predictor.network.to(devices.choose("auto"))
+        for photo in photos.explain(predictor, paths, None):
+            if isinstance(photo, UserError):
+                raise photo
+            rows += sheet.cells(photo, predictor.class_names, top=3)
+        save("part-b-saliency.png", sheet.page(rows))
     else:
         print("no Part B: name photos (--photos, or make figures PHOTOS=...)")
     print(f"results: {arguments.out}")

@@ -54,9 +54,15 @@ _MACROS = """\
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from its template, which finds the common style as `style | safe`, and `table(rows)`, a table of text: its
-    first row is the heading, and what follows a [ in a cell is dim."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    """A page from its template: a file's path in this package (one line), or the template's text.
+
+    It finds the common style as `style | safe`, and `table(rows)`, a table of text: its first row is the heading, and
+    what follows a [ in a cell is dim.
+    """
+    loader = jinja2.PackageLoader("brushwork", "")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    if "\n" not in template:
+        template, _, _ = loader.get_source(environment, template)
     return environment.from_string(_MACROS + template).render(style=_STYLE, **values)
 
 

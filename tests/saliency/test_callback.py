@@ -19,7 +19,7 @@ from torchvision import models
 from brushwork import run_folder
 from brushwork.errors import UserError
 from brushwork.models import predictor
-from brushwork.saliency import callback, maps, methods
+from brushwork.saliency import callback, maps, methods, panel
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
 from tests.conftest import REPOSITORY
@@ -29,7 +29,7 @@ MakeJob = Callable[..., Job]
 COLUMN = 192 + 12  # pixels
 
 
-def panels(folder: Path) -> dict[int, Image.Image]:
+def logged(folder: Path) -> dict[int, Image.Image]:
     events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
     if callback.TAG not in events.Tags()["images"]:
         return {}
@@ -39,7 +39,7 @@ def panels(folder: Path) -> dict[int, Image.Image]:
 
 def test_before_training_and_after_epochs(make_job: MakeJob, tmp_path: Path) -> None:
     jobs.run_job(make_job("callbacks.saliency.every_n_epochs=2"))
-    found = panels(tmp_path / "run")
+    found = logged(tmp_path / "run")
     assert list(found) == [0, 2, 3]  # the last in any case
     assert {panel.width for panel in found.values()} == {3 * COLUMN}
     pixels = [np.asarray(panel, float) for panel in found.values()]
@@ -64,8 +64,8 @@ def test_the_run_is_the_same_to_the_last_bit(make_job: MakeJob, tmp_path: Path, 
     jobs.run_job(make_job(*options, *reference, folder="reference"))
     assert_equal_runs(tmp_path / "without", tmp_path / "with")
     assert_equal_runs(tmp_path / "without", tmp_path / "reference")
-    assert panels(tmp_path / "without") == {}
-    assert {panel.width for panel in panels(tmp_path / "reference").values()} == {4 * COLUMN}
+    assert logged(tmp_path / "without") == {}
+    assert {panel.width for panel in logged(tmp_path / "reference").values()} == {4 * COLUMN}
 
 
 def test_the_panel_is_of_the_split_not_of_the_seed(make_job: MakeJob) -> None:
@@ -74,7 +74,7 @@ def test_the_panel_is_of_the_split_not_of_the_seed(make_job: MakeJob) -> None:
         job = make_job(*overrides, "callbacks.saliency.paintings=2", folder=f"run{len(chosen)}")
         jobs.run_job(job)
         (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-        chosen.append([painting.path for painting in logger._panel])
+        chosen.append([painting.path for painting in logger._panel.paintings])
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
     assert len({path.split("/")[0] for path in chosen[0]}) == 2  # the styles in turn
@@ -82,28 +82,28 @@ def test_the_panel_is_of_the_split_not_of_the_seed(make_job: MakeJob) -> None:
 
 def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn for the predicted and the true style, from the network as it then is."""
-    drawn, column = [], callback._column
-    monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
+    drawn, column = [], panel.Maps.column
+    monkeypatch.setattr(panel.Maps, "column", lambda maps: drawn.append(maps) or column(maps))
     job = make_job("trainer.max_epochs=1", "callbacks.saliency.paintings=3", "keep_last=true")
     jobs.run_job(job)
     from brushwork.models import checkpoint
 
     trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-    batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
+    batch = torch.stack([trained.transform(picture) for picture in logger._panel.pictures])
     logits = trained.network(batch)
     of_predicted, of_true = drawn[2:]
-    for (saliency, captions), classes in [(of_predicted, logits.argmax(1)), (of_true, logger._labels)]:
+    for found, classes in [(of_predicted, logits.argmax(1)), (of_true, logger._panel.labels)]:
         expected = maps.class_saliency(trained.network, batch, classes).numpy()
-        assert saliency == pytest.approx(expected, abs=1e-5 * float(expected.max()))
-        for caption, row, label in zip(captions, logits.softmax(1), classes.tolist(), strict=True):
+        assert found.maps == pytest.approx(expected, abs=1e-5 * float(expected.max()))
+        for caption, row, label in zip(found.captions, logits.softmax(1), classes.tolist(), strict=True):
             assert caption.endswith(f"{trained.class_names[label]}\n{row[label]:.2f}")
 
 
 def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn is that method's; its noise leaves the run as it is, bit by bit."""
-    drawn, column = [], callback._column
-    monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
+    drawn, column = [], panel.Maps.column
+    monkeypatch.setattr(panel.Maps, "column", lambda maps: drawn.append(maps) or column(maps))
     options = ["keep_last=true", "trainer.max_epochs=1", "callbacks.dashboard=null"]
     jobs.run_job(make_job(*options, "callbacks.saliency=null", folder="without"))
     chosen = ["callbacks.saliency.method=smoothgrad", "callbacks.saliency.paintings=1"]
@@ -114,9 +114,9 @@ def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: 
 
     trained = checkpoint.load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-    batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
-    expected = methods.smoothgrad(trained.network, batch, logger._labels).numpy()
-    assert drawn[3][0] == pytest.approx(expected, abs=1e-3 * float(expected.max()))
+    batch = torch.stack([trained.transform(picture) for picture in logger._panel.pictures])
+    expected = methods.smoothgrad(trained.network, batch, logger._panel.labels).numpy()
+    assert drawn[3].maps == pytest.approx(expected, abs=1e-3 * float(expected.max()))
 
 
 def test_a_method_that_is_not_defined_for_the_network(
@@ -129,7 +129,7 @@ def test_a_method_that_is_not_defined_for_the_network(
     guided = ["model=alexnet", "data.image_size=64", "callbacks.saliency.method=guided_backprop"]
     jobs.run_job(make_job(*guided, *unfit, "trainer.max_epochs=1", folder="alexnet"))
     assert "saliency: without mobilenet_v3_small: guided_backprop is defined for ReLUs" in caplog.text
-    assert {panel.width for panel in panels(tmp_path / "alexnet").values()} == {3 * COLUMN}
+    assert {panel.width for panel in logged(tmp_path / "alexnet").values()} == {3 * COLUMN}
 
 
 def test_weights_that_cannot_be_had_are_one_warning(
@@ -143,7 +143,7 @@ def test_weights_that_cannot_be_had_are_one_warning(
     assert warning.startswith("saliency: without vgg16: ")
     assert "is damaged" in warning
     assert "callbacks.saliency.reference=null" in warning
-    assert {panel.width for panel in panels(tmp_path / "run").values()} == {3 * COLUMN}
+    assert {panel.width for panel in logged(tmp_path / "run").values()} == {3 * COLUMN}
 
 
 def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, weights_cache: Path) -> None:
@@ -151,7 +151,7 @@ def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, weights_cache
     name = models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
     torch.save(models.squeezenet1_1().state_dict(), weights_cache / name)
     jobs.run_job(make_job("callbacks.saliency.reference=squeezenet1_1", "model.verify_weights=false"))
-    assert {panel.width for panel in panels(tmp_path / "run").values()} == {4 * COLUMN}
+    assert {panel.width for panel in logged(tmp_path / "run").values()} == {4 * COLUMN}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, weights_cache
 def test_no_crash(make_job: MakeJob, tmp_path: Path, overrides: list[str], caplog: pytest.LogCaptureFixture) -> None:
     jobs.run_job(make_job(*overrides))
     silent = overrides[0] in ("logger=none", "+trainer.fast_dev_run=true")
-    assert len(panels(tmp_path / "run")) == (0 if silent else 4)
+    assert len(logged(tmp_path / "run")) == (0 if silent else 4)
     assert "saliency:" not in caplog.text
     assert "dashboard:" not in caplog.text
 
@@ -177,8 +177,8 @@ def test_a_map_that_is_no_number_is_a_blank_panel(make_job: MakeJob, tmp_path: P
     """The run diverges in its second epoch; its first panels stand."""
     with pytest.raises(UserError, match="diverged"):
         jobs.run_job(make_job("optimizer.lr=1e30"))
-    assert list(panels(tmp_path / "run")) == [0]
-    blank = callback._column(np.full((1, 64, 64), np.nan, np.float32), ["predicted Dots nan"])
+    assert list(logged(tmp_path / "run")) == [0]
+    blank = panel.Maps(np.full((1, 64, 64), np.nan, np.float32), ["predicted Dots nan"]).column()
     assert len(blank[0].picture.getcolors()) > 1  # a label on grey
 
 
@@ -191,7 +191,7 @@ def test_what_cannot_be_drawn_never_stops_a_training(
     monkeypatch.setattr(maps, "logits_and_saliency", full)
     assert jobs.run_job(make_job()) is not None
     assert caplog.text.count("saliency: no more panels in this run: CUDA out of memory") == 1
-    assert panels(tmp_path / "run") == {}
+    assert logged(tmp_path / "run") == {}
 
 
 def test_a_resumed_run_goes_on_as_an_unbroken_one(make_job: MakeJob, tmp_path: Path, initial_weights: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_resumed_run_goes_on_as_an_unbroken_one(make_job: MakeJob, tmp_path: P
     jobs.run_job(make_job(weights, last, folder="elsewhere"))
     jobs.run_job(make_job(weights, last, "callbacks.saliency.paintings=2", folder="fewer"))
     jobs.run_job(dataclasses.replace(make_job(weights), sweep_number=0))
-    assert list(panels(tmp_path / "run")) == [0, 1, 2, 3]
+    assert list(logged(tmp_path / "run")) == [0, 1, 2, 3]
     for name in (run_folder.SALIENCY, run_folder.SALIENCY_MAPS, run_folder.SALIENCY_STRIP):
         for folder in ("run", "elsewhere"):
             assert (tmp_path / folder / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
@@ -249,7 +249,7 @@ def test_map_correlations(
     assert len(loaded) == 1
 
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-    batch, labels = logger._batch, logger._labels
+    batch, labels = logger._panel.batch, logger._panel.labels
     drawn = [maps.class_saliency(one, batch, labels).numpy() for one in remember.networks]
     network = models.mobilenet_v3_small()
     network.load_state_dict(torch.load(initial_weights))
@@ -261,7 +261,9 @@ def test_map_correlations(
         "imagenet": [own] * 3,
     }
     rows = run_folder.read_csv(job.folder / run_folder.SALIENCY)
-    assert [(int(row["epoch"]), row["path"]) for row in rows] == [(e, p.path) for e in (0, 1, 2) for p in logger._panel]
+    assert [(int(row["epoch"]), row["path"]) for row in rows] == [
+        (e, p.path) for e in (0, 1, 2) for p in logger._panel.paintings
+    ]
     events = EventAccumulator(str(job.folder)).Reload()
     for name, others in beside.items():
         means = {}

@@ -177,7 +177,7 @@ def test_a_models_own_error_leaves_it_as_it_was() -> None:
 
 
 class Everywhere(L.LightningModule):
-    """Asks for maps in every hook of Lightning's."""
+    """Computes maps in every hook of Lightning's."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from torchvision import models
 
 from brushwork.errors import UserError
 from brushwork.models import backbones
-from brushwork.saliency import maps, methods
+from brushwork.saliency import layers, maps, methods
 from brushwork.saliency.methods import METHODS
 from tests.saliency.test_maps import CLASSES, PICTURES, error, state
 
@@ -109,19 +109,19 @@ def test_guided_backprop_by_hand() -> None:
     image[0, 0, 0] = torch.tensor([4.0, 1.0])  # h = (1, 21)
     target = torch.tensor([0])
     assert maps.class_saliency(model, image, target).tolist() == [[[9.0, 5.0]]]  # (1 - 10, -3 - 2)
-    assert methods.guided_backprop(model, image, target).tolist() == [[[1.0, 3.0]]]  # of h1 only
+    assert layers.guided_backprop(model, image, target).tolist() == [[[1.0, 3.0]]]  # of h1 only
     image[0, 0, 0, 1] = 2.0  # h = (0, 22): the other unit is off as well
-    assert methods.guided_backprop(model, image, target).tolist() == [[[0.0, 0.0]]]
+    assert layers.guided_backprop(model, image, target).tolist() == [[[0.0, 0.0]]]
 
 
 def test_guided_backprop_reaches_a_bare_relu() -> None:
     """DenseNet's last ReLU is a function, and in place: the same by layers."""
     torch.manual_seed(0)
     model = models.DenseNet(8, (2, 2), 16, num_classes=5).eval()
-    layers = nn.Sequential(*model.features, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.classifier)
+    by_layers = nn.Sequential(*model.features, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.classifier)
     images = PICTURES[:2].repeat(1, 1, 2, 2)
-    ours = methods.guided_backprop(model, images, CLASSES[:2])
-    assert error(ours, methods.guided_backprop(layers, images, CLASSES[:2])) < 1e-5
+    ours = layers.guided_backprop(model, images, CLASSES[:2])
+    assert error(ours, layers.guided_backprop(by_layers, images, CLASSES[:2])) < 1e-5
     assert error(ours, maps.class_saliency(model, images, CLASSES[:2])) > 0.1
 
 
@@ -133,7 +133,7 @@ def test_gradcam_of_a_network_with_one_linear_layer_is_its_cam() -> None:
     activation = nn.Sequential(*list(model.children())[:-2])(images).detach()  # (4, 512, 3, 3)
     cam = torch.einsum("bkhw,bk->bhw", activation, model.fc.weight.detach()[CLASSES]) / 9
     expected = interpolate(cam.relu()[:, None], (96, 96), mode="bilinear")[:, 0]
-    assert error(methods.gradcam(model, images, CLASSES), expected) < 1e-5
+    assert error(layers.gradcam(model, images, CLASSES), expected) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_the_last_spatial_layer_of_each_family(architecture: str, places: int) -
     """Rows and columns for 128 pixels: what comes before the classifier's pooling."""
     torch.manual_seed(0)
     model = backbones.build(architecture).eval()
-    with methods._activation(methods._LAST_SPATIAL[type(model)](model)) as seen, torch.no_grad():
+    with layers._activation(layers.last_spatial_layer(model)) as seen, torch.no_grad():
         model(torch.randn(1, 3, *[224 if architecture == "maxvit_t" else 128] * 2))
     assert seen[0].shape[2:] == (places, places)
     assert seen[0].shape[1] > seen[0].shape[2]  # channels come second
@@ -169,7 +169,7 @@ def test_all_families_have_their_layer_or_a_clear_error() -> None:
     from brushwork.models import heads
 
     families = set(heads._LAST_LAYER)
-    assert families - set(methods._LAST_SPATIAL) == {models.VisionTransformer}
+    assert families - set(layers._LAST_SPATIAL) == {models.VisionTransformer}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_everything_stays_as_it_was(method: str, context: Callable) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_map_does_not_hang_on_the_images_beside_it(method: str) -> None:
+def test_a_map_does_not_depend_on_the_images_beside_it(method: str) -> None:
     model = network().eval().double()
     together = METHODS[method](model, SQUARES.double(), CLASSES)
     singly = [METHODS[method](model, SQUARES[i : i + 1].double(), CLASSES[i : i + 1]) for i in range(4)]

@@ -2,8 +2,8 @@
 
 >>> maps = saliency.gradient(network, images, targets)  # doctest: +SKIP
 
-The methods (`maps`, `methods`, `layers`) need torch and torchvision only; the callback, photos, `display` and `evaluation` import
-`models` and the foundation.
+The methods (`maps`, `methods`, `layers`) need torch and torchvision only; the callback, photos, `display` and
+`evaluation` import `models` and the foundation.
 """
 
 from brushwork.saliency.layers import gradcam, guided_backprop

@@ -41,10 +41,7 @@ def guided_backprop(model: nn.Module, images: Tensor, targets: Targets) -> Tenso
     M(i, j) = max over channels of |dS_c / dI| by that rule. Its maps are sharp, and may hardly depend on the class or
     on the weights of later layers (Adebayo et al. 2018, "Sanity Checks for Saliency Maps").
 
-    Args, result and errors as for `gradient`, and:
-
-    Raises:
-        UserError: the network's activations are not ReLUs.
+    Arguments and errors as for `gradient`, and a UserError where activations are not ReLUs.
     """
     require_relus(model)
     with _GuidedReLU():
@@ -74,10 +71,8 @@ def gradcam(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     M = ReLU(sum over k of w_k A_k), w_k = mean over places of dS_c / dA_k, where A_k is channel k of the last
     spatial layer, before pooling; scaled up to the image bilinearly. Coarse: SqueezeNet has 13 x 13 places.
 
-    Args, result and errors as for `gradient`; the result may be zero everywhere. And:
-
-    Raises:
-        UserError: the architecture has no such layer (a vision transformer), or is none of torchvision's.
+    Arguments and errors as for `gradient`, and a UserError where no such layer is known (a vision transformer). The
+    result may be zero everywhere.
     """
     with _activation(last_spatial_layer(model)) as seen:
         of_layer = score_gradient(model, images, targets, at=lambda: seen[0])[1]

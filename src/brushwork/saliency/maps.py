@@ -43,11 +43,7 @@ class_saliency = gradient  # its first name
 
 
 def logits_and_saliency(model: nn.Module, images: Tensor, targets: Targets | None = None) -> tuple[Tensor, Tensor]:
-    """As `gradient`, and the logits (batch, num_classes) of the same forward pass.
-
-    Args:
-        targets: None takes each image's predicted class.
-    """
+    """As `gradient`, and the logits (batch, num_classes) of that pass. targets=None: each image's predicted class."""
     with preserved_state(model, images) as pixels:
         logits, of_pixels = score_gradient(model, pixels, targets)
     return logits.float(), of_pixels.float().abs().amax(1)
@@ -69,33 +65,20 @@ def method(compute: Method) -> Method:
 def preserved_state(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
     """The state in which every method runs: eval mode, gradients on, full precision; everything is restored after it.
 
-    Yields:
-        A copy of the images in the model's dtype and memory layout.
-
-    Raises:
-        ValueError: the images' shape or dtype does not fit.
+    Yields a copy of the images in the model's dtype and memory layout; raises a ValueError where they don't fit.
     """
     if images.ndim != 4 or not images.is_floating_point():
-        raise ValueError(
-            f"expected images to be floats of shape (batch, 3, height, width), but got {images.dtype} of "
-            f"{tuple(images.shape)}"
-        )
+        got = f"{images.dtype} of {tuple(images.shape)}"
+        raise ValueError(f"expected images to be floats of shape (batch, 3, height, width), but got {got}")
     with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
-        # A copy: the original may be an inference tensor, or a part of somebody's graph.
-        yield images.detach().to(_dtype(model), memory_format=_layout(model), copy=True)
+        yield _as_input(images, model)
 
 
 def score_gradient(
     model: nn.Module, pixels: Tensor, targets: Targets | None, at: Callable[[], Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The logits (batch, num_classes), and dS_c / dI: the gradient of each image's class score at its pixels.
-
-    Call it inside `preserved_state`.
-
-    Args:
-        targets: None takes each image's predicted class.
-        at: after the forward pass, the tensor at which the gradient is taken instead of at the pixels.
-    """
+    """The logits (batch, num_classes), and dS_c / dI at the pixels, or at the tensor that `at` gives after the forward
+    pass. Call it inside `preserved_state`. targets=None: each image's predicted class."""
     pixels = pixels.detach().requires_grad_()
     logits = model(pixels)  # (batch, num_classes)
     targets = logits.argmax(1) if targets is None else checked_targets(targets, logits)
@@ -105,17 +88,12 @@ def score_gradient(
 
 
 def checked_targets(targets: Targets, logits: Tensor) -> Tensor:
-    """The targets as int64 (batch,) on the logits' device.
-
-    Raises:
-        ValueError: their shape or dtype does not fit, or one is no class of the model.
-    """
+    """The targets as int64 (batch,) on the logits' device; raises a ValueError where they don't fit."""
     batch, num_classes = logits.shape
     targets = as_tensor(targets, batch)
     if targets.shape != (batch,) or targets.is_floating_point() or targets.dtype == torch.bool:
-        raise ValueError(
-            f"expected targets to be integers of shape ({batch},), but got {targets.dtype} of {tuple(targets.shape)}"
-        )
+        got = f"{targets.dtype} of {tuple(targets.shape)}"
+        raise ValueError(f"expected targets to be integers of shape ({batch},), but got {got}")
     outside = targets[(targets < 0) | (targets >= num_classes)]
     if len(outside):
         raise ValueError(f"expected targets from 0 to {num_classes - 1}, but got {outside[0].item()}")
@@ -128,16 +106,16 @@ def as_tensor(targets: Targets, batch: int) -> Tensor:
     return targets.expand(batch) if targets.ndim == 0 else targets
 
 
-def _dtype(model: nn.Module) -> torch.dtype:
-    """Of the model's parameters: float32, unless the whole model was cast."""
-    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+def _as_input(images: Tensor, model: nn.Module) -> Tensor:
+    """A copy in the dtype of the model's parameters and, where its first convolution is channels-last, in that layout.
 
-
-def _layout(model: nn.Module) -> torch.memory_format:
-    """Of the model's first convolution, channels-last if it is; else the images keep theirs."""
+    A copy: the original may be an inference tensor, or a part of somebody's graph.
+    """
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     kernels = next((p for p in model.parameters() if p.ndim == 4), None)
     last = kernels is not None and kernels.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.preserve_format
+    layout = torch.channels_last if last else torch.preserve_format
+    return images.detach().to(dtype, memory_format=layout, copy=True)
 
 
 @contextmanager

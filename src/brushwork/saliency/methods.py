@@ -10,23 +10,15 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from brushwork.errors import UserError, unknown
-from brushwork.saliency import layers
-from brushwork.saliency.maps import (
-    Method,
-    Targets,
-    checked_targets,
-    gradient,
-    logits_and_saliency,
-    method,
-    preserved_state,
-    score_gradient,
-)
+from brushwork.saliency import layers, maps
+from brushwork.saliency.maps import Targets
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 16  # images in one pass of `occlusion`, or the whole batch where that is more
 
-@method
+
+@maps.method
 def smoothgrad(model: nn.Module, images: Tensor, targets: Targets, samples: int = 50, noise: float = 0.15) -> Tensor:
     """The gradient averaged over noisy copies of the image (Smilkov et al. 2017).
 
@@ -34,32 +26,30 @@ def smoothgrad(model: nn.Module, images: Tensor, targets: Targets, samples: int 
     `noise` * (max I - min I) of the image. The noise comes from a generator of its own and is the same for each
     image, so that a map does not depend on the images beside it.
 
-    Args, result and errors as for `gradient`, and:
-        samples: passes forward and back; the paper sees little gain above 50.
-        noise: the paper finds 0.1 to 0.2 best.
+    Arguments and errors as for `gradient`. The paper sees little gain above 50 samples; noise of 0.1 to 0.2 is best.
     """
     generator = torch.Generator().manual_seed(0)  # on the CPU: the same noise on every device
     deviation = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
     total = torch.zeros_like(images)
     for _ in range(samples):
         drawn = torch.randn(images.shape[1:], generator=generator).to(images)
-        total += score_gradient(model, images + deviation * drawn, targets)[1]
+        total += maps.score_gradient(model, images + deviation * drawn, targets)[1]
     return (total / samples).abs().amax(1)
 
 
-@method
+@maps.method
 def input_x_gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     """The image times its gradient (Shrikumar et al. 2016, "Not Just a Black Box").
 
     M(i, j) = |sum over channels of I * dS_c / dI|. I is the normalised image, so that the mean colour is zero. In a
     network of convolutions, ReLUs and poolings without biases the terms add up to the score.
 
-    Args, result and errors as for `gradient`.
+    Arguments and errors as for `gradient`.
     """
-    return (images * score_gradient(model, images, targets)[1]).sum(1).abs()
+    return (images * maps.score_gradient(model, images, targets)[1]).sum(1).abs()
 
 
-@method
+@maps.method
 def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, steps: int = 50) -> Tensor:
     """The image times the mean gradient between it and the mean colour (Sundararajan et al. 2017, section 3).
 
@@ -67,17 +57,15 @@ def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, ste
     normalised image: the mean colour of the training pictures everywhere. (With a black one, as in the paper,
     black pixels could never count.)
 
-    Args, result and errors as for `gradient`, and:
-        steps: points of Gauss-Legendre quadrature between them; the paper takes 20 to 300 (section 5).
+    Arguments and errors as for `gradient`; `steps` are points of Gauss-Legendre quadrature, 20 to 300 in the paper.
     """
     return _path_attribution(model, images, targets, steps).abs()
 
 
 class Completeness(NamedTuple):
-    """How exact integrated gradients are: their sum should be the score's rise from the baseline (section 3).
+    """How exact integrated gradients are (section 3), (batch,) float32 each.
 
-    error: (batch,) float32, |sum of all attributions - rise|, in units of the score.
-    rise: (batch,) float32, S_c(image) - S_c(baseline).
+    rise: S_c(image) - S_c(baseline). error: |sum of all attributions - rise|, 0 if exact.
     """
 
     error: Tensor
@@ -88,7 +76,7 @@ def integrated_gradients_and_completeness(
     model: nn.Module, images: Tensor, targets: Targets, steps: int = 50
 ) -> tuple[Tensor, Completeness]:
     """As `integrated_gradients`, and how far their sum is from what it should be."""
-    with preserved_state(model, images) as pixels:
+    with maps.preserved_state(model, images) as pixels:
         attribution = _path_attribution(model, pixels, targets, steps)
         with torch.no_grad():
             rise = _score(model, pixels, targets) - _score(model, torch.zeros_like(pixels), targets)
@@ -101,11 +89,11 @@ def _path_attribution(model: nn.Module, pixels: Tensor, targets: Targets, steps:
     points, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]; the weights add up to 2
     total = torch.zeros_like(pixels)
     for point, weight in zip(((points + 1) / 2).tolist(), (weights / 2).tolist(), strict=True):
-        total += weight * score_gradient(model, point * pixels, targets)[1]
+        total += weight * maps.score_gradient(model, point * pixels, targets)[1]
     return (pixels * total).sum(1)
 
 
-@method
+@maps.method
 def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     """How far the score falls when a square of the mean colour covers the place (Zeiler, Fergus 2014, section 4.2).
 
@@ -113,7 +101,7 @@ def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     where the paper has the probability. A square's side is a seventh of the image's shorter one (32 pixels of 224);
     each lies half a side from the next, and the last ones are cut at the edge.
 
-    Args, result and errors as for `gradient`; the result may be zero everywhere.
+    Arguments and errors as for `gradient`; the result may be zero everywhere.
     """
     height, width = images.shape[2:]
     side = max(1, min(height, width) // 7)
@@ -147,11 +135,11 @@ def _starts(length: int, side: int) -> range:
 def _score(model: nn.Module, pixels: Tensor, targets: Targets) -> Tensor:
     """(batch,): the class score of each image."""
     logits = model(pixels)
-    return logits.gather(1, checked_targets(targets, logits)[:, None])[:, 0]
+    return logits.gather(1, maps.checked_targets(targets, logits)[:, None])[:, 0]
 
 
-METHODS: dict[str, Method] = {
-    "gradient": gradient,
+METHODS: dict[str, maps.Method] = {
+    "gradient": maps.gradient,
     "smoothgrad": smoothgrad,
     "input_x_gradient": input_x_gradient,
     "integrated_gradients": integrated_gradients,
@@ -164,20 +152,17 @@ METHODS: dict[str, Method] = {
 def logits_and_maps(
     names: Sequence[str], model: nn.Module, images: Tensor, targets: Targets | None = None
 ) -> tuple[Tensor, dict[str, Tensor], Completeness | None]:
-    """The logits (batch, num_classes), the maps of one class by the methods' names, and how exact integrated gradients
-    are, where they are among them.
+    """The logits (batch, num_classes), the maps of one class by the methods' names, and the completeness of integrated
+    gradients, where they are among them.
 
     Args:
         targets: None takes each image's predicted class.
-
-    Raises:
-        ValueError, UserError: as `METHODS[name]`.
     """
     found, completeness = {}, None
     if "gradient" in names:  # one pass gives both
-        logits, found["gradient"] = logits_and_saliency(model, images, targets)
+        logits, found["gradient"] = maps.logits_and_saliency(model, images, targets)
     else:
-        with preserved_state(model, images) as pixels, torch.no_grad():
+        with maps.preserved_state(model, images) as pixels, torch.no_grad():
             logits = model(pixels).float()
     targets = logits.argmax(1) if targets is None else targets
     for name in names:
@@ -189,18 +174,15 @@ def logits_and_maps(
 
 
 def in_batches(name: str, model: nn.Module, images: Tensor, targets: Tensor, batch_size: int) -> np.ndarray:
-    """The maps (count, height, width) of many images, on any device, by a method's name: `batch_size` at a time."""
+    """The maps (count, height, width) of many images, on any device: `batch_size` at a time."""
     device = next(model.parameters()).device
     parts = zip(images.split(batch_size), targets.split(batch_size), strict=True)
     return np.concatenate([METHODS[name](model, part.to(device), of.to(device)).cpu().numpy() for part, of in parts])
 
 
 def named(text: str, model: nn.Module) -> list[str]:
-    """The methods that a text names: one, several with commas between, or "all" that are defined for this network.
-
-    Raises:
-        UserError: as `check`.
-    """
+    """The methods that a text names: one, several with commas between, or "all" that are defined for this network;
+    each passes `check`."""
     if text != "all":
         chosen = list(dict.fromkeys(name.strip() for name in text.split(",")))
         for name in chosen:
@@ -217,11 +199,7 @@ def named(text: str, model: nn.Module) -> list[str]:
 
 
 def check(name: str, model: nn.Module) -> None:
-    """Before anything is computed: is there such a method, and is it defined for this network?
-
-    Raises:
-        UserError: it is not; names the methods there are, or another that works.
-    """
+    """Raises a UserError for an unknown method, or one that is not defined for this network; names alternatives."""
     if name not in METHODS:
         raise unknown("saliency method", name, METHODS)
     if name in layers.REQUIREMENTS:
