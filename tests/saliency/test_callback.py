@@ -11,6 +11,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from PIL import Image
 from scipy.stats import spearmanr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -19,10 +20,13 @@ from torchvision import models
 from brushwork import run_folder
 from brushwork.errors import UserError
 from brushwork.models import predictor
+from brushwork.paintings import catalogue
+from brushwork.preprocessing import Preprocessing
 from brushwork.saliency import callback, maps, methods, panel
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
 from tests.conftest import REPOSITORY
+from tests.saliency.test_maps import CLASSES, PICTURES, small
 from tests.training.test_training import assert_equal_runs
 
 MakeJob = Callable[..., Job]
@@ -330,3 +334,89 @@ def test_the_reference_is_frozen_and_never_part_of_a_checkpoint(make_job: MakeJo
         sizes.append((job.folder / "checkpoints/best.ckpt").stat().st_size)
     assert abs(sizes[0] - sizes[1]) < 2000
     assert not any(p.requires_grad for p in predictor.imagenet("squeezenet1_1", None).network.parameters())
+
+
+class Plain(L.LightningModule):
+    """A person's own module: no `network`, no hyper-parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(*small()[:-1], torch.nn.Linear(128, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)
+
+    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(self(batch[0]), batch[1] % 3)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+class Loaders(L.LightningDataModule):
+    def train_dataloader(self) -> torch.utils.data.DataLoader:
+        return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(PICTURES, CLASSES), batch_size=4)
+
+
+class Paintings(Loaders):
+    """What the callback needs of a data module."""
+
+    def __init__(self, root: Path, part: str = "val") -> None:
+        super().__init__()
+        self.catalogue = catalogue.scan(root)
+        self.parts = [part] * len(self.catalogue.paintings)
+        self.preprocessing, self.max_megapixels = Preprocessing(16, (0.5,) * 3, (0.5,) * 3), 89
+
+
+def trained(tmp_path: Path, data: object, logger: object, **options: object) -> callback.SaliencyLogger:
+    added = callback.SaliencyLogger(paintings=2, reference=None)
+    quiet = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = L.Trainer(max_epochs=1, logger=logger, callbacks=[added], default_root_dir=tmp_path, **quiet, **options)
+    module = Plain()
+    trainer.fit(module, **({"datamodule": data} if isinstance(data, Loaders) else {"train_dataloaders": data}))
+    assert trainer.current_epoch == 1
+    return added
+
+
+@pytest.mark.parametrize("kind", ["a loader", "a data module", "no validation paintings", "no TensorBoard"])
+def test_any_trainer(kind: str, tmp_path: Path, paintings: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without what it needs it does nothing."""
+    data = Loaders()
+    if kind == "a loader":
+        data = data.train_dataloader()
+    elif kind != "a data module":
+        data = Paintings(paintings, "train" if kind == "no validation paintings" else "val")
+    logger = CSVLogger(tmp_path) if kind == "no TensorBoard" else TensorBoardLogger(tmp_path)
+    with caplog.at_level(logging.INFO, "brushwork"):
+        added = trained(tmp_path, data, logger, enable_checkpointing=True)
+    assert added.state_dict() == {}
+    assert caplog.text.count("saliency: ") == (0 if kind == "no TensorBoard" else 1)
+    assert not list(tmp_path.rglob("saliency.csv"))
+
+
+def test_a_plain_module_with_paintings(tmp_path: Path, paintings: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logger = TensorBoardLogger(tmp_path, name="own")
+    trained(tmp_path, Paintings(paintings), logger, enable_checkpointing=False)
+    assert list(logged(Path(logger.log_dir))) == [0, 1]
+    rows = run_folder.read_csv(Path(logger.log_dir) / run_folder.SALIENCY)
+    assert [(row["epoch"], bool(row["previous"]), row["imagenet"]) for row in rows] == [
+        *[("0", False, "")] * 2,
+        *[("1", True, "")] * 2,
+    ]
+    assert "saliency:" not in caplog.text
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_modules_hyper_parameters_name_its_first_weights(
+    given: bool, tmp_path: Path, paintings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[tuple] = []
+    monkeypatch.setattr(predictor, "imagenet", lambda *of: loaded.append(of) or missing())
+
+    def missing() -> None:
+        raise UserError("no such weights")
+
+    hparams = {"architecture": "alexnet", "weights": "imagenet"} if given else {}
+    monkeypatch.setattr(Plain, "hparams", hparams)
+    trained(tmp_path, Paintings(paintings), TensorBoardLogger(tmp_path), enable_checkpointing=False)
+    assert loaded == ([("alexnet", "imagenet", True)] if given else [])

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import captum.attr
+import lightning as L
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision import models
 
+from brushwork import saliency
 from brushwork.errors import UserError
 from brushwork.models import backbones
 from brushwork.saliency import layers, maps, methods
@@ -196,7 +198,7 @@ def test_completeness_error(squeezenet: nn.Module) -> None:
     _, few = methods.integrated_gradients_and_completeness(squeezenet, IMAGES, TARGETS, steps=10)
     assert few.rise == pytest.approx(rise, abs=1e-4)
     assert few.error == pytest.approx((attribution.sum((1, 2, 3)) - rise).abs().detach(), abs=1e-3)
-    _, many = methods.integrated_gradients_and_completeness(squeezenet, IMAGES, TARGETS, steps=200)
+    _, many = methods.integrated_gradients_and_completeness(squeezenet, IMAGES, TARGETS, steps=60)
     assert many.error.sum() < few.error.sum()
     linear = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
     _, exact = methods.integrated_gradients_and_completeness(linear, PICTURES, CLASSES)
@@ -240,6 +242,49 @@ def test_everything_stays_as_it_was(method: str, context: Callable) -> None:
     for name in before:
         assert before[name] == after[name], name
     assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
+
+
+class Module(L.LightningModule):
+    """Holds its network as brushwork's own module does."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_lightning_module_has_its_networks_maps(method: str) -> None:
+    model = network().train()
+    function = getattr(saliency, method)
+    assert function is METHODS[method]
+    assert torch.equal(function(Module(model), SQUARES, CLASSES), function(model, SQUARES, CLASSES))
+    assert all(module.training for module in model.modules())
+
+
+def test_a_lightning_module_of_an_unfit_network_is_refused() -> None:
+    with torch.device("meta"):
+        module = Module(backbones.build("vit_b_32"))
+    with pytest.raises(UserError, match="VisionTransformer has none known"):
+        methods.check("gradcam", module)
+    with pytest.raises(UserError, match="and VisionTransformer has GELU"):
+        methods.check("guided_backprop", module)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_targets_as_a_list_or_one_for_all(method: str) -> None:
+    model = network()
+    expected = METHODS[method](model, SQUARES, torch.tensor([3, 3, 3, 3]))
+    assert torch.equal(METHODS[method](model, SQUARES, [3, 3, 3, 3]), expected)
+    assert torch.equal(METHODS[method](model, SQUARES, 3), expected)
+    with pytest.raises(ValueError, match="expected targets from 0 to 4, but got 5"):
+        METHODS[method](model, SQUARES, 5)
+
+
+def test_the_first_name_of_the_gradient() -> None:
+    assert saliency.class_saliency is saliency.gradient is METHODS["gradient"]
 
 
 @pytest.mark.parametrize("method", METHODS)

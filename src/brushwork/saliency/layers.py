@@ -39,9 +39,8 @@ def guided_backprop(model: nn.Module, images: Tensor, targets: Targets) -> Tenso
     """The gradient, where each ReLU passes back what is positive only (Springenberg et al. 2015).
 
     M(i, j) = max over channels of |dS_c / dI| by that rule. Its maps are sharp, and may hardly depend on the class or
-    on the weights of later layers (Adebayo et al. 2018, "Sanity Checks for Saliency Maps").
-
-    Arguments and errors as for `gradient`, and a UserError where activations are not ReLUs.
+    on the weights of later layers (Adebayo et al. 2018, "Sanity Checks for Saliency Maps"). Arguments and errors as
+    for `gradient`, and a UserError where activations are not ReLUs.
     """
     require_relus(model)
     with _GuidedReLU():
@@ -69,10 +68,9 @@ def gradcam(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     """Grad-CAM: the last layer's spatial maps, weighted by their gradients (Selvaraju et al. 2017, section 3).
 
     M = ReLU(sum over k of w_k A_k), w_k = mean over places of dS_c / dA_k, where A_k is channel k of the last
-    spatial layer, before pooling; scaled up to the image bilinearly. Coarse: SqueezeNet has 13 x 13 places.
-
-    Arguments and errors as for `gradient`, and a UserError where no such layer is known (a vision transformer). The
-    result may be zero everywhere.
+    spatial layer, before pooling; scaled up to the image bilinearly. Coarse: SqueezeNet has 13 x 13 places; the map
+    may be zero everywhere. Arguments and errors as for `gradient`, and a UserError where no such layer is known (a
+    vision transformer).
     """
     with _activation(last_spatial_layer(model)) as seen:
         of_layer = score_gradient(model, images, targets, at=lambda: seen[0])[1]

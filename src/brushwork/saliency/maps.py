@@ -28,7 +28,7 @@ def gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     Args:
         model: (batch, 3, height, width) to logits (batch, num_classes); a network, or a LightningModule.
         images: (batch, 3, height, width), as the model takes them: normalised, on its device.
-        targets: the class of interest of each image: (batch,) integers, or one for all images.
+        targets: the class of each image, (batch,) integers, or one class for all.
 
     Returns:
         (batch, height, width) float32 on the images' device, never negative; NaN where the gradient is.

@@ -24,9 +24,8 @@ def smoothgrad(model: nn.Module, images: Tensor, targets: Targets, samples: int 
 
     M(i, j) = max over channels of |mean over samples of dS_c / dI (I + e)|, where e is Gaussian with deviation
     `noise` * (max I - min I) of the image. The noise comes from a generator of its own and is the same for each
-    image, so that a map does not depend on the images beside it.
-
-    Arguments and errors as for `gradient`. The paper sees little gain above 50 samples; noise of 0.1 to 0.2 is best.
+    image, so that a map does not depend on the images beside it. The paper sees little gain above 50 samples; noise of
+    0.1 to 0.2 is best. Arguments and errors as for `gradient`.
     """
     generator = torch.Generator().manual_seed(0)  # on the CPU: the same noise on every device
     deviation = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
@@ -41,25 +40,10 @@ def smoothgrad(model: nn.Module, images: Tensor, targets: Targets, samples: int 
 def input_x_gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     """The image times its gradient (Shrikumar et al. 2016, "Not Just a Black Box").
 
-    M(i, j) = |sum over channels of I * dS_c / dI|. I is the normalised image, so that the mean colour is zero. In a
-    network of convolutions, ReLUs and poolings without biases the terms add up to the score.
-
+    M(i, j) = |sum over channels of I * dS_c / dI|. I is the normalised image, so that the mean colour is zero.
     Arguments and errors as for `gradient`.
     """
     return (images * maps.score_gradient(model, images, targets)[1]).sum(1).abs()
-
-
-@maps.method
-def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, steps: int = 50) -> Tensor:
-    """The image times the mean gradient between it and the mean colour (Sundararajan et al. 2017, section 3).
-
-    M(i, j) = |sum over channels of I * mean over a of dS_c / dI (a I)|, a from 0 to 1. The baseline is zero in the
-    normalised image: the mean colour of the training pictures everywhere. (With a black one, as in the paper,
-    black pixels could never count.)
-
-    Arguments and errors as for `gradient`; `steps` are points of Gauss-Legendre quadrature, 20 to 300 in the paper.
-    """
-    return _path_attribution(model, images, targets, steps).abs()
 
 
 class Completeness(NamedTuple):
@@ -72,25 +56,31 @@ class Completeness(NamedTuple):
     rise: Tensor
 
 
+def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, steps: int = 50) -> Tensor:
+    """The image times the mean gradient between it and the mean colour (Sundararajan et al. 2017, section 3).
+
+    M(i, j) = |sum over channels of I * mean over a of dS_c / dI (a I)|, a from 0 to 1. The baseline is zero in the
+    normalised image: the mean colour of the training pictures. (With a black one, as in the paper, black pixels could
+    never count.) `steps` are points of Gauss-Legendre quadrature, 20 to 300 in the paper. Arguments and errors as for
+    `gradient`.
+    """
+    return integrated_gradients_and_completeness(model, images, targets, steps)[0]
+
+
 def integrated_gradients_and_completeness(
     model: nn.Module, images: Tensor, targets: Targets, steps: int = 50
 ) -> tuple[Tensor, Completeness]:
     """As `integrated_gradients`, and how far their sum is from what it should be."""
+    points, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]; the weights add up to 2
     with maps.preserved_state(model, images) as pixels:
-        attribution = _path_attribution(model, pixels, targets, steps)
+        total = torch.zeros_like(pixels)
+        for point, weight in zip(((points + 1) / 2).tolist(), (weights / 2).tolist(), strict=True):
+            total += weight * maps.score_gradient(model, point * pixels, targets)[1]
+        attribution = (pixels * total).sum(1)  # (batch, height, width)
         with torch.no_grad():
             rise = _score(model, pixels, targets) - _score(model, torch.zeros_like(pixels), targets)
         error = (attribution.sum((1, 2)) - rise).abs()
     return attribution.float().abs(), Completeness(error.float(), rise.float())
-
-
-def _path_attribution(model: nn.Module, pixels: Tensor, targets: Targets, steps: int) -> Tensor:
-    """(batch, height, width), signed."""
-    points, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]; the weights add up to 2
-    total = torch.zeros_like(pixels)
-    for point, weight in zip(((points + 1) / 2).tolist(), (weights / 2).tolist(), strict=True):
-        total += weight * maps.score_gradient(model, point * pixels, targets)[1]
-    return (pixels * total).sum(1)
 
 
 @maps.method
@@ -99,9 +89,8 @@ def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
 
     M(i, j) = ReLU(mean of S_c(I) - S_c(I covered) over the squares on (i, j)): of the score, as in all our maps,
     where the paper has the probability. A square's side is a seventh of the image's shorter one (32 pixels of 224);
-    each lies half a side from the next, and the last ones are cut at the edge.
-
-    Arguments and errors as for `gradient`; the result may be zero everywhere.
+    each lies half a side from the next, and the last ones are cut at the edge. The map may be zero everywhere.
+    Arguments and errors as for `gradient`.
     """
     height, width = images.shape[2:]
     side = max(1, min(height, width) // 7)

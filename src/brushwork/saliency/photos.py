@@ -72,12 +72,8 @@ def explain(
     max_megapixels: float = 89,
     methods: Sequence[str] = ("gradient",),
 ) -> Iterator[Photo | UserError]:
-    """Each photo with its maps, in the order of `paths`, or a UserError that names it and says why it has none.
-
-    Args:
-        target: a class index; None takes each photo's predicted class.
-        methods: names of `METHODS`.
-    """
+    """Each photo with its maps of the class `target` (None: the predicted one), in the order of `paths`, or a UserError
+    that names it and says why it has none."""
     workers = images.default_workers() if len(paths) > 4 * batch_size else 0  # starting them takes a while
     dataset = _Photos(paths, predictor, max_megapixels)
     device = next(predictor.network.parameters()).device

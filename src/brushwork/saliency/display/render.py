@@ -40,11 +40,8 @@ def completeness(error: float, rise: float) -> str:
 
 
 def picture(saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
-    """A map (height, width) in colours, black for 0 and bright from `brightest` on.
-
-    Args:
-        brightest: the scale; None takes the map's own. A map with a defect is a grey panel that names it.
-    """
+    """A map (height, width) in colours, black for 0 and bright from `brightest` on (None: its own `scale`); one with a
+    defect is a grey panel that names it."""
     if (problem := defect(saliency_map)) is not None:
         return _blank(saliency_map.shape, problem)
     return Image.fromarray(_colors(_intensity(saliency_map, brightest)))

@@ -58,20 +58,15 @@ def refuse_to_replace(out: Path, stems: Sequence[str], paths: Sequence[Path], ov
 
 
 def begin(out: Path, about: Mapping[str, Any], resume: bool) -> None:
-    """Writes the settings into the folder and removes earlier tables; a resumed run must have equal settings.
-
-    Raises:
-        UserError: names the first setting that differs.
-    """
+    """Writes the settings into the folder and removes earlier tables; raises a UserError where a resumed run's settings
+    differ."""
     about = json.loads(json.dumps(about))  # as it is read back
     if resume and (out / ABOUT).exists():
         before = json.loads((out / ABOUT).read_text(encoding="utf-8"))
         for key in before | about:
             if before.get(key) != about.get(key):
-                raise UserError(
-                    f"{out.resolve()} was begun with {key} {before.get(key)}, not {about.get(key)}: "
-                    f"resume with the same, or choose another --out"
-                )
+                differ = f"was begun with {key} {before.get(key)}, not {about.get(key)}"
+                raise UserError(f"{out.resolve()} {differ}: resume with the same, or choose another --out")
         return
     for name in (TABLE, SANITY, CURVE, EVALUATION, GALLERY):
         (out / name).unlink(missing_ok=True)

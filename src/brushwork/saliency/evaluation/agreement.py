@@ -12,18 +12,9 @@ from brushwork.saliency import maps, methods
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of the pixels of two maps of each image (Adebayo et al. 2018, section 3).
+    """Spearman's rank correlation of the pixels of two maps (batch, height, width) (Adebayo et al. 2018, section 3).
 
-    From 1 (the same order) over 0 (unrelated) to -1; ties share their mean rank.
-
-    Args:
-        first, second: (batch, height, width).
-
-    Returns:
-        (batch,) float64; NaN where a map is constant or not finite.
-
-    Raises:
-        ValueError: the shapes differ.
+    (batch,) float64 from 1 (the same order) over 0 (unrelated) to -1; NaN where a map is constant or not finite.
 
     >>> rank_correlation(np.array([[[1, 2, 3, 4]]]), np.array([[[1, 4, 9, 16]]]))
     array([1.])
@@ -34,15 +25,10 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def between_images(found: np.ndarray) -> np.ndarray:
-    """The chance level of `rank_correlation`: the mean correlation of each map with those of the other images.
+    """The chance level of `rank_correlation`: the mean correlation of each map (count, height, width) of a method with
+    those of the other images. Near 0 for maps that follow their images; a method that always marks the centre has more.
 
-    Near 0 for maps that follow their images; a method that always marks the centre has more.
-
-    Args:
-        found: (count, height, width), a map of each image by one method.
-
-    Returns:
-        (count,) float64; NaN where a map is constant or not finite (it counts for no other), or there is no other.
+    (count,) float64; NaN where a map is constant or not finite (it counts for no other), or there is no other.
     """
     ranks = _unit_ranks(found)
     others = np.nansum(ranks, axis=0) - ranks
@@ -85,9 +71,6 @@ def class_contrast(
 
     Returns:
         (count,) float64; NaN where a map is constant or not finite.
-
-    Raises:
-        ValueError: the model has one class only, or as `maps.gradient`.
     """
     if of_targets is None:
         of_targets = methods.in_batches(name, model, images, targets, batch_size)

@@ -47,14 +47,9 @@ def read(
 
     The table is a CSV with `photo` (the file's name, a path from the table's folder, or an absolute one) and any of
     `class` (a name or an index) and `left`, `top`, `right`, `bottom`; several rows of a photo are several boxes.
-    Without boxes there, outlines come from PHOTO.txt beside it, in YOLO's format: a line an outline,
-    `class x y x y ...`, x and y from 0 to 1. Without a class there, the class is `class_by_name`'s.
-
-    Args:
-        outlines: whether to read PHOTO.txt, which may be something else.
-
-    Raises:
-        UserError: names the file and line of an invalid table, outline, box or class.
+    Without boxes there, `outlines` come from PHOTO.txt beside it, in YOLO's format: a line an outline,
+    `class x y x y ...`, x and y from 0 to 1. Without a class there, it is `class_by_name`'s. A UserError names the
+    file and line of what is invalid.
     """
     found = [Annotation(photo) for photo in photos]
     if table is not None:
@@ -103,13 +98,7 @@ def mask(annotation: Annotation, size: tuple[int, int], predictor: Predictor) ->
     """Where the photo's objects are in the network's input, (height, width) bool; None where none is left in it.
 
     All outlines or boxes together go through the network's own preprocessing as a picture; a pixel is the object's if
-    more than half of it is.
-
-    Args:
-        size: (width, height) of the upright photo, as `images.load_rgb` gives it.
-
-    Raises:
-        UserError: a box reaches beyond the photo.
+    more than half of it is. `size` is (width, height) of the upright photo. Raises a UserError for a box beyond it.
     """
     width, height = size
     drawn = Image.new("RGB", size, images.BACKGROUND)  # what preprocessing pads with is no object

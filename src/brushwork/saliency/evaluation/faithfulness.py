@@ -34,17 +34,12 @@ def curve(
 
     Args:
         image: (3, height, width), as the model takes it: normalised, on its device.
-        saliency: (height, width).
-        target: the class c.
+        saliency: (height, width), finite. target: the class c.
         step: pixels that change at a time; None takes the image's width, 224 of 224 x 224 as in the paper.
-        batch_size: images in one forward pass: bounds the memory.
         seed: of the order of equal values.
 
     Returns:
         (steps + 1,) float64, from 0 to 1; the last step may be of fewer pixels.
-
-    Raises:
-        ValueError: the map does not fit the image or is not finite, the target is no class, or no such kind.
     """
     if kind not in KINDS:
         raise ValueError(f"expected kind to be one of {', '.join(KINDS)}, but got {kind}")

@@ -12,15 +12,6 @@ class Measure:
     better: str
     explanation: str
 
-    @property
-    def arrow(self) -> str:
-        """The direction in a column's head.
-
-        >>> MEASURES["deletion"].arrow, MEASURES["insertion"].arrow, MEASURES["object_share"].arrow
-        ('↓', '↑', '')
-        """
-        return {"higher": "↑", "lower": "↓", "": ""}[self.better]
-
     def gain(self, value: float, other: float) -> float:
         """By how much a value is better than another."""
         return other - value if self.better == "lower" else value - other

@@ -18,6 +18,7 @@ METHOD = (
     "+ and -: significantly better or worse than both (exact sign tests, Holm-corrected for the number of methods, "
     "p < 0.05). The object is what people annotated, whatever the class of the map."
 )
+_ARROWS = {"higher": "↑", "lower": "↓"}
 _WORDS = {"better": "significantly better", "worse": "significantly worse", "": "no significant difference"}
 
 
@@ -95,7 +96,7 @@ def table(comparisons: Sequence[Comparison]) -> Table:
         count = f" [{counted}]" if one.better is not None or one.photos < most else ""
         cells.setdefault(one.method, {})[one.measure] = f"{one.mean:.3f}{mark}{count}"
     measures = list(dict.fromkeys(one.measure for one in comparisons))
-    head = ["", *(f"{MEASURES[measure].title} {MEASURES[measure].arrow}" for measure in measures)]
+    head = ["", *(f"{MEASURES[measure].title} {_ARROWS[MEASURES[measure].better]}" for measure in measures)]
     return [head, *([method, *(of.get(measure, "") for measure in measures)] for method, of in cells.items())]
 
 
@@ -116,7 +117,7 @@ def sentences(comparisons: Sequence[Comparison]) -> list[str]:
 def explanations(comparisons: Sequence[Comparison]) -> dict[str, str]:
     """Each measure for readers who don't know the papers, by its title."""
     measures = [MEASURES[name] for name in dict.fromkeys(one.measure for one in comparisons)]
-    return {f"{one.title} {one.arrow}": one.explanation for one in measures}
+    return {f"{one.title} {_ARROWS[one.better]}": one.explanation for one in measures}
 
 
 def markdown(evaluation: Evaluation) -> str:

@@ -26,13 +26,10 @@ def cascade(
 ) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
     """Cascading randomisation (Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3.1).
 
-    Layer by layer, from the classifier down to the first convolution, weights are redrawn, and each image's map is
-    compared with its original one by rank correlation. From 1 (the same map: it can't depend on the weights) to -1;
-    lower is better, down to `agreement.between_images`, the correlation of maps of different images.
-
-    The weights are drawn as `backbones.redraw` does: each tensor keeps its mean and deviation, where the paper draws
-    from the layer's initialisation. Running statistics of normalisations stay. All happens on a copy of the model, and
-    the random state stays as it was.
+    Layer by layer, from the classifier down to the first convolution, weights of a copy of the model are redrawn, and
+    each image's map is compared with its original one by rank correlation: 1 is the same map, which can't depend on the
+    weights. Each tensor keeps its mean and deviation (`backbones.redraw`), where the paper draws from the layer's
+    initialisation. Running statistics of normalisations and the random state stay as they were.
 
     Args:
         images: (count, 3, height, width). targets: (count,) int64, the classes of the original maps.
@@ -59,13 +56,8 @@ def cascade(
 
 
 def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
-    """The modules that have parameters of their own, by name, in the order in which a forward pass uses these.
-
-    Unused ones (an auxiliary classifier) are left out.
-
-    Args:
-        image: (1, 3, height, width), one that the model takes.
-    """
+    """The modules that have parameters of their own, by name, in the order in which a forward pass of an image
+    (1, 3, height, width) uses these; unused ones (an auxiliary classifier) are left out."""
     uses = _Uses()
     device = next(model.parameters()).device
     with maps.preserved_state(model, image.to(device)) as pixels, torch.no_grad(), uses:

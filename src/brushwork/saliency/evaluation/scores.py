@@ -26,14 +26,7 @@ def evaluate(
     max_megapixels: float = 89,
 ) -> dict[str, dict[str, float]]:
     """The scores of a photo's maps and of the baselines; those of objects where the annotation has some, the overlap of
-    boxes only with `photo.objects`.
-
-    Args:
-        progress: called with the file's and each method's name.
-
-    Raises:
-        UserError: a box reaches beyond the photo.
-    """
+    boxes only with `photo.objects`. `progress` is called with the name of each. Raises as `annotations.mask`."""
     network, mask = predictor.network, None
     if annotation.polygons or annotation.boxes:
         mask = annotations.mask(annotation, images.load_rgb(photo.path, max_megapixels).size, predictor)
