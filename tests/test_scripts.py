@@ -265,7 +265,7 @@ def test_evaluation_of_the_maps(run: Run, both_heads: Path, paintings: Path, tmp
     assert checked[2]["layers"].startswith("classifier.")
     assert "features.0" in checked[-1]["layers"]
     assert Image.open(maps / "sanity.png").width > 600
-    assert "deletion, compared with a " in out
+    assert "deletion, photo by photo compared with a " in out
     assert "# Evaluation of the saliency maps" in (maps / "evaluation.md").read_text()
     assert "evaluation/text_summary" in EventAccumulator(str(maps)).Reload().Tags()["tensors"]
 

@@ -58,12 +58,13 @@ def by_captum(method: str, model: nn.Module, images: Tensor, targets: Tensor) ->
     "method", ["input_x_gradient", "integrated_gradients", "guided_backprop", "gradcam", "occlusion"]
 )
 def test_equals_captum(method: str, dtype: torch.dtype, squeezenet: nn.Module) -> None:
-    """Several targets, 64 pixels: the last square of the occlusion is cut at the edge."""
-    model, images = copy.deepcopy(squeezenet).to(dtype), IMAGES.to(dtype)
+    """Several targets; the last squares of the occlusion are cut at the right edge."""
+    images = IMAGES[..., :30, :33] if method in ("occlusion", "integrated_gradients") else IMAGES  # many passes
+    model, images = copy.deepcopy(squeezenet).to(dtype), images.to(dtype)
     with torch.no_grad() if method == "occlusion" else torch.enable_grad():
         theirs = by_captum(method, model, images.clone().requires_grad_(), TARGETS).detach().float()
     ours = METHODS[method](model, images, TARGETS)
-    assert (ours.shape, ours.dtype) == ((2, 64, 64), torch.float32)
+    assert (ours.shape, ours.dtype) == ((2, *images.shape[2:]), torch.float32)
     assert theirs.amax() > 0
     rounding = 2e-3 if method == "integrated_gradients" else 1e-5
     assert error(ours, theirs) < (1e-6 if dtype == torch.float64 else rounding)
@@ -161,7 +162,9 @@ def test_the_last_spatial_layer_of_each_family(architecture: str, places: int) -
     """Rows and columns for 128 pixels: what comes before the classifier's pooling."""
     torch.manual_seed(0)
     model = backbones.build(architecture).eval()
-    with layers._activation(layers.last_spatial_layer(model)) as seen, torch.no_grad():
+    seen = []
+    layer = layers.last_spatial_layer(model)
+    with layer.register_forward_hook(lambda module, inputs, output: seen.append(output)), torch.no_grad():
         model(torch.randn(1, 3, *[224 if architecture == "maxvit_t" else 128] * 2))
     assert seen[0].shape[2:] == (places, places)
     assert seen[0].shape[1] > seen[0].shape[2]  # channels come second
@@ -192,13 +195,14 @@ def test_what_is_not_defined_is_refused(method: str, architecture: str, message:
 
 def test_completeness_error(squeezenet: nn.Module) -> None:
     """By hand from captum's attributions; smaller with more steps; none for a linear model."""
+    images = IMAGES[..., :32, :32]
     with torch.no_grad():
-        rise = (squeezenet(IMAGES) - squeezenet(torch.zeros_like(IMAGES)))[[0, 1], TARGETS]
-    attribution = captum.attr.IntegratedGradients(squeezenet).attribute(IMAGES, target=TARGETS, n_steps=10)
-    _, few = methods.integrated_gradients_and_completeness(squeezenet, IMAGES, TARGETS, steps=10)
+        rise = (squeezenet(images) - squeezenet(torch.zeros_like(images)))[[0, 1], TARGETS]
+    attribution = captum.attr.IntegratedGradients(squeezenet).attribute(images, target=TARGETS, n_steps=10)
+    _, few = methods.integrated_gradients_and_completeness(squeezenet, images, TARGETS, steps=10)
     assert few.rise == pytest.approx(rise, abs=1e-4)
     assert few.error == pytest.approx((attribution.sum((1, 2, 3)) - rise).abs().detach(), abs=1e-3)
-    _, many = methods.integrated_gradients_and_completeness(squeezenet, IMAGES, TARGETS, steps=60)
+    _, many = methods.integrated_gradients_and_completeness(squeezenet, images, TARGETS, steps=200)
     assert many.error.sum() < few.error.sum()
     linear = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
     _, exact = methods.integrated_gradients_and_completeness(linear, PICTURES, CLASSES)

@@ -80,12 +80,13 @@ class SaliencyLogger(L.Callback):
             return
         data = getattr(trainer, "datamodule", None)
         if any(getattr(data, name, None) is None for name in _NEEDED):
-            log.info("saliency: no panels, since the Trainer has no data module with %s", ", ".join(_NEEDED))
+            log.info("saliency: no panels: the Trainer has no data module with %s", ", ".join(_NEEDED))
             return
         methods.check(self.method, pl_module)
-        self._panel = Panel(data, self.paintings, self.seed)
-        if not self._panel.paintings:
-            log.info("saliency: no panels, since there are no validation paintings")
+        try:
+            self._panel = Panel(data, self.paintings, self.seed)
+        except (UserError, OSError) as error:
+            log.warning("saliency: no panels: %s", one_line(error))
             return
         self._history = MapHistory([p.path for p in self._panel.paintings], self.method, self.every_n_epochs)
         self._reference = self._load_reference()

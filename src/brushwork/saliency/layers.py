@@ -1,7 +1,6 @@
 """Saliency methods that work on a network's layers, guided backprop and Grad-CAM, and the networks that have them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -72,27 +71,17 @@ def gradcam(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     may be zero everywhere. Arguments and errors as for `gradient`, and a UserError where no such layer is known (a
     vision transformer).
     """
-    with _activation(last_spatial_layer(model)) as seen:
+    seen = []
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        seen.append(output)
+        return output.clone()  # what follows may work in place (DenseNet's last ReLU)
+
+    with last_spatial_layer(model).register_forward_hook(keep):
         of_layer = score_gradient(model, images, targets, at=lambda: seen[0])[1]
     weights = of_layer.mean((2, 3), keepdim=True)  # (batch, channels, 1, 1)
     coarse = relu((weights * seen[0].detach()).sum(1, keepdim=True))  # (batch, 1, rows, columns)
     return interpolate(coarse.float(), images.shape[2:], mode="bilinear")[:, 0]
-
-
-@contextmanager
-def _activation(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that holds the layer's output once the model has run."""
-    seen = []
-
-    def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        seen.append(output)
-        return output.clone()  # what follows may work in place (DenseNet's last ReLU)
-
-    hook = layer.register_forward_hook(keep)
-    try:
-        yield seen
-    finally:
-        hook.remove()
 
 
 def network_of(model: nn.Module) -> nn.Module:

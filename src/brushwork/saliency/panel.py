@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from brushwork import contact_sheet, images
 from brushwork.contact_sheet import Cell
+from brushwork.errors import UserError
 from brushwork.models import backbones
 from brushwork.models.predictor import Predictor
 from brushwork.preprocessing import Preprocessing, as_batch
@@ -45,7 +46,7 @@ class Panel:
         count: paintings, or all where there are fewer. seed: which ones.
 
     Raises:
-        UserError, OSError: a painting can't be read.
+        UserError, OSError: there are no such paintings, or one can't be read.
     """
 
     def __init__(self, data: Any, count: int, seed: int) -> None:
@@ -53,7 +54,7 @@ class Panel:
         chosen = contact_sheet.pick([painting.style for painting in held_out], count, seed)
         self.paintings = sorted((held_out[i] for i in chosen), key=lambda painting: painting.path)
         if not self.paintings:
-            return
+            raise UserError("the data has no validation paintings")
         self.pictures = [images.load_rgb(data.catalogue.root / p.path, data.max_megapixels) for p in self.paintings]
         self.preprocessing: Preprocessing = data.preprocessing
         self.batch = as_batch(self.pictures, self.preprocessing)  # (paintings, 3, height, width)

@@ -40,9 +40,9 @@ def test_compared_with_both_baselines_photo_by_photo() -> None:
         ["centre", "0.550"],
     ]
     assert report.sentences(list(found.values())) == [
-        "deletion, compared with a random map and a centred Gaussian (in brackets: photos in which the method is "
-        "better than both): significantly better: good (10 of 10); significantly worse: bad (0 of 10); "
-        "no significant difference: half (5 of 10)"
+        "deletion, photo by photo compared with a random map and a centred Gaussian: significantly better: good "
+        "(better in 10 of 10); significantly worse: bad (better in 0 of 10); no significant difference: half "
+        "(better in 5 of 10)"
     ]
 
 

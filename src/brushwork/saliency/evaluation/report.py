@@ -105,10 +105,9 @@ def sentences(comparisons: Sequence[Comparison]) -> list[str]:
     by_measure: dict[str, dict[str, list[str]]] = defaultdict(lambda: {significant: [] for significant in _WORDS})
     for one in comparisons:
         if one.better is not None:
-            by_measure[one.measure][one.significant].append(f"{one.method} ({one.better} of {one.photos})")
+            by_measure[one.measure][one.significant].append(f"{one.method} (better in {one.better} of {one.photos})")
     return [
-        f"{MEASURES[measure].title}, compared with {' and '.join(BASELINES.values())} (in brackets: photos in which "
-        f"the method is better than both): "
+        f"{MEASURES[measure].title}, photo by photo compared with {' and '.join(BASELINES.values())}: "
         + "; ".join(f"{_WORDS[key]}: {', '.join(methods)}" for key, methods in results.items() if methods)
         for measure, results in by_measure.items()
     ]
