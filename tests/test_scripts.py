@@ -285,7 +285,7 @@ def test_evaluation_of_the_maps(run: Run, both_heads: Path, paintings: Path, tmp
     code, out, error = run(*command)  # of another class, of one photo: nothing is left of the earlier results
     assert (code, error) == (0, "")
     assert {row["method"] for row in run_folder.read_csv(maps / "sanity.csv")} == {"gradient"}
-    assert "(one draw, 1 photo;" in out
+    assert "(one draw, 1 photo;" in " ".join(out.split())
     assert "(unknown)" in out  # there is no other photo
     assert not (maps / "gallery.html").exists()
     assert "gallery.html" not in out
