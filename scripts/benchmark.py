@@ -6,6 +6,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import installed  # noqa: F401
 from benchmarks.rows import GROUPS, ROWS
 from benchmarks.setup import Setup
 from brushwork import files, run_names
