@@ -2,10 +2,8 @@
 
 import io
 import os
-import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
