@@ -66,7 +66,7 @@ def run(
     "overrides",
     [
         ["optimizer.lr=0.1"],
-        ["model=squeezenet1_1"],
+        ["model=squeezenet1_1", "seed=9"],
         ["data.flip=false"],
         ["optimizer.lr=0.1", "split.test_fraction=0.2"],
     ],

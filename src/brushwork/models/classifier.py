@@ -27,7 +27,7 @@ from brushwork.preprocessing import Preprocessing, as_batch
 log = logging.getLogger(__name__)
 
 SGD = partial(torch.optim.SGD, lr=0.01, momentum=0.9)  # the report's, section 2.2
-_PREDICTED_AT_ONCE = 64  # pictures
+_AT_ONCE = 64  # pictures that are predicted in a batch
 
 
 class StyleClassifier(L.LightningModule):
@@ -133,9 +133,8 @@ class StyleClassifier(L.LightningModule):
         names = getattr(data, "class_names", None) if stage != "predict" else None
         if names is None:
             return
-        where = self.trainer.ckpt_path or "the model"
         if self.hparams.class_names is not None:
-            checkpoint.refuse_other_classes(where, self.hparams.class_names, names)
+            checkpoint.refuse_other_classes(self.trainer.ckpt_path or "the model", self.hparams.class_names, names)
         elif len(names) != self.num_classes:
             raise UserError(
                 f"the data have {len(names)} classes, but the model has num_classes={self.num_classes}: "
@@ -192,8 +191,7 @@ class StyleClassifier(L.LightningModule):
         loss = loss.mean()
         if self._batch_size is None:
             return loss
-        # Every painting weighs the same: an epoch's last batch may hold a single one, which would otherwise move the
-        # network as far as a whole batch (2,241 paintings in batches of 64 let a SqueezeNet diverge).
+        # An epoch's last batch may hold a single painting, which must not move the network as far as a whole batch.
         return loss * (len(batch.labels) * self.trainer.world_size / self._batch_size)
 
     def training_figures(self) -> dict[str, float]:
@@ -257,8 +255,8 @@ class StyleClassifier(L.LightningModule):
         """
         pictures, answers = listed(pictures), Answers()
         with torch.inference_mode(), in_eval_mode(self.network):
-            for start in range(0, len(pictures), _PREDICTED_AT_ONCE):
-                some = pictures[start : start + _PREDICTED_AT_ONCE]
+            for start in range(0, len(pictures), _AT_ONCE):
+                some = pictures[start : start + _AT_ONCE]
                 images = some.to(self.device) if isinstance(some, Tensor) else self.transform(some)
                 paths = [str(one) if isinstance(one, str | Path) else None for one in some]
                 answers += Answers.of(self(images).float().softmax(1).cpu(), self.class_names, paths)
