@@ -222,7 +222,7 @@ def test_signals(tmp_path: Path, number: signal.Signals, code: int, more: list[s
     assert len(folders) == 1  # no second job was started
     assert result(folders[0])["status"] == "interrupted"
     assert result(folders[0])["last"]["epoch"] >= 1
-    assert ("1 of 2 jobs" if "-m" in more else "go on with ckpt_path=") in out
+    assert ("1 of 2 jobs" if "-m" in more else "resume with ckpt_path=") in out
 
 
 def test_two_processes_train_as_one(tmp_path: Path, train_here: Callable[..., tuple[int, str, str]]) -> None:
