@@ -32,7 +32,7 @@ CONF = REPOSITORY / "conf"
         ("split.val_fraction=1.5", "expected split.val_fraction to be between 0 and 1, but got 1.5"),
         ("data.resize=crp", "unknown data.resize 'crp': did you mean 'crop'"),
         ("data.on_bad_image=skp", "unknown data.on_bad_image 'skp': did you mean 'skip'"),
-        ("data.max_megapixels=500", "expected data.max_megapixels to be above 0 and at most 178"),
+        ("data.max_megapixels=500", "expected data.max_megapixels to be above 0, at most 178"),
         ("data.styles=[]", "data.styles is empty"),
         ("optimizer._target_=torch.optim.SGG", "optimizer cannot be built"),
     ],

@@ -177,9 +177,8 @@ class StyleClassifier(L.LightningModule):
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
 
     def _as_batch(self, batch: Any) -> Batch | FeatureBatch:
-        if isinstance(batch, Batch | FeatureBatch):
-            return batch
-        return from_pair(batch, sum(len(answers[0]) for answers in self._answers), self.global_rank)
+        seen = sum(len(answers[0]) for answers in self._answers)
+        return batch if isinstance(batch, Batch | FeatureBatch) else from_pair(batch, seen, self.global_rank)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         batch = self._as_batch(batch)
@@ -285,9 +284,6 @@ class StyleClassifier(L.LightningModule):
 
         Args:
             head: the function that made the head, where it is not built in: a checkpoint stores its name only.
-
-        Raises:
-            UserError: the file is missing, damaged, another program's, or its head is not known.
         """
         path = Path(checkpoint_path)
         content = checkpoint.read(path)

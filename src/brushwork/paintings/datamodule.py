@@ -287,9 +287,7 @@ def _check(data: WikiArtDataModule) -> None:
         raise UserError(
             f"expected split.test_fraction to be from 0 to below {1 - val:g} (1 - split.val_fraction), but got {test:g}"
         )
-    if not 0 < data.max_megapixels <= 178:
-        raise UserError(
-            f"expected data.max_megapixels to be above 0 and at most 178 (Pillow's guard), but got {data.max_megapixels:g}"
-        )
+    if not 0 < (limit := data.max_megapixels) <= 178:
+        raise UserError(f"expected data.max_megapixels to be above 0, at most 178 (Pillow's guard), but got {limit:g}")
     if data.styles is not None and not data.styles:
         raise UserError("data.styles is empty: name styles, or null for every folder")
