@@ -13,6 +13,7 @@ checkpoints/       best.ckpt (weights), last.ckpt (with the optimizer, while the
 events.out.*       TensorBoard
 """
 
+import copy
 import csv
 import functools
 import io
@@ -22,6 +23,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from brushwork import files
 
@@ -38,82 +41,18 @@ BEST = "checkpoints/best.ckpt"
 LAST = "checkpoints/last.ckpt"
 LOCK = ".lock"
 
-METRICS_COLUMNS = (
-    "epoch",
-    "train/loss",
-    "train/accuracy",
-    "val/loss",
-    "val/accuracy",
-    "val/balanced_accuracy",
-    "val/macro_f1",
-    "learning_rate",
-    "train_images",
-    "train_seconds",
-    "seconds",
-)
-PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
-SPLIT_COLUMNS = ("path", "style", "artist", "part")
-SKIPPED_COLUMNS = ("path", "reason")
-# Spearman's rank correlation of a painting's map with that of the panel before, with that before training, with that
-# of ImageNet's own network (see SaliencyLogger), and, in the mean, with the other paintings' maps.
-CORRELATIONS = ("previous", "start", "imagenet", "others")
-SALIENCY_COLUMNS = ("epoch", "path", *CORRELATIONS)
-
-# What one scores without a network, as people read it.
-BASELINES = {
-    "majority": "majority (no pixel)",
-    "artist_lookup": "artist look-up (no pixel)",
-    "color_texture": "colour and texture (no network)",
-}
-
-# What `best` and `last` tell of an epoch, counted from 1. "val/recall" is {style: recall or "n/a"}.
-EPOCH_KEYS = (
-    "epoch",
-    "val/accuracy",
-    "val/balanced_accuracy",
-    "val/macro_f1",
-    "val/loss",
-    "train/loss",
-    "train/accuracy",
-    "val/recall",
-)
+_SCHEMA = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+METRICS_COLUMNS, PREDICTIONS_COLUMNS = _SCHEMA["metrics"], _SCHEMA["predictions"]
+SPLIT_COLUMNS, SKIPPED_COLUMNS = _SCHEMA["split"], _SCHEMA["skipped"]
+CORRELATIONS = _SCHEMA["correlations"]
+SALIENCY_COLUMNS = ["epoch", "path", *CORRELATIONS]
+BASELINES = _SCHEMA["baselines"]  # {name: label}
+EPOCH_KEYS = _SCHEMA["epoch"]
 
 
 def new_result() -> dict[str, Any]:
-    """A result.json with all of its keys and nothing known yet.
-
-    `status` is one of running, finished, failed, diverged and interrupted. `test` is null without a test part,
-    else it has `paintings`, the `baselines` there, and for the `best` and the `last` epoch its accuracy, with
-    interval, balanced accuracy, macro F1, loss and recall. `seconds` are of the epochs; what was computed before the
-    first and kept (the painting store, frozen features) is in `prepare_seconds`.
-    """
-    return {
-        "status": "running",
-        "error": None,
-        "name": None,
-        "data": None,
-        "weights": None,
-        "best": None,
-        "last": None,
-        "test": None,
-        "val_interval_95": None,
-        "baselines": dict.fromkeys(BASELINES),
-        "baseline_intervals_95": dict.fromkeys(BASELINES),
-        "parameters": {"total": None, "trainable": None},
-        "prepare_seconds": None,
-        "seconds": None,
-        "images_per_second": None,
-        "seed": None,
-        "threads": None,
-        "device": None,
-        "precision": None,
-        "command": None,
-        "config_hash": None,
-        "data_hash": None,
-        "split_hash": None,
-        "git_commit": None,
-        "versions": {},
-    }
+    """A result.json with all of its keys and nothing known yet; run_folder.yaml explains them."""
+    return copy.deepcopy(_SCHEMA["result"])
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

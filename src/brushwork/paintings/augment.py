@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
+from torchvision.transforms.functional import rgb_to_grayscale
 
 # The number of each picture's random draws.
 _FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)
@@ -13,7 +14,6 @@ _FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)
 # As in torchvision.
 _ATTEMPTS = 10  # boxes drawn for a crop until one fits
 _RATIOS = (3 / 4, 4 / 3)  # least and greatest width / height of a crop's box
-_GREY = (0.2989, 0.587, 0.114)  # of red, green and blue
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,8 @@ def adjust_color_(pictures: Tensor, factors: Tensor) -> Tensor:
     `pictures` (batch, 3, height, width) float32 in [0, 255] are changed in place.
     """
     brightness, contrast, saturation = factors[:, :, None, None, None]  # (batch, 1, 1, 1) each
-
-    def grey(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
-        return _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue
-
     pictures.mul_(brightness).clamp_(0, 255)
-    mean = grey(*pictures.mean((2, 3)).unbind(1))[:, None, None, None]
+    mean = rgb_to_grayscale(pictures.mean((2, 3), keepdim=True))
     pictures.mul_(contrast).add_((1 - contrast) * mean).clamp_(0, 255)
-    shades = grey(*pictures.unbind(1))[:, None]  # (batch, 1, height, width)
-    return pictures.mul_(saturation).add_((1 - saturation) * shades).clamp_(0, 255)
+    grey = rgb_to_grayscale(pictures)  # (batch, 1, height, width)
+    return pictures.mul_(saturation).add_((1 - saturation) * grey).clamp_(0, 255)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +19,15 @@ from brushwork.row_store import Rows
 DEVICE_SHARE = 0.5  # of a GPU's free memory at the start: a store that takes no more lives there
 
 
+@dataclass(eq=False)
 class PictureFiles(Dataset):
-    """Pictures read from their files: uint8 (height, width, 3), label, index.
+    """Pictures read from their files: uint8 (height, width, 3), label, index (see `Batch`)."""
 
-    Args:
-        labels, indices: of each path; see `Batch`.
-    """
-
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        labels: Sequence[int],
-        indices: Sequence[int],
-        preprocessing: Preprocessing,
-        max_megapixels: float,
-    ) -> None:
-        self.paths, self.labels, self.indices = paths, labels, indices
-        self.preprocessing, self.max_megapixels = preprocessing, max_megapixels
+    paths: Sequence[Path]
+    labels: Sequence[int]
+    indices: Sequence[int]
+    preprocessing: Preprocessing
+    max_megapixels: float
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -71,31 +64,27 @@ class EpochOrder(Sampler[int]):
         return iter(order[self.rank :: self.world_size].tolist())
 
 
+@dataclass(eq=False)
 class StoredBatches:
     """The batches of one part, gathered from rows: what a DataLoader is for files.
 
-    Args:
-        kind: of the batches.
-        gather: catalogue positions (batch,) to what a batch's first field holds.
-        indices: the part's catalogue positions; labels: of the whole catalogue. Both on the rows' device.
-        sampler: the order of an epoch, positions in `indices`.
-        ahead: so many batches are gathered by a thread while a GPU works; 0: none, where rows and network are together.
+    kind: of the batches.
+    gather: catalogue positions (batch,) to what a batch's first field holds.
+    indices: the part's catalogue positions; labels: of the whole catalogue. Both on the rows' device.
+    sampler: the order of an epoch, positions in `indices`.
+    ahead: so many batches are gathered by a thread while a GPU works; 0: none, where rows and network are together.
     """
 
-    def __init__(
-        self,
-        kind: type[Batch] | type[FeatureBatch],
-        gather: Callable[[Tensor], Tensor],
-        indices: Tensor,
-        labels: Tensor,
-        sampler: EpochOrder,
-        batch_size: int,
-        ahead: int,
-        pin_memory: bool,
-    ) -> None:
-        self.kind, self.gather, self.indices, self.labels = kind, gather, indices, labels
-        self.sampler, self.batch_size = sampler, batch_size
-        self.ahead, self.pin_memory = ahead, pin_memory
+    kind: type[Batch] | type[FeatureBatch]
+    gather: Callable[[Tensor], Tensor]
+    indices: Tensor
+    labels: Tensor
+    sampler: EpochOrder
+    batch_size: int
+    ahead: int
+    pin_memory: bool
+
+    def __post_init__(self) -> None:
         # Not of an epoch: Lightning drops an epoch's iterator before its end, and what a signal raises while Python
         # tidies one up is lost.
         self._thread = ThreadPoolExecutor(1)

@@ -108,17 +108,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     @functools.cached_property
     def _selection(self) -> Selection:
-        return select(
-            self.found,
-            self.split,
-            self.fractions,
-            self.split_seed,
-            max_megapixels=self.max_megapixels,
-            skip=self.on_bad_image == "skip",
-            strict=self.strict,
-            train_fraction=self.train_fraction,
-            seed=self.seed,
-        )
+        return select(self)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -268,21 +258,18 @@ def _check(data: WikiArtDataModule) -> None:
     ]:
         if value is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
-    augmentation, (val, test) = data.augmentation, (data.fractions.val, data.fractions.test)
-    for key, share in [("data.train_fraction", data.train_fraction), ("data.crop_scale", augmentation.crop_scale)]:
-        if not 0 < share <= 1:
-            raise UserError(f"expected {key} to be above 0 and at most 1, but got {share:g}")
-    if not 0 <= augmentation.color_jitter <= 1:
-        raise UserError(f"expected data.color_jitter to be from 0 to 1, but got {augmentation.color_jitter:g}")
-    if not 0 < val < 1:
-        raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {val:g}")
-    if not 0 <= test < 1 - val:
-        raise UserError(
-            f"expected split.test_fraction to be from 0 to below {1 - val:g} (1 - split.val_fraction), but got {test:g}"
-        )
-    if not 0 < data.max_megapixels <= 178:
-        raise UserError(
-            f"expected data.max_megapixels to be at most 178 (Pillow's own guard), but got {data.max_megapixels:g}"
-        )
+    thin, limit = data.train_fraction, data.max_megapixels
+    crop, jitter = data.augmentation.crop_scale, data.augmentation.color_jitter
+    val, test = data.fractions.val, data.fractions.test
+    for key, value, is_valid, valid in [
+        ("data.train_fraction", thin, 0 < thin <= 1, "above 0 and at most 1"),
+        ("data.crop_scale", crop, 0 < crop <= 1, "above 0 and at most 1"),
+        ("data.color_jitter", jitter, 0 <= jitter <= 1, "from 0 to 1"),
+        ("split.val_fraction", val, 0 < val < 1, "between 0 and 1"),
+        ("split.test_fraction", test, 0 <= test < 1 - val, f"from 0 to below {1 - val:g} (1 - split.val_fraction)"),
+        ("data.max_megapixels", limit, 0 < limit <= 178, "at most 178 (Pillow's own guard)"),
+    ]:
+        if not is_valid:
+            raise UserError(f"expected {key} to be {valid}, but got {value:g}")
     if data.styles is not None and not data.styles:
         raise UserError("data.styles is empty: name styles, or null for every folder")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from PIL import Image
 
 from brushwork import images
@@ -20,41 +21,8 @@ FOREIGN_ROWS = 0.01  # share of a split's rows without a file, above which it is
 
 Parts = Mapping[str, str]  # the part of each path; unused paintings are not in it
 
-_HOW = {"same": "byte for byte", "near": "re-encoded, resized or mirrored (by perceptual hash)"}
-# Severity and message of each kind of finding. "spoils": a result on these data would be wrong.
-KINDS = {
-    "unreadable": ("spoils", "can't be read: correct as noted, or leave out with data.on_bad_image=skip"),
-    **{
-        f"{copy}_{span}": (severity, message.format(how=how))
-        for copy, how in _HOW.items()
-        for span, severity, message in [
-            ("label_conflict", "spoils", "one picture under two styles, {how}: keep it under the right one"),
-            ("across_parts", "spoils", "one picture in two parts of the split, {how}: keep one of them"),
-            ("copy", "warning", "one picture more than once in a style and part, {how}: keep one of them"),
-        ]
-    },
-    "alias": ("spoils", "several folders of one style: merge them"),
-    "unsplittable": ("spoils", "styles that can't be trained and scored: add paintings, or exclude with data.styles"),
-    "row_without_file": ("warning", "listed in the split, but there is no such file: is it the split of these data?"),
-    "file_without_row": ("info", "not listed in the split: unused"),
-    "imbalance": ("warning", "the largest style has {ratio:.0f} times the smallest: compare the recall by style"),
-    "artists_known": (
-        "warning",
-        "the artist look-up, which sees no pixel, has an accuracy of {artist_lookup:.3f} on this split, the majority "
-        "class {majority:.3f}: a network can score by recognising artists, so show both beside its accuracy",
-    ),
-    "outside": ("warning", "pictures outside the style folders are not used: move them into one"),
-    "ignored": ("warning", "files that are no pictures are not used: convert, move or remove them"),
-    "hidden": ("info", "hidden and system files are not used"),
-    "tiny": ("warning", f"a side of less than {images.MIN_SIDE} pixels: replace by a larger version, or remove"),
-    "blank": ("warning", "of one colour: fetch again or remove"),
-    "misnamed": ("info", "in another format than the name says: read correctly"),
-    "rare_format": ("info", "neither JPEG nor PNG: read correctly"),
-    "mode": ("info", "not 8-bit RGB: converted when read"),
-    "turned": ("info", "rotated by EXIF: turned upright when read"),
-    "non_ascii": ("info", "non-ASCII names, some of which may be garbled: compare with the artist shown"),
-    "no_artist": ("info", "no artist in the name (artist_title.jpg): unknown to the artist look-up"),
-}
+# {kind: (severity, message)}, in the order in which findings are listed.
+KINDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +50,8 @@ class Finding:
 def _finding(kind: str, groups: list[list[Item]], severity: str = "", **values: float) -> list[Finding]:
     """One finding, or none without `groups`; `values` are those in the message."""
     usual, message = KINDS[kind]
-    return [Finding(kind, severity or usual, message.format(**values), groups)] if groups else []
+    message = message.format(min_side=images.MIN_SIDE, **values)
+    return [Finding(kind, severity or usual, message, groups)] if groups else []
 
 
 def unreadable(root: Path, known: Mapping[Painting, Facts]) -> list[Finding]:
