@@ -122,6 +122,13 @@ def thumbnail(path: Path, side: int, max_megapixels: float = 89) -> Image.Image:
     return picture
 
 
+def encoded(picture: Image.Image, kind: str, quality: int) -> bytes:
+    """A picture as the content of a file, `kind` "JPEG" or "WEBP"."""
+    content = io.BytesIO()
+    picture.save(content, kind, quality=quality)
+    return content.getvalue()
+
+
 def default_workers(devices: int = 1) -> int:
     """The number of decoding processes: one fewer than this process's cores, divided among the devices; 1 to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

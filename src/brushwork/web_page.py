@@ -2,7 +2,6 @@
 
 import base64
 import functools
-import io
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,9 +43,7 @@ def render(template: str, **values: Any) -> str:
 
 def data_uri(picture: Image.Image, quality: int = 70) -> str:
     """A picture as a data URI (WebP)."""
-    encoded = io.BytesIO()
-    picture.save(encoded, "WEBP", quality=quality)
-    return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
+    return "data:image/webp;base64," + base64.b64encode(images.encoded(picture, "WEBP", quality)).decode()
 
 
 def thumbnails(root: Path, paths: Iterable[str], side: int, max_megapixels: float) -> dict[str, str | None]:

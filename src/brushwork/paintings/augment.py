@@ -40,16 +40,14 @@ def apply(pictures: Tensor, index: Tensor, seed: int, epoch: int, augmentation: 
     Returns:
         (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or jittered, else uint8.
     """
-    pictures = pictures.contiguous(memory_format=torch.channels_last)
+    pictures, key = pictures.contiguous(memory_format=torch.channels_last), (index, seed, epoch)
     # Mirrored first, as bytes, a quarter of the floats: a mirrored box is as likely as the box.
     if augmentation.flip:
-        pictures = horizontal_flip(pictures, index, seed, epoch)
+        pictures = horizontal_flip(pictures, *key)
     if augmentation.crop_scale < 1:
-        boxes = crop_boxes(index, seed, epoch, pictures.shape[2:], augmentation.crop_scale)
-        pictures = resized_crop_(pictures.float(), boxes)
+        pictures = resized_crop_(pictures.float(), crop_boxes(*key, pictures.shape[2:], augmentation.crop_scale))
     if augmentation.color_jitter > 0:
-        factors = jitter_factors(index, seed, epoch, augmentation.color_jitter)
-        pictures = adjust_color_(pictures.float(), factors)
+        pictures = adjust_color_(pictures.float(), jitter_factors(*key, augmentation.color_jitter))
     return pictures
 
 
@@ -106,21 +104,13 @@ def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop
     ratio = torch.exp(low + (high - low) * ratio)
     heights, widths = (area / ratio).sqrt().round().long(), (area * ratio).sqrt().round().long()
     fits = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
-    first = fits.byte().argmax(0, keepdim=True)  # (1, batch), the first that fits
-
-    def chosen(drawn: Tensor, otherwise: int) -> Tensor:
-        return torch.where(fits.any(0), drawn.gather(0, first)[0], otherwise)
-
-    box_height = chosen(heights, min(height, round(width / _RATIOS[0])))
-    box_width = chosen(widths, min(width, round(height * _RATIOS[1])))
-
-    def offset(draw: int, room: Tensor) -> Tensor:
-        """Uniform from 0 to `room`; central where no draw fitted."""
-        drawn = (uniform(seed, epoch, index, draw) * (room + 1)).long()
-        return torch.where(fits.any(0), drawn, room // 2)
-
-    top, left = offset(_TOP, height - box_height), offset(_LEFT, width - box_width)
-    return torch.stack([top, left, box_height, box_width])
+    any_fits, first = fits.any(0), fits.byte().argmax(0, keepdim=True)  # (batch,), (1, batch)
+    box_height = torch.where(any_fits, heights.gather(0, first)[0], min(height, round(width / _RATIOS[0])))
+    box_width = torch.where(any_fits, widths.gather(0, first)[0], min(width, round(height * _RATIOS[1])))
+    room = torch.stack([height - box_height, width - box_width])
+    draws = torch.arange(_TOP, _LEFT + 1, device=index.device)[:, None]
+    offsets = torch.where(any_fits, (uniform(seed, epoch, index, draws) * (room + 1)).long(), room // 2)
+    return torch.stack([*offsets, box_height, box_width])
 
 
 def resized_crop_(pictures: Tensor, boxes: Tensor) -> Tensor:

@@ -67,26 +67,23 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
     Raises:
         UserError: the folder, one of the styles, or a style's paintings are missing.
     """
-    folders = style_folders(root)
-    if styles is not None:
-        folders = _select(folders, styles)
+    folders = style_folders(root) if styles is None else _select(style_folders(root), styles)
     paintings, ignored = [], Counter()
-    for style in sorted(folders):
+    for style, folder in sorted(folders.items()):
         found = []
-        for entry in os.scandir(folders[style]):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if images.is_hidden(entry.name):
                 continue
             if entry.is_file() and images.is_image_file(entry.name):
                 found.append(Painting(f"{style}/{entry.name}", style, entry.stat().st_size))
             else:
                 ignored[Path(entry.name).suffix.lower() or "without extension"] += 1
-        found.sort(key=lambda painting: painting.path)
-        if limit_per_style is not None and len(found) > limit_per_style:
-            kept = style_rng(seed, style).permutation(len(found))[:limit_per_style]
-            found = [found[i] for i in sorted(kept)]
         if not found:
-            raise UserError(f"{folders[style].resolve()} holds no painting: fill it, remove it, or name data.styles")
-        paintings += found
+            raise UserError(f"{folder.resolve()} holds no painting: fill it, remove it, or name data.styles")
+        kept = range(len(found))
+        if limit_per_style is not None and len(found) > limit_per_style:
+            kept = sorted(style_rng(seed, style).permutation(len(found))[:limit_per_style])
+        paintings += [found[i] for i in kept]
     if ignored:
         counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
         log.warning("%s: ignored files that are no images: %s", root, counts)
@@ -97,11 +94,9 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
 
 def _compare_with_listing(root: Path, paintings: list[Painting], styles: set[str]) -> None:
     """Warn of differences between the folders and catalogue.csv; refuse if too many listed paintings are missing."""
-    rows = listing.read(root)
-    if rows is None:
+    if (rows := listing.read(root)) is None:
         return
-    path = root / listing.CATALOGUE
-    listed = [name for name, row in rows.items() if row["style"] in styles]
+    path, listed = root / listing.CATALOGUE, [name for name, row in rows.items() if row["style"] in styles]
     missing, unlisted = listing.differences(listed, [painting.path for painting in paintings])
     for what, paths in [("listed paintings have no file", missing), ("files are not listed", unlisted)]:
         if paths:

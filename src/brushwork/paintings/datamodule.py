@@ -258,9 +258,8 @@ def _check(data: WikiArtDataModule) -> None:
     ]:
         if value is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
-    thin, limit = data.train_fraction, data.max_megapixels
+    thin, limit, (val, test) = data.train_fraction, data.max_megapixels, data.fractions
     crop, jitter = data.augmentation.crop_scale, data.augmentation.color_jitter
-    val, test = data.fractions.val, data.fractions.test
     for key, value, is_valid, valid in [
         ("data.train_fraction", thin, 0 < thin <= 1, "above 0 and at most 1"),
         ("data.crop_scale", crop, 0 < crop <= 1, "above 0 and at most 1"),

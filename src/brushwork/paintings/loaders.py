@@ -13,8 +13,6 @@ from brushwork.batch import Batch, FeatureBatch
 from brushwork.paintings import augment, store
 from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.batches import EpochOrder, PictureFiles, StoredBatches, on_device
-from brushwork.paintings.checks import facts
-from brushwork.paintings.feature_store import open_features
 from brushwork.row_store import Rows
 
 if TYPE_CHECKING:
@@ -37,14 +35,29 @@ class Loaders:
 
     def of_part(self, part: str) -> StoredBatches | DataLoader:
         """The batches of a part, in the order of the Trainer's epoch."""
-        trainer = self.data.trainer
-        if self.data.store and not trainer.fast_dev_run:
-            if (features := self._open_features()) is not None:
-                return self._feature_batches(part, features)
-            if (pictures := self._open_pictures()) is not None:
-                rows = on_device(pictures, trainer.strategy.root_device)
-                return self._stored(Batch, part, self._order(part), rows, rows.__getitem__)
-        return self._loader(self.files(self.data.indices(part)), self._order(part))
+        data, trainer = self.data, self.data.trainer
+        order, device = self._order(part), trainer.strategy.root_device
+        is_kept = data.store and not trainer.fast_dev_run
+        if is_kept and (features := self._open_features()) is not None:
+            kind, rows = FeatureBatch, on_device(features, device)
+            gather = self._gather_features(part, rows, order)
+        elif is_kept and (pictures := self._open_pictures()) is not None:
+            kind, rows = Batch, on_device(pictures, device)
+            gather = rows.__getitem__
+        else:
+            return self._loader(self.files(data.indices(part)), order)
+        home = rows.values.device
+        to_gpu = device.type == "cuda" and home.type == "cpu"
+        return StoredBatches(
+            kind,
+            gather,
+            torch.tensor(data.indices(part), dtype=torch.int64, device=home),
+            data.labels.to(home),
+            order,
+            data.batch_size // trainer.world_size,
+            ahead=_AHEAD if to_gpu else 0,  # on a processor there is nothing to gain: less than 1 % of a step
+            pin_memory=to_gpu,
+        )
 
     def of_files(self, paths: Sequence[Path], labels: Sequence[int], indices: Sequence[int]) -> DataLoader:
         """The batches of any files, in their order."""
@@ -79,34 +92,11 @@ class Loaders:
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
-    def _stored(
-        self,
-        kind: type[Batch] | type[FeatureBatch],
-        part: str,
-        order: EpochOrder,
-        rows: Rows,
-        gather: Callable[[Tensor], Tensor],
-    ) -> StoredBatches:
-        trainer, home = self.data.trainer, rows.values.device
-        to_gpu = trainer.strategy.root_device.type == "cuda" and home.type == "cpu"
-        return StoredBatches(
-            kind,
-            gather,
-            torch.tensor(self.data.indices(part), dtype=torch.int64, device=home),
-            self.data.labels.to(home),
-            order,
-            self.data.batch_size // trainer.world_size,
-            ahead=_AHEAD if to_gpu else 0,  # on a processor there is nothing to gain: less than 1 % of a step
-            pin_memory=to_gpu,
-        )
-
-    def _feature_batches(self, part: str, features: Rows) -> StoredBatches:
+    def _gather_features(self, part: str, rows: Rows, order: EpochOrder) -> Callable[[Tensor], Tensor]:
         """Of each painting its features, in training those of its mirror image where it would be mirrored."""
-        data, order = self.data, self._order(part)
-        rows = on_device(features, data.trainer.strategy.root_device)
-        views = self._views()
+        data, views = self.data, torch.tensor(self._views())
         row_of_view = torch.full((len(data.parts), 2), -1)  # -1: a view that is not needed
-        row_of_view[tuple(torch.tensor(views).T)] = torch.arange(len(views))
+        row_of_view[tuple(views.T)] = torch.arange(len(views))
         row_of_view = row_of_view.to(rows.values.device)
 
         def gather(index: Tensor) -> Tensor:
@@ -115,7 +105,7 @@ class Loaders:
                 mirrored = augment.flips(index, data.seed, order.epoch).long()
             return rows[row_of_view[index, mirrored]]
 
-        return self._stored(FeatureBatch, part, order, rows, gather)
+        return gather
 
     def _views(self) -> list[tuple[int, int]]:
         """Which features are needed: a painting's position in the catalogue; 1 for its mirror image."""
@@ -131,20 +121,13 @@ class Loaders:
         repeats = data.transform is None and data.augmentation == Augmentation(flip=data.augmentation.flip)
         extractor = module.feature_extractor() if repeats and hasattr(module, "feature_extractor") else None
         if extractor is not None:
-            self._features = open_features(
-                data.catalogue.root,
-                facts.identities(data.catalogue),
-                self._views(),
-                extractor,
-                data.preprocessing,
-                self._open_pictures,
-            )
+            views, pictures = self._views(), self._open_pictures
+            self._features = store.open_features(data.catalogue, views, extractor, data.preprocessing, pictures)
         return self._features
 
     def _open_pictures(self) -> Rows | None:
         """All paintings from the painting store; None where there is no room for it."""
         data, how = self.data, self.data.preprocessing
         if how not in self._pictures:
-            identities = facts.identities(data.catalogue)
-            self._pictures[how] = store.open_pictures(data.catalogue, identities, how, data.max_megapixels)
+            self._pictures[how] = store.open_pictures(data.catalogue, how, data.max_megapixels)
         return self._pictures[how]

@@ -61,13 +61,11 @@ def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
     Pictures with equal hashes are paired with the first of them only, which represents them in all other pairs, so
     that a thousand equal pictures make a thousand pairs rather than a million.
     """
-    first_with: dict[str, int] = {}
-    equals = []
+    first_with, equals = {}, []
     for i, known in enumerate(facts):
         if known.print and first_with.setdefault(known.print, i) != i:
             equals.append(Pair(first_with[known.print], i, 0, False))
-    positions = list(first_with.values())
-    if not positions:
+    if not (positions := list(first_with.values())):
         return []
     prints = _signs([facts[i].print for i in positions])  # (pictures, bits)
     mirrors = _signs([facts[i].mirrored for i in positions])
@@ -99,7 +97,7 @@ def cached_pairs(facts: Sequence[Facts]) -> list[Pair]:
 
 def connected(pairs: Sequence[Pair], count: int) -> list[list[int]]:
     """The connected components of 0 ... count - 1 by `pairs`, without single ones."""
-    first, second = ([getattr(pair, name) for pair in pairs] for name in ("first", "second"))
+    first, second = [pair.first for pair in pairs], [pair.second for pair in pairs]
     graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count))
     groups = defaultdict(list)
     _, labels = connected_components(graph, directed=False)

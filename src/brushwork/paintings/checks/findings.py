@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,7 @@ def unreadable(root: Path, known: Mapping[Painting, Facts]) -> list[Finding]:
 
 def same_copies(groups: Iterable[Sequence[Painting]], parts: Parts) -> list[Finding]:
     """Identical files; `groups` by duplicates.same_bytes."""
-    notes = [{painting: parts.get(painting.path, "in no part") for painting in group} for group in groups]
-    return _copies("same", notes, parts)
+    return _copies("same", [{p: parts.get(p.path, "in no part") for p in group} for group in groups], parts)
 
 
 def near_copies(
@@ -85,14 +84,13 @@ def near_copies(
 
 def _copies(prefix: str, groups: Iterable[Mapping[Painting, str]], parts: Parts) -> list[Finding]:
     """The findings of groups of copies (each with its note), by what a group spans."""
-    by_span = defaultdict(list)
+    by_span = {"label_conflict": [], "across_parts": [], "copy": []}
     for notes in groups:
         used = {parts[painting.path] for painting in notes if painting.path in parts}
         styles = {catalogue.style_key(painting.style) for painting in notes}
         span = "label_conflict" if len(styles) > 1 else "across_parts" if len(used) > 1 else "copy"
         by_span[span].append([Item(painting.path, note) for painting, note in notes.items()])
-    spans = ("label_conflict", "across_parts", "copy")
-    return [finding for span in spans for finding in _finding(f"{prefix}_{span}", by_span[span])]
+    return [finding for span, groups in by_span.items() for finding in _finding(f"{prefix}_{span}", groups)]
 
 
 def aliases(styles: Sequence[str]) -> list[Finding]:
@@ -166,28 +164,19 @@ def oddities(known: Mapping[Painting, Facts]) -> list[Finding]:
     """What is unusual about readable files."""
     groups = defaultdict(list)
     for painting, fact in known.items():
-        for kind, note in _oddities(painting, fact):
-            groups[kind].append([Item(painting.path, note)])
+        is_tiny = min(fact.width, fact.height) < images.MIN_SIDE
+        named = Image.registered_extensions().get(Path(painting.path).suffix.lower(), "")
+        for kind, is_so, note in [
+            ("tiny", is_tiny, f"{fact.width} x {fact.height}"),
+            ("blank", not fact.print and not is_tiny, ""),
+            # MPO is a JPEG with further pictures after it.
+            ("misnamed", ("JPEG" if fact.format == "MPO" else fact.format) != named, fact.format),
+            ("rare_format", fact.format not in ("JPEG", "MPO", "PNG"), fact.format),
+            ("mode", fact.mode != "RGB", fact.mode),
+            ("turned", fact.turned, ""),
+            ("non_ascii", not painting.path.isascii(), f"artist: {painting.artist}"),
+            ("no_artist", painting.artist is None, ""),
+        ]:
+            if is_so:
+                groups[kind].append([Item(painting.path, note)])
     return [finding for kind in KINDS if kind in groups for finding in _finding(kind, groups[kind])]
-
-
-def _oddities(painting: Painting, fact: Facts) -> Iterator[tuple[str, str]]:
-    """The kind and the note of each oddity of one file."""
-    if min(fact.width, fact.height) < images.MIN_SIDE:
-        yield "tiny", f"{fact.width} x {fact.height}"
-    elif not fact.print:
-        yield "blank", ""
-    named = Image.registered_extensions().get(Path(painting.path).suffix.lower(), "")
-    # MPO is a JPEG with further pictures after it.
-    if ("JPEG" if fact.format == "MPO" else fact.format) != named:
-        yield "misnamed", fact.format
-    if fact.format not in ("JPEG", "MPO", "PNG"):
-        yield "rare_format", fact.format
-    if fact.mode != "RGB":
-        yield "mode", fact.mode
-    if fact.turned:
-        yield "turned", ""
-    if not painting.path.isascii():
-        yield "non_ascii", f"artist: {painting.artist}"
-    if painting.artist is None:
-        yield "no_artist", ""

@@ -119,22 +119,18 @@ def _read_split(path: Path) -> dict[str, str]:
 def _default_split(root: Path, paintings: list[Painting], together: Sequence[Sequence[int]]) -> dict[str, str]:
     """Training's default split, without the styles that are too small, which it would refuse."""
     counts = Counter(painting.style for painting in paintings)
-    enough = [i for i, painting in enumerate(paintings) if counts[painting.style] > 1]
-    position = {i: number for number, i in enumerate(enough)}
+    position = {i: k for k, i in enumerate(i for i, p in enumerate(paintings) if counts[p.style] > 1)}
     groups = [[position[i] for i in group if i in position] for group in together]
-    kept = Catalogue(root, [paintings[i] for i in enough], sorted(style for style in counts if counts[style] > 1))
+    kept = Catalogue(root, [paintings[i] for i in position], sorted(style for style in counts if counts[style] > 1))
     parts = splits.draw("random", kept, Fractions(VAL_FRACTION), SEED, groups)
     return {painting.path: part for painting, part in zip(kept.paintings, parts, strict=True)}
 
 
 def _artists(train: Sequence[Painting], val: Sequence[Painting]) -> dict[str, Any]:
     in_train, in_val = ({painting.artist for painting in part if painting.artist} for part in (train, val))
-    by_known = sum(painting.artist in in_train for painting in val)
-    return {
-        "artists": len(in_train | in_val),
-        "in_train_and_val": len(in_train & in_val),
-        "share_of_val_by_artists_of_train": by_known / len(val) if val else None,
-    }
+    share = sum(painting.artist in in_train for painting in val) / len(val) if val else None
+    counts = {"artists": len(in_train | in_val), "in_train_and_val": len(in_train & in_val)}
+    return counts | {"share_of_val_by_artists_of_train": share}
 
 
 def _style_row(style: str, known: dict[Painting, Facts], parts: dict[str, str]) -> dict[str, Any]:
@@ -154,10 +150,10 @@ def _style_row(style: str, known: dict[Painting, Facts], parts: dict[str, str]) 
 def _sizes(known: dict[Painting, Facts]) -> dict[str, dict[str, float]]:
     if not known:
         return {}
-    width, height = np.array([(fact.width, fact.height) for fact in known.values()], float).T
-    size = np.array([painting.bytes for painting in known], float)
-    values = {"width": width, "height": height, "megapixels": width * height / 1e6, "aspect": width / height}
+    width, height, size = np.array([(fact.width, fact.height, p.bytes) for p, fact in known.items()], float).T
+    names = ("width", "height", "megapixels", "aspect", "bytes")
+    table = np.percentile([width, height, width * height / 1e6, width / height, size], PERCENTS, axis=1).T
     return {
-        name: {str(percent): round(float(np.percentile(value, percent)), 4) for percent in PERCENTS}
-        for name, value in (values | {"bytes": size}).items()
+        name: {str(percent): round(value, 4) for percent, value in zip(PERCENTS, row, strict=True)}
+        for name, row in zip(names, table.tolist(), strict=True)
     }

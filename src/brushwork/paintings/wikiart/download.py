@@ -51,9 +51,11 @@ def _failure(error: Exception) -> UserError:
         case exceptions.ResponseError():
             return UserError(f"too many redirects ({detail})")
         case exceptions.ProtocolError():
-            return Unavailable(f"connection lost ({detail})")
+            reason = "connection lost"
         case exceptions.NewConnectionError():
-            return Unavailable(f"no connection ({detail})")
+            reason = "no connection"
         case exceptions.TimeoutError():
-            return Unavailable(f"timed out ({detail})")
-    return Unavailable(f"download failed ({detail})")
+            reason = "timed out"
+        case _:
+            reason = "download failed"
+    return Unavailable(f"{reason} ({detail})")

@@ -1,11 +1,12 @@
 """Stores chosen paintings in a folder: in parallel, each file atomically, resumed after an interruption."""
 
+import hashlib
 import io
 import json
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -112,9 +113,8 @@ def fetch(
     """
     rows = {candidate.source: existing[candidate.source] for candidate in candidates if candidate.source in existing}
     missing = [candidate for candidate in candidates if candidate.source not in existing]
-    failed: dict[Candidate, str] = {}
+    failed, saved = {}, time.monotonic()
     unavailable: set[object] = set()  # batches since the source last responded
-    saved = time.monotonic()
     bar = tqdm(total=len(candidates), initial=len(rows), desc="paintings", unit=" paintings", disable=None)
     try:
         with bar, closing(_results(source, missing, out, longest_side, threads)) as results:
@@ -142,8 +142,8 @@ def fetch(
 def _write_failed(out: Path, missing: Iterable[Candidate], failed: Mapping[Candidate, str]) -> None:
     """List the failures; candidates that this job did not reach keep the reason of an earlier one."""
     path = out / FAILED
-    reasons = {row["source"]: row["reason"] for row in run_folder.read_csv(path)} if path.exists() else {}
-    reasons |= {candidate.source: reason for candidate, reason in failed.items()}
+    earlier = run_folder.read_csv(path) if path.exists() else []
+    reasons = {row["source"]: row["reason"] for row in earlier} | {c.source: why for c, why in failed.items()}
     rows = [{"path": c.path, "source": c.source, "reason": reasons[c.source]} for c in missing if c.source in reasons]
     if rows:
         run_folder.write_csv(path, FAILED_COLUMNS, sorted(rows, key=lambda row: row["path"]))
@@ -157,9 +157,9 @@ def _results(
     """Each candidate with its row or the reason of its failure, in order of completion. Raises what a thread raised."""
     done: queue.SimpleQueue[tuple[Candidate, dict | UserError] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
-    batches: dict[object, list[Candidate]] = {}
+    batches = defaultdict(list)
     for candidate in candidates:
-        batches.setdefault(candidate.batch, []).append(candidate)
+        batches[candidate.batch].append(candidate)
 
     def work(batch: list[Candidate]) -> None:
         try:
@@ -201,12 +201,10 @@ def _store(out: Path, candidate: Candidate, content: bytes, longest_side: int | 
             path = path if image.format in ("JPEG", "MPO") else path.with_suffix(f".{image.format.lower()}")
     else:
         picture.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+        content = images.encoded(picture, "JPEG", QUALITY)
     (out / path).parent.mkdir(exist_ok=True)
     with files.atomic_path(out / path) as temporary:
-        if longest_side is None:
-            temporary.write_bytes(content)
-        else:
-            picture.save(temporary, "JPEG", quality=QUALITY)
-        digest = files.sha256(temporary)
+        temporary.write_bytes(content)
     row = {name: getattr(candidate, name) for name in ("style", "artist", "title", "source", "part")}
+    digest = hashlib.sha256(content).hexdigest()
     return row | {"path": str(path), "sha256": digest, "width": picture.width, "height": picture.height}
