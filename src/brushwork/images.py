@@ -4,25 +4,28 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
 
 from brushwork.errors import UserError, unknown
 
 if TYPE_CHECKING:  # torch takes seconds to import, which a check of files does not need
     from torch import Tensor
 
+T, R = TypeVar("T"), TypeVar("R")
+
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, and around pictures with data.resize=pad
 MIN_SIDE = 32  # pixels: a picture with a shorter side is reported
 
-# Our own limit, checked at every open, replaces Pillow's *warning* at 89 megapixels; Pillow's *error* at twice that
-# stays.
+# Our own limit, checked at every open, replaces Pillow's warning at 89 megapixels; its error at twice that stays.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -37,11 +40,7 @@ def is_hidden(name: str) -> bool:
 
 
 def below(folder: Path) -> list[Path]:
-    """The image files in and below a folder, sorted.
-
-    Raises:
-        UserError: there is no such folder, or no image in it.
-    """
+    """The image files in and below a folder, sorted; UserError if there is no such folder, or no image in it."""
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder.resolve()}: name one that holds pictures")
     found = [path for path in sorted(folder.rglob("*")) if is_image_file(path.name) and not is_hidden(path.name)]
@@ -86,13 +85,11 @@ def load_rgb(
     EXIF orientation is applied; CMYK, grey and palette pictures become RGB; transparent pixels show `BACKGROUND`;
     16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white).
 
+    UserError if the file is no image, is truncated, or has more than `max_megapixels`.
+
     Args:
         content: the file's bytes, if already read; `path` is then only a name for errors.
-        at_least: a JPEG may be decoded faster at 1/2, 1/4 or 1/8 of its size, as long as both of its sides keep so
-            many pixels.
-
-    Raises:
-        UserError: the file is no image, is truncated, or has more than `max_megapixels`.
+        at_least: a JPEG may be decoded faster at 1/2, 1/4 or 1/8 of its size, if both sides keep so many pixels.
     """
     with _open(path, max_megapixels, content) as image:
         if at_least is not None:
@@ -129,6 +126,16 @@ def encoded(picture: Image.Image, kind: str, quality: int) -> bytes:
     return content.getvalue()
 
 
+def in_threads(function: Callable[[T], R], items: Sequence[T], task: str, unit: str) -> Iterator[tuple[T, R]]:
+    """Each item with what `function` returns for it, in order, with a progress bar; an interrupt cancels the rest."""
+    pool = ThreadPoolExecutor()
+    try:
+        bar = tqdm(items, desc=task, unit=f" {unit}", leave=False, disable=None)
+        yield from zip(bar, pool.map(function, items), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def default_workers(devices: int = 1) -> int:
     """The number of decoding processes: one fewer than this process's cores, divided among the devices; 1 to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -138,9 +145,8 @@ def default_workers(devices: int = 1) -> int:
 def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
     """A picture of `size` x `size` pixels, bilinear with antialiasing.
 
-    Args:
-        how: "squash" changes the aspect ratio (the report), "crop" takes the largest square in the middle, "pad" adds
-            `BACKGROUND` along the shorter side.
+    "squash" changes the aspect ratio (the report), "crop" takes the largest square in the middle, "pad" adds
+    `BACKGROUND` along the shorter side.
     """
     from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
@@ -178,14 +184,13 @@ def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":
         return interpolate(pixels[None], shape, mode="bilinear", antialias=True)[0]
 
     height, width = pixels.shape[1:]
+    shortest, longest = sorted((height, width))
     if how == "squash":
         return resized(pixels, size, size)
     if how == "crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return resized(pixels[:, top : top + side, left : left + side], size, size)
+        top, left = (height - shortest) // 2, (width - shortest) // 2
+        return resized(pixels[:, top : top + shortest, left : left + shortest], size, size)
     if how == "pad":
-        longest = max(height, width)
         height, width = (max(1, round(side * size / longest)) for side in (height, width))
         top, left = (size - height) // 2, (size - width) // 2
         borders = left, size - width - left, top, size - height - top

@@ -58,14 +58,12 @@ class Catalogue:
 def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | None = None, seed: int = 0) -> Catalogue:
     """List the paintings under `root`, one folder a style.
 
-    Hidden files and folders are ignored; other files that are no images are counted and logged.
+    Hidden files and folders are ignored; other files that are no images are counted and logged. UserError if the
+    folder, one of the styles, or a style's paintings are missing.
 
     Args:
         styles: the styles to use, in any spelling ("Post-Impressionism" finds Post_Impressionism); None: all folders.
         limit_per_style: at most so many of each style, drawn by `seed`.
-
-    Raises:
-        UserError: the folder, one of the styles, or a style's paintings are missing.
     """
     folders = style_folders(root) if styles is None else _select(style_folders(root), styles)
     paintings, ignored = [], Counter()

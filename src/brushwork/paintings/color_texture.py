@@ -1,8 +1,9 @@
 """A baseline without a network: logistic regression on simple features of colour and texture."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
-from tqdm.contrib.concurrent import thread_map
 
 from brushwork import files, images
 from brushwork.paintings.catalogue import Catalogue, Painting
@@ -63,8 +64,8 @@ def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
         return features(images.load_rgb(catalogue.root / painting.path, max_megapixels, at_least=_SIDE))
 
     def compute() -> np.ndarray:
-        bar = {"desc": "colour and texture", "unit": " paintings", "leave": False, "disable": None}
-        return np.stack(thread_map(features_of, catalogue.paintings, **bar))
+        found = images.in_threads(features_of, catalogue.paintings, "colour and texture", "paintings")
+        return np.stack([row for _, row in found])
 
     def save(path: Path, table: np.ndarray) -> None:
         with open(path, "wb") as file:  # given a path, np.save would change its extension

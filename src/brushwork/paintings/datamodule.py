@@ -16,8 +16,8 @@ from brushwork.batch import Batch, FeatureBatch
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import augment, catalogue, demo, splits
 from brushwork.paintings.augment import Augmentation
+from brushwork.paintings.batches import Loaders
 from brushwork.paintings.catalogue import Catalogue, Painting
-from brushwork.paintings.loaders import Loaders
 from brushwork.paintings.selection import Selection, select
 from brushwork.paintings.splits import Fractions, Parts
 from brushwork.preprocessing import IMAGENET, Preprocessing, normalize

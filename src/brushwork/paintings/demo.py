@@ -111,10 +111,7 @@ def file_name(style: str, number: int) -> str:
 def paint_all(root: Path, per_style: int) -> None:
     """Paint what is missing of `per_style` paintings a style as root/Style/artist_title-no-1-1889.jpg.
 
-    Safe when two processes do it at once.
-
-    Raises:
-        UserError: `root` holds other pictures.
+    Safe when two processes do it at once. UserError if `root` holds other pictures.
     """
     for path in root.glob("[!.]*/[!.]*"):
         _refuse_foreign(path)

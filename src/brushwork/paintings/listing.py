@@ -18,13 +18,11 @@ PARTS = ("train", "val", "test")
 def read(root: Path) -> dict[str, dict[str, str]] | None:
     """The rows of root/catalogue.csv by path, or None if there is no such file.
 
-    Raises:
-        UserError: a column is missing, a path is listed twice, or a part is unknown.
+    UserError if a column is missing, a path is listed twice, or a part is unknown.
     """
-    path = root / CATALOGUE
+    path, rows = root / CATALOGUE, {}
     if not path.is_file():
         return None
-    rows = {}
     for line, row in enumerate(run_folder.read_csv(path), start=2):
         problem = ""
         if missing := [column for column in COLUMNS if row.get(column) is None]:

@@ -16,7 +16,7 @@ def slug(text: str) -> str:
     >>> slug("Joaquín Sorolla"), slug("Study (No. 2)")
     ('joaquín-sorolla', 'study-no-2')
     """
-    words = "".join(c if c.isalnum() else " " for c in unicodedata.normalize("NFC", text).lower()).split()
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).lower())
     return "-".join(words).encode()[:LONGEST].decode(errors="ignore").strip("-")
 
 

@@ -33,8 +33,7 @@ class Selection(NamedTuple):
 def select(data: "WikiArtDataModule") -> Selection:
     """Check the files that a data module found, and split its paintings.
 
-    Raises:
-        UserError: a bad file, data that don't allow the split, or a copy where `data.strict`.
+    UserError for a bad file, data that don't allow the split, or a copy where `data.strict`.
     """
     catalogue, known, skipped = facts.read_good(data.found, data.max_megapixels, skip=data.on_bad_image == "skip")
     pairs = duplicates.cached_pairs(known)

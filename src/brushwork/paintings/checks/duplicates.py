@@ -16,10 +16,8 @@ from brushwork import files
 from brushwork.paintings.catalogue import Painting
 from brushwork.paintings.checks.facts import Facts
 
-# Bits of 256 in which the hashes of one picture may differ. Among 2,800 paintings (3.9 million pairs) two pairs are
-# within it, both true (distances 8 and 32); the nearest pair of different pictures is at 74, from which some ten false
-# pairs are expected among 81,000 paintings. Recall (docs/data.md): all copies that are grey, mirrored, of half or
-# double size or of JPEG quality 50; of those with 1, 2, 3, 5 % cut from each edge: 100, 99, 47, 1 %.
+# Bits of 256 in which the hashes of one picture may differ (measured: docs/data.md). Among 2,800 paintings the nearest
+# pair of different pictures is at 74, from which some ten false pairs are expected among 81,000 paintings.
 NEAR = 48
 
 _VERSION = 1  # of `near_pairs`: a new one compares all again

@@ -3,13 +3,11 @@
 import csv
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import imagehash
 from PIL import ExifTags, Image, ImageOps
-from tqdm import tqdm
 
 from brushwork import files, images, run_folder
 from brushwork.errors import UserError
@@ -80,13 +78,13 @@ def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) 
         if identities.get(path) == identity and known.width * known.height / 1e6 <= max_megapixels
     }
     unread = [path for path in identities if path not in facts]
-    pool = ThreadPoolExecutor()
+
+    def inspected(path: str) -> Facts:
+        return inspect(root / path, max_megapixels)
+
     try:
-        results = pool.map(lambda path: inspect(root / path, max_megapixels), unread)
-        bar = tqdm(unread, desc="reading paintings", unit=" paintings", leave=False, disable=None)
-        facts.update(zip(bar, results, strict=True))
+        facts.update(images.in_threads(inspected, unread, "reading paintings", "paintings"))
     finally:
-        pool.shutdown(cancel_futures=True)
         if unread:
             cached |= {path: (identities[path], known) for path, known in facts.items() if not known.reason}
             _save(cache_path(root), cached)

@@ -54,13 +54,9 @@ class Report:
 
 
 def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89) -> Report:
-    """Read every painting under `root` and report the findings, the gravest first.
+    """Read every painting under `root` and report the findings, the gravest first; UserError if there are none.
 
-    Args:
-        split_csv: a run's split.csv, or any CSV with the columns path and part; None: training's default split.
-
-    Raises:
-        UserError: there are no paintings, or `split_csv` is no split.
+    `split_csv` is a run's split.csv, or any CSV with the columns path and part; None: training's default split.
     """
     given = None if split_csv is None else _read_split(split_csv)
     folders, other_files = findings.list_folders(root)

@@ -64,8 +64,7 @@ def bytes_needed(candidates: Sequence[Candidate], longest_side: int | None) -> f
 def prepared_folder(out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate]) -> Iterator[Rows]:
     """Lock `out` for one job; yield the catalogue rows of its intact paintings, by their source.
 
-    Raises:
-        UserError: another process writes to it, or it holds other pictures, or was prepared with other settings.
+    UserError if another process writes to it, or it holds other pictures, or was prepared with other settings.
     """
     out.mkdir(parents=True, exist_ok=True)
     with files.lock(out / ".lock", f"another process writes to {out}: wait for it", patience=0):
@@ -104,12 +103,8 @@ def fetch(
 ) -> Counts:
     """Store the candidates that are not in `existing` (of `prepared_folder`); update catalogue.csv and failed.csv.
 
-    Args:
-        longest_side: pixels; larger pictures are resized, and all stored as upright RGB JPEGs. None keeps the bytes.
-
-    Raises:
-        UserError: the source is unavailable.
-        OSError: the disk is full. In either case what was fetched is kept and listed.
+    Pictures of more than `longest_side` pixels are resized, and all stored as upright RGB JPEGs; None keeps the bytes.
+    UserError if the source is unavailable, OSError if the disk is full: what was fetched is kept and listed.
     """
     rows = {candidate.source: existing[candidate.source] for candidate in candidates if candidate.source in existing}
     missing = [candidate for candidate in candidates if candidate.source not in existing]

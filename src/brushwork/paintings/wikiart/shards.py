@@ -26,13 +26,8 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
     """The paintings of a data set in Parquet shards, which are listed in an order drawn by seed.
 
     The small label columns are read until enough paintings are chosen, then the chosen pictures alone, by row groups.
-    `place` is (shard, row group, row in it).
-
-    Args:
-        parquet: the shards on disk; none: streamed from Hugging Face.
-
-    Raises:
-        UserError: the data set does not exist, is not reachable, or lacks a column.
+    `place` is (shard, row group, row in it). `parquet` are the shards on disk; none: streamed from Hugging Face.
+    UserError if the data set does not exist, is not reachable, or lacks a column.
     """
     # Arrow, the hub's client and the HTTP library under it, which changes with the version, each raise their own
     # errors: hence `except Exception` throughout.
