@@ -77,8 +77,7 @@ def pick(groups: Sequence[str], count: int, seed: int) -> list[int]:
 
 
 def title(path: str) -> str:
-    """What an ArtGAN file name says.
-
+    """
     >>> title("Baroque/caravaggio_bacchus-1595.jpg")
     'caravaggio: bacchus 1595'
     """

@@ -1,17 +1,4 @@
-"""What a run folder holds: names, JSON keys, CSV columns. The one definition of it.
-
-config.yaml        the resolved configuration        .hydra/   Hydra's own copy
-result.json        status, best and last epoch, baselines, hashes, versions (see `new_result`)
-metrics.csv        one row an epoch
-predictions.csv    each held-out painting at the best and at the last epoch
-split.csv          which painting is in which part
-skipped.csv        files left out by data.on_bad_image=skip, with the reason
-saliency.csv       how alike the maps of the saliency panel's paintings are, epoch by epoch
-saliency.npy       the maps of the last epoch in its order, for the true style, float32 (paintings, height, width)
-saliency.jpg       the first painting's maps over the epochs
-checkpoints/       best.ckpt (weights), last.ckpt (with the optimizer, while the run is unfinished)
-events.out.*       TensorBoard
-"""
+"""What a run folder holds: names of files, JSON keys, CSV columns (run_folder.yaml). The one definition of it."""
 
 import copy
 import csv
@@ -28,18 +15,18 @@ import yaml
 
 from brushwork import files
 
-CONFIG = "config.yaml"
-RESULT = "result.json"
-METRICS = "metrics.csv"
-PREDICTIONS = "predictions.csv"
-SPLIT = "split.csv"
-SKIPPED = "skipped.csv"
-SALIENCY = "saliency.csv"
-SALIENCY_MAPS = "saliency.npy"
-SALIENCY_STRIP = "saliency.jpg"
-BEST = "checkpoints/best.ckpt"
-LAST = "checkpoints/last.ckpt"
-LOCK = ".lock"
+CONFIG = "config.yaml"  # the resolved configuration; .hydra/ is Hydra's own copy
+RESULT = "result.json"  # status, best and last epoch, baselines, hashes, versions
+METRICS = "metrics.csv"  # one row an epoch
+PREDICTIONS = "predictions.csv"  # each held-out painting at the best and at the last epoch
+SPLIT = "split.csv"  # which painting is in which part
+SKIPPED = "skipped.csv"  # files left out by data.on_bad_image=skip, with the reason
+SALIENCY = "saliency.csv"  # how alike the maps of the saliency panel's paintings are, epoch by epoch
+SALIENCY_MAPS = "saliency.npy"  # those of the last epoch, for the true style, float32 (paintings, height, width)
+SALIENCY_STRIP = "saliency.jpg"  # the first painting's maps over the epochs
+BEST = "checkpoints/best.ckpt"  # weights
+LAST = "checkpoints/last.ckpt"  # with the optimizer, while the run is unfinished
+LOCK = ".lock"  # held while the run goes on
 
 _SCHEMA = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 METRICS_COLUMNS, PREDICTIONS_COLUMNS = _SCHEMA["metrics"], _SCHEMA["predictions"]
@@ -56,10 +43,7 @@ def new_result() -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """The result.json of a run folder, or None where there is none.
-
-    A "running" whose process is gone reads as "interrupted".
-    """
+    """The result.json of a run folder, or None; a "running" whose process is gone reads as "interrupted"."""
     path = folder / RESULT
     if not path.exists():
         return None

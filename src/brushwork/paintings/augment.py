@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 from torchvision.transforms.functional import rgb_to_grayscale
 
-# The number of each picture's random draws.
-_FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)
+_FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)  # a picture's random draws
 
 # As in torchvision.
 _ATTEMPTS = 10  # boxes drawn for a crop until one fits
@@ -33,12 +32,8 @@ class Augmentation:
 def apply(pictures: Tensor, index: Tensor, seed: int, epoch: int, augmentation: Augmentation) -> Tensor:
     """Crop, mirror and jitter a batch on its device, without synchronising with the device.
 
-    Args:
-        pictures: (batch, 3, height, width) uint8, not changed.
-        index: (batch,) int64, their indices in the catalogue, on the same device.
-
-    Returns:
-        (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or jittered, else uint8.
+    `pictures` (batch, 3, height, width) uint8 are not changed; `index` (batch,) int64 are their indices in the
+    catalogue. Returns channels-last pictures: float32 in [0, 255] when cropped or jittered, else uint8.
     """
     pictures, key = pictures.contiguous(memory_format=torch.channels_last), (index, seed, epoch)
     # Mirrored first, as bytes, a quarter of the floats: a mirrored box is as likely as the box.

@@ -129,8 +129,7 @@ def style_folders(root: Path) -> dict[str, Path]:
 
 
 def _select(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
-    by_key = {style_key(name): name for name in folders}
-    selected = {}
+    by_key, selected = {style_key(name): name for name in folders}, {}
     for style in styles:
         name = style if style in folders else by_key.get(style_key(style))
         if name is None:

@@ -239,9 +239,8 @@ def _channels_last(pictures: Tensor) -> Tensor:
 
 def _check(data: WikiArtDataModule) -> None:
     """Range checks: each refusal names the setting, as train.py has it, and what is valid."""
-    if data.split not in splits.SPLITS:
-        raise unknown("split", data.split, splits.SPLITS)
     for key, value, valid in [
+        ("split", data.split, splits.SPLITS),
         ("data.resize", data.resize, ("squash", "crop", "pad", None)),
         ("data.on_bad_image", data.on_bad_image, ("raise", "skip")),
         ("data.class_weights", data.class_weights, ("balanced", None)),

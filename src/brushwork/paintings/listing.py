@@ -8,8 +8,7 @@ from brushwork.errors import UserError
 
 CATALOGUE = "catalogue.csv"
 
-# `path` is relative to the root, with "/"; `source` is where the painting came from; `sha256`, `width` and `height`
-# are those of the stored file, upright; `part` is train, val or test, or empty if the source has no split.
+# `path` is relative to the root, with "/"; `sha256`, `width` and `height` are of the stored file; `part` may be empty.
 COLUMNS = ("path", "style", "artist", "title", "source", "sha256", "width", "height", "part")
 
 PARTS = ("train", "val", "test")

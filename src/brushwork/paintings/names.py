@@ -58,8 +58,7 @@ def repaired(stem: str) -> str:
         except UnicodeDecodeError:
             return pair[0]
 
-    stem = _MOJIBAKE.sub(original, unicodedata.normalize("NFC", stem))
-    stem = _HALF_MOJIBAKE.sub(r"\1-", stem)
+    stem = _HALF_MOJIBAKE.sub(r"\1-", _MOJIBAKE.sub(original, unicodedata.normalize("NFC", stem)))
     return "_".join(part.strip() for part in stem.split("_"))  # "georges-lacombe" ends with a no-break space
 
 

@@ -15,9 +15,7 @@ from brushwork.paintings.listing import PARTS
 
 log = logging.getLogger(__name__)
 
-# For each painting of a catalogue, in its order, "train", "val", "test" or "unused".
-Parts = list[str]
-
+Parts = list[str]  # for each painting of a catalogue, in its order, "train", "val", "test" or "unused"
 SPLITS = ("random", "artist_disjoint", "given")
 MAX_UNKNOWN = 0.2  # share of paintings without a known artist, for an artist-disjoint split
 
@@ -157,8 +155,7 @@ def _log_shares(paintings: list[Painting], parts: Parts, names: Sequence[str]) -
 
 def given(catalogue: Catalogue) -> Parts:
     """The parts in the data's own catalogue.csv; paintings without one are unused. UserError without train or val."""
-    rows = listing.read(catalogue.root)
-    path = catalogue.root.resolve() / listing.CATALOGUE
+    rows, path = listing.read(catalogue.root), catalogue.root.resolve() / listing.CATALOGUE
     if rows is None:
         raise UserError(f"split=given reads {path}, which does not exist: make it with scripts/prepare_wikiart.py")
     parts = [(rows.get(painting.path) or {}).get("part") or "unused" for painting in catalogue.paintings]

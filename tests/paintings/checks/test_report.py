@@ -16,8 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 from brushwork import run_folder
 from brushwork.errors import UserError
 from brushwork.paintings import catalogue
-from brushwork.paintings.checks.page import page
-from brushwork.paintings.checks.report import Report, check
+from brushwork.paintings.checks.report import Report, check, page
 from brushwork.training.config import Job
 
 # Found by the check itself and seen to be so: one picture under two titles.

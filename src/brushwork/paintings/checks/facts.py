@@ -25,9 +25,8 @@ _BLANK = 8  # levels of 256: a picture whose channels vary by less is blank
 class Facts:
     """What one file contains; one that cannot be read has a `reason` and nothing else.
 
-    `width` and `height` are those of the upright picture, `mode` and `format` Pillow's names. `print` and `mirrored`
-    are the perceptual hashes (DCT, 256 bits, in hexadecimal) of the picture and of its mirror image; "" if it is blank
-    or has a side under images.MIN_SIDE.
+    `width` and `height` are of the upright picture, `mode` and `format` Pillow's names. `print` and `mirrored` are the
+    perceptual hashes (DCT, 256 bits, hexadecimal) of the picture and its mirror image; "" if it is blank or tiny.
     """
 
     reason: str = ""

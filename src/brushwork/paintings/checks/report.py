@@ -1,5 +1,6 @@
-"""The report on a folder of paintings: findings and statistics, as plain data."""
+"""The report on a folder of paintings: findings and statistics, as plain data and as a page."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,19 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from brushwork import run_folder
+from brushwork import run_folder, web_page
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import baselines, catalogue, splits
 from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.checks import duplicates, facts, findings
 from brushwork.paintings.checks.facts import Facts
-from brushwork.paintings.checks.findings import Finding
+from brushwork.paintings.checks.findings import Finding, Item
 from brushwork.paintings.listing import PARTS
 from brushwork.paintings.splits import Fractions
 
-SEVERITIES = ("spoils", "warning", "info")
 VAL_FRACTION, SEED = 0.2, 0  # training's default split
 PERCENTS = (0, 5, 50, 95, 100)
+SIDE = 144  # pixels of a thumbnail
+# Files shown per finding by severity, the gravest first, so that a browser can open the page; the JSON has all.
+SHOWN = {"spoils": 2000, "warning": 2000, "info": 48}
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89)
     return Report(
         root=str(root.resolve()),
         split=default if split_csv is None else str(split_csv),
-        findings=sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)),
+        findings=sorted(found, key=lambda finding: list(SHOWN).index(finding.severity)),
         parts={part: sum(parts.get(painting.path) == part for painting in known) for part in PARTS},
         styles=[_style_row(style, known, parts) for style in styles],
         artists=_artists(train, val),
@@ -153,3 +156,18 @@ def _sizes(known: dict[Painting, Facts]) -> dict[str, dict[str, float]]:
         name: {str(percent): round(value, 4) for percent, value in zip(PERCENTS, row, strict=True)}
         for name, row in zip(names, table.tolist(), strict=True)
     }
+
+
+def page(report: Report, max_megapixels: float = 89) -> str:
+    """A report as a self-contained HTML page, with thumbnails of each finding; undecodable files are shown by name."""
+    groups = {finding.kind: _first(finding.groups, SHOWN[finding.severity]) for finding in report.findings}
+    paths = [item.path for shown in groups.values() for group in shown for item in group]
+    thumbnails = web_page.thumbnails(Path(report.root), paths, SIDE, max_megapixels)
+    values = {"groups": groups, "thumbnails": thumbnails, "parts": PARTS, "percents": PERCENTS, "side": SIDE}
+    return web_page.render("paintings/checks/page.html.jinja", report=report, **values)
+
+
+def _first(groups: list[list[Item]], count: int) -> list[list[Item]]:
+    """The first groups, of at most `count` items in all, but at least one group."""
+    totals = itertools.accumulate(map(len, groups))
+    return [group for group, total in zip(groups, totals, strict=True) if total <= count] or groups[:1]
