@@ -155,25 +155,21 @@ def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
 
 def load_square(path: Path | str, size: int, how: str = "squash", max_megapixels: float = 89) -> "Tensor":
     """`resize(load_rgb(path), size, how)` as uint8 (size, size, 3), in 60 % of the time."""
-    from torchvision.transforms.functional import pil_to_tensor
-
-    pixels = _decode_plain_jpeg(path, max_megapixels)
-    if pixels is None:
-        pixels = pil_to_tensor(load_rgb(path, max_megapixels))
-    return _square(pixels, size, how).permute(1, 2, 0).contiguous()
+    return _square(_pixels(path, max_megapixels), size, how).permute(1, 2, 0).contiguous()
 
 
-def _decode_plain_jpeg(path: Path | str, max_megapixels: float) -> "Tensor | None":
-    """uint8 (3, height, width) of an upright RGB JPEG by torchvision, which saves a copy; None for other files."""
+def _pixels(path: Path | str, max_megapixels: float) -> "Tensor":
+    """`load_rgb` as uint8 (3, height, width); upright RGB JPEGs are decoded by torchvision, which saves a copy."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
+    from torchvision.transforms.functional import pil_to_tensor
 
     with _open(path, max_megapixels) as image:
         is_plain = image.format == "JPEG" and image.mode == "RGB"
-        if not is_plain or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-            return None
-        content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
-        return decode_jpeg(content, ImageReadMode.RGB)
+        if is_plain and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
+            return decode_jpeg(content, ImageReadMode.RGB)
+    return pil_to_tensor(load_rgb(path, max_megapixels))
 
 
 def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":

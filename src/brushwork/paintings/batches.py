@@ -128,10 +128,7 @@ def on_device(rows: Rows, device: torch.device) -> Rows:
 
 
 class Loaders:
-    """Makes the loaders of a data module for the Trainer that it is attached to.
-
-    What is kept on the disk is opened once: the features of a frozen backbone once for each network.
-    """
+    """Makes the loaders of a data module for its Trainer; what is kept on the disk is opened once for each network."""
 
     def __init__(self, data: "WikiArtDataModule") -> None:
         self.data = data
@@ -165,12 +162,11 @@ class Loaders:
             pin_memory=to_gpu,
         )
 
-    def of_files(self, paths: Sequence[Path], labels: Sequence[int], indices: Sequence[int]) -> DataLoader:
-        """The batches of any files, in their order."""
-        trainer = self.data.trainer
-        order = EpochOrder(len(paths), None, trainer.global_rank, trainer.world_size)
-        files = PictureFiles(paths, labels, indices, self.data.preprocessing, self.data.max_megapixels)
-        return self._loader(files, order)
+    def of_files(self, paths: Sequence[Path], indices: Sequence[int]) -> DataLoader:
+        """The batches of any files, in their order, with the label -1."""
+        data, trainer = self.data, self.data.trainer
+        files = PictureFiles(paths, [-1] * len(paths), indices, data.preprocessing, data.max_megapixels)
+        return self._loader(files, EpochOrder(len(paths), None, trainer.global_rank, trainer.world_size))
 
     def files(self, index: list[int]) -> PictureFiles:
         """The files of paintings, by their catalogue positions."""
@@ -221,14 +217,13 @@ class Loaders:
     def _open_features(self) -> Rows | None:
         """The features of the frozen backbone; None where the network has none that stay the same, or no room."""
         data, module = self.data, self.data.trainer.lightning_module
-        if self._extractor_of is module:
-            return self._features
-        self._extractor_of, self._features = module, None
-        repeats = data.transform is None and data.augmentation == Augmentation(flip=data.augmentation.flip)
-        extractor = module.feature_extractor() if repeats and hasattr(module, "feature_extractor") else None
-        if extractor is not None:
-            views, pictures = self._views(), self._open_pictures
-            self._features = store.open_features(data.catalogue, views, extractor, data.preprocessing, pictures)
+        if self._extractor_of is not module:
+            self._extractor_of, self._features = module, None
+            repeats = data.transform is None and data.augmentation == Augmentation(flip=data.augmentation.flip)
+            extractor = module.feature_extractor() if repeats and hasattr(module, "feature_extractor") else None
+            if extractor is not None:
+                views, pictures = self._views(), self._open_pictures
+                self._features = store.open_features(data.catalogue, views, extractor, data.preprocessing, pictures)
         return self._features
 
     def _open_pictures(self) -> Rows | None:

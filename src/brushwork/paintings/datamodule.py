@@ -206,7 +206,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     def predict_dataloader(self) -> Iterable[Batch]:
         indices = self.indices("val") if self.predict is None else list(range(len(self.predicted_paths)))
-        return self._loaders.of_files([Path(self.predicted_paths[i]) for i in indices], [-1] * len(indices), indices)
+        return self._loaders.of_files([Path(self.predicted_paths[i]) for i in indices], indices)
 
     def shown(self, index: list[int]) -> Tensor:
         """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""

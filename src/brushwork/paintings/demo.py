@@ -132,8 +132,8 @@ def _refuse_foreign(path: Path) -> None:
     """Raise UserError where a file is none that `paint_all` makes."""
     if path.name.startswith("unknown_demo-"):
         raise UserError(f"{path.parent.parent.resolve()} holds pictures of an earlier demo: remove that folder")
-    number = re.search(r"-no-(\d+)-\d{4}\.jpg$", path.name)
-    if path.parent.name not in STYLES or not number or file_name(path.parent.name, int(number[1])) != path.name:
+    style, number = path.parent.name, re.search(r"-no-(\d+)-\d{4}\.jpg$", path.name)
+    if style not in STYLES or not number or file_name(style, int(number[1])) != path.name:
         raise UserError(
             f"{path.resolve()} is none of the demo's pictures: to train on the pictures that are there, add "
             f"data.paint_demo=null; for the demo leave data.root as it is"

@@ -3,6 +3,7 @@
 import csv
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -71,11 +72,8 @@ def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) 
     They are cached, also when interrupted, but not of unreadable files: these may be repaired, or the limit changed.
     """
     identities, cached = {p.path: _identity(root / p.path) for p in paintings}, _load(cache_path(root))
-    facts = {
-        path: known
-        for path, (identity, known) in cached.items()
-        if identities.get(path) == identity and known.width * known.height / 1e6 <= max_megapixels
-    }
+    unchanged = {path: known for path, (identity, known) in cached.items() if identities.get(path) == identity}
+    facts = {path: known for path, known in unchanged.items() if known.width * known.height / 1e6 <= max_megapixels}
     unread = [path for path in identities if path not in facts]
 
     def inspected(path: str) -> Facts:
@@ -119,11 +117,9 @@ def identities(catalogue: Catalogue) -> list[tuple[str, int, int]]:
 
 def _identity(path: Path) -> tuple[int, int]:
     """A file's size and mtime in ns; zeros if it cannot be accessed (`inspect` then reports why)."""
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+    with suppress(OSError):
+        return (status := path.stat()).st_size, status.st_mtime_ns
+    return 0, 0
 
 
 def _load(cache: Path) -> dict[str, tuple[tuple[int, int], Facts]]:

@@ -51,11 +51,9 @@ def _failure(error: Exception) -> UserError:
         case exceptions.ResponseError():
             return UserError(f"too many redirects ({detail})")
         case exceptions.ProtocolError():
-            reason = "connection lost"
+            return Unavailable(f"connection lost ({detail})")
         case exceptions.NewConnectionError():
-            reason = "no connection"
+            return Unavailable(f"no connection ({detail})")
         case exceptions.TimeoutError():
-            reason = "timed out"
-        case _:
-            reason = "download failed"
-    return Unavailable(f"{reason} ({detail})")
+            return Unavailable(f"timed out ({detail})")
+    return Unavailable(f"download failed ({detail})")

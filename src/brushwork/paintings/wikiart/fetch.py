@@ -55,7 +55,7 @@ def bytes_needed(candidates: Sequence[Candidate], longest_side: int | None) -> f
     """The approximate disk space of the paintings; exact for originals from a folder."""
     if longest_side is not None:
         return len(candidates) * _BYTES_PER_PIXEL * _SIDES * longest_side**2
-    places = [candidate.place for candidate in candidates]
+    places = (candidate.place for candidate in candidates)
     return sum(place.stat().st_size if isinstance(place, Path) else _ORIGINAL_BYTES for place in places)
 
 
