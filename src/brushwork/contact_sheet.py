@@ -36,35 +36,28 @@ def sheet(
 ) -> Image.Image:
     """Draw rows of cells, each picture fitted into a square of `side` pixels with its proportions kept.
 
-    Args:
-        titles: one above each column.
-        text_size: of captions, in pixels; what is too long for its column ends in an ellipsis.
+    `titles` has one for each column. `text_size` is in pixels; what is too long for its column ends in an ellipsis.
     """
-    columns = max(len(row) for row in rows)
-    letters = font(text_size)
-    line = text_size + 4
-    column_width = side + 2 * _BORDER
-    title_lines = [title.splitlines() for title in titles]
-    top = line * max(map(len, title_lines), default=0) + (_BORDER if titles else 0)
+    letters, line, column_width = font(text_size), text_size + 4, side + 2 * _BORDER
+    y = line * max((len(heading.splitlines()) for heading in titles), default=0) + (_BORDER if titles else 0)
     heights = [side + 2 * _BORDER + line * max(len(cell.caption.splitlines()) for cell in row) for row in rows]
-    page = Image.new("RGB", (columns * column_width, top + sum(heights)), _PAPER)
+    page = Image.new("RGB", (max(map(len, rows)) * column_width, y + sum(heights)), _PAPER)
     draw = ImageDraw.Draw(page)
 
-    def write(lines: list[str], column: int, y: int) -> None:
-        for number, text in enumerate(lines):
-            text = shortened(text, letters, side)
-            draw.text((column * column_width + _BORDER, y + number * line), text, _INK, letters)
+    def write(text: str, column: int, y: int) -> None:
+        for number, words in enumerate(text.splitlines()):
+            place = column * column_width + _BORDER, y + number * line
+            draw.text(place, shortened(words, letters, side), _INK, letters)
 
-    for column, lines in enumerate(title_lines):
-        write(lines, column, _BORDER)
-    y = top
+    for column, heading in enumerate(titles):
+        write(heading, column, _BORDER)
     for row, height in zip(rows, heights, strict=True):
         for column, cell in enumerate(row):
             if cell.picture is not None:
                 fitted = _fit(cell.picture, side)
                 left = column * column_width + _BORDER + (side - fitted.width) // 2
                 page.paste(fitted, (left, y + _BORDER + (side - fitted.height) // 2))
-            write(cell.caption.splitlines(), column, y + _BORDER + side + 2)
+            write(cell.caption, column, y + _BORDER + side + 2)
         y += height
     return page
 
@@ -84,8 +77,7 @@ def pick(groups: Sequence[str], count: int, seed: int) -> list[int]:
 
 
 def title(path: str) -> str:
-    """What an ArtGAN file name says.
-
+    """
     >>> title("Baroque/caravaggio_bacchus-1595.jpg")
     'caravaggio: bacchus 1595'
     """
@@ -95,14 +87,13 @@ def title(path: str) -> str:
 def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, max_megapixels: float) -> Image.Image:
     """Sample paintings of each style with titles (report, figure 1): the same ones for the same paintings.
 
-    Args:
-        paintings: (path under `root`, style) of each.
+    `paintings` are (path under `root`, style).
     """
     styles = [style for _, style in paintings]
-    chosen = sorted(pick(styles, per_style * len(set(styles)), seed=0), key=lambda i: paintings[i][::-1])
+    chosen = [paintings[i] for i in pick(styles, per_style * len(set(styles)), seed=0)]
     cells = [
         Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}")
-        for path, style in (paintings[i] for i in chosen)
+        for path, style in sorted(chosen, key=lambda painting: painting[::-1])
     ]
     return in_columns(cells, columns=2 * per_style, side=160)
 

@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from brushwork import row_store, run_folder
 from brushwork.models import backbones, features, heads, tuning
 from brushwork.paintings import demo, store
-from brushwork.paintings.checks import facts
 from brushwork.row_store import RowStore
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
@@ -131,7 +130,7 @@ def test_room_for_the_pictures_alone(
 def _pictures_of(make_job: MakeJob) -> tuple:
     job = make_job(folder="none")
     preprocessing = backbones.preprocessing(job.settings.model.architecture, 32)
-    return job.data.catalogue, facts.identities(job.data.catalogue), preprocessing, 89
+    return job.data.catalogue, preprocessing, 89
 
 
 def to_compute(caplog: pytest.LogCaptureFixture) -> list[str]:
