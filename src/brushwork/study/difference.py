@@ -16,12 +16,6 @@ from brushwork.study.predictions import Predictions
 ONE_POINT = 0.01  # the difference for which the number of seeds is stated
 ArmPredictions = tuple[Arm, Predictions | None]
 
-# What a difference shows, see `Difference.outcome`.
-SIGNIFICANT = "significant"
-THESE_PAINTINGS = "significant on these paintings only"
-NOT_SIGNIFICANT = "not significant"
-NOT_TESTED = "not tested"
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -52,15 +46,15 @@ class Difference:
         """The decision rule: significant where the corrected p is below LEVEL and the interval over paintings, if
         known, excludes zero."""
         if self.over_seeds.interval is None or self.p_corrected is None:
-            return NOT_TESTED
+            return "not tested"
         if self.p_corrected >= LEVEL:
-            return NOT_SIGNIFICANT
+            return "not significant"
         includes_zero = self.over_paintings is not None and self.over_paintings[0] <= 0 <= self.over_paintings[1]
-        return THESE_PAINTINGS if includes_zero else SIGNIFICANT
+        return "significant on these paintings only" if includes_zero else "significant"
 
     @property
     def is_significant(self) -> bool:
-        return self.outcome == SIGNIFICANT
+        return self.outcome == "significant"
 
 
 def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Difference:
