@@ -6,9 +6,10 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import installed  # noqa: F401
 from benchmarks.rows import GROUPS, ROWS
 from benchmarks.setup import Setup
-from brushwork import files, run_folder
+from brushwork import files, run_names
 from brushwork.errors import UserError, unknown
 from brushwork.terminal import count, exit_on_signals, exit_with
 
@@ -89,7 +90,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
     root = arguments.root or (WIKIART if WIKIART.is_dir() else None)
     if root is not None:
         catalogue.style_folders(root)  # refuses a folder without paintings before anything is written
-    out = arguments.out or Path(run_folder.fresh("logs/benchmark", ""))
+    out = arguments.out or Path(run_names.fresh_folder("logs/benchmark", ""))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="work-", dir=out.resolve()) as work:
         paintings = jpegs.make_large(root, arguments.paintings, Path(work))

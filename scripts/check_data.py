@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
 from brushwork.terminal import exit_with, show_log

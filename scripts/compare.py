@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import installed  # noqa: F401
 from brushwork.errors import UserError
 from brushwork.terminal import exit_on_signals, exit_with, show_log
 
@@ -63,7 +64,7 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
 
     from brushwork import contact_sheet, images, run_folder
     from brushwork.contact_sheet import Cell
-    from brushwork.models import checkpoint
+    from brushwork.models.predictor import load_predictor
     from brushwork.saliency import maps
     from brushwork.saliency.display import render
     from brushwork.training import devices
@@ -80,7 +81,7 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
     try:
         pictures = [images.load_rgb(root / predictions.paths[i], data["max_megapixels"]) for i in chosen]
         for arm in tqdm(compared.arms, desc="drawing maps", unit=" networks", leave=False, disable=None):
-            predictor = checkpoint.load_predictor(arm.runs[0].folder / run_folder.BEST)
+            predictor = load_predictor(arm.runs[0].folder / run_folder.BEST)
             batch = torch.stack([predictor.transform(picture) for picture in pictures])  # (paintings, 3, height, width)
             if not columns:
                 titles = [f"{contact_sheet.title(predictions.paths[i])}\n{predictions.styles[i]}" for i in chosen]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
 from brushwork.terminal import exit_with, show_log
@@ -43,10 +44,12 @@ def main() -> int:
     show_log()
 
     # Seconds to import, which --help and a mistyped option don't need.
-    from brushwork import contact_sheet, drawing, run_folder
-    from brushwork.models import anatomy, checkpoint
+    from brushwork import contact_sheet, drawing, photo_files, run_folder
+    from brushwork.models import anatomy
+    from brushwork.models.predictor import named_predictor
     from brushwork.saliency import photos
-    from brushwork.saliency.evaluation import change
+    from brushwork.saliency.display import sheet
+    from brushwork.saliency.evaluation import agreement
     from brushwork.study import arms, figures, runs
     from brushwork.training import devices
 
@@ -88,20 +91,20 @@ def main() -> int:
                 )
             panels, maps = zip(*map(runs.last_maps, arm.runs), strict=True)
             same = all(panel == panels[0] for panel in panels)
-            if same and (value := change.between(maps)) is not None:
+            if same and (value := agreement.between_networks(maps)) is not None:
                 between_seeds[arm.name] = value
                 log.info("%s: maps of two seeds after the last epoch: rank correlation %.2f", arm.name, value)
         save("where-it-looks.png", drawing.as_picture(figures.where_it_looks(looking, between_seeds)))
     if arguments.photos:
-        paths = photos.find(arguments.photos)
-        predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
+        paths = photo_files.find(arguments.photos)
+        predictor = named_predictor(arguments.model, arguments.weights)
         rows = []
-        for answer in photos.explain(predictor, paths, None, batch_size=8, device=devices.choose("auto")):
-            if isinstance(answer, UserError):
-                raise answer
-            path = paths[answer.number]
-            rows += photos.cells(photos.Photo(answer.number, path, path.stem, answer), predictor.class_names, top=3)
-        save("part-b-saliency.png", photos.page(rows))
+        predictor.network.to(devices.choose("auto"))
+        for photo in photos.explain(predictor, paths, None):
+            if isinstance(photo, UserError):
+                raise photo
+            rows += sheet.cells(photo, predictor.class_names, top=3)
+        save("part-b-saliency.png", sheet.page(rows))
     else:
         print("no figure of Part B: name photos (--photos, or make figures PHOTOS=...)")
     print(f"results: {arguments.out}")

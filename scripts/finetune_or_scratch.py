@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+import installed  # noqa: F401
 from brushwork import files
 from brushwork.terminal import exit_on_signals, exit_with, show_log, wrapped
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import installed  # noqa: F401
 from brushwork.errors import UserError, one_line
 from brushwork.terminal import count, exit_with, show_log
 

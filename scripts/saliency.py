@@ -1,4 +1,4 @@
-"""What in a photo speaks for a class? python scripts/saliency.py PHOTO_OR_FOLDER..."""
+"""Saliency maps: what in a photo speaks for a class. python scripts/saliency.py PHOTO_OR_FOLDER..."""
 
 import argparse
 import sys
@@ -7,29 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brushwork import files, run_folder
+import installed  # noqa: F401
+from brushwork import files, run_folder, run_names
 from brushwork.errors import UserError
 from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from brushwork.models.predictor import Predictor
-    from brushwork.saliency.display.results import Row
-    from brushwork.saliency.evaluation.judgement import Judgement
-    from brushwork.saliency.evaluation.objects import Truth
-    from brushwork.saliency.photos import Photo
+    from brushwork.saliency.evaluation.annotations import Annotation
 
 IN_TENSORBOARD = 200  # photos at most: TensorBoard is not made for thousands of pictures
 
 EPILOG = """\
 examples:
   python scripts/saliency.py husky.jpg flamingo.jpg             VGG-16, the predicted class (the report's Part B)
-  python scripts/saliency.py photos/ --target "tabby"           what there looks like a tabby?
+  python scripts/saliency.py photos/ --target "tabby"           evidence for a tabby
   python scripts/saliency.py paintings/ --model logs/.../checkpoints/best.ckpt --target Baroque
   python scripts/saliency.py photos/ --model squeezenet1_1 --weights squeezenet.pth
   python scripts/saliency.py photos/ --method gradient,gradcam  or all
-  python scripts/saliency.py photos/ --out maps --resume        the same again goes on where it was stopped
+  python scripts/saliency.py photos/ --out maps --resume        the same command resumes where it was stopped
   python scripts/saliency.py photos/ --box                      the object's outline and its box as well
   python scripts/saliency.py photos/ --method all --evaluate --gallery --truth boxes.csv
 
@@ -37,19 +33,20 @@ methods, and passes through the network for a map:
   gradient              1    |d score / d pixel|, the largest over the channels (Simonyan et al. 2014, section 3)
   smoothgrad            50   the gradient's mean over noisy copies (Smilkov et al. 2017)
   input_x_gradient      1    pixel times gradient, the channels added up (Shrikumar et al. 2016)
-  integrated_gradients  50   the same, with the mean gradient on the way from the mean colour (Sundararajan et al. 2017)
+  integrated_gradients  50   the same, with the mean gradient from the mean colour on (Sundararajan et al. 2017)
   guided_backprop       1    ReLUs pass back what is positive only (Springenberg et al. 2015); networks of ReLUs
   gradcam               1    the last layer's spatial maps, weighted (Selvaraju et al. 2017); no vision transformers
   occlusion             169  the fall of the score when a square covers the place (Zeiler and Fergus 2014)
 
-Maps have the network's input size. Pictures show them from 0 to their 99th percentile; the .npy file has them as they
-are. Boxes are in pixels of the photo as the network saw it (Simonyan et al. 2014, section 3.2).
+Maps have the network's input size. Pictures show them from 0 to their 99th percentile; the .npy file has the values.
+Boxes are in pixels of the network's input (Simonyan et al. 2014, section 3.2).
 
---evaluate: deletion, insertion and class contrast; where the objects of a photo are known, pointing, energy and, with
---box, the overlap of boxes; all beside a random map and a blob in the middle; and what is left of the maps when the
-weights are drawn anew. What is known of a photo: boxes in --truth (pixels of the upright photo, a row a box), else
-outlines in PHOTO.txt beside it (a line each: class x y x y ..., x and y from 0 to 1, as YOLO has them). Its class: in
---truth, else in its file's or folder's name (n02110185_Siberian_husky.JPEG, doberman.jpg, Baroque/bacchus.jpg).
+--evaluate: deletion, insertion and class contrast; for photos with annotated objects also pointing, energy and, with
+--box, the overlap of boxes; all compared with a random map and a centred Gaussian; and a sanity check, which compares
+the maps before and after the weights are redrawn. Annotations of a photo: boxes in --truth (pixels of the upright
+photo, a row a box), else outlines in PHOTO.txt beside it (YOLO's format, a line each: class x y x y ..., x and y from 0
+to 1). Its class: in --truth, else from its file's or folder's name (n02110185_Siberian_husky.JPEG, doberman.jpg,
+Baroque/bacchus.jpg).
 """
 
 
@@ -69,16 +66,16 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--method", default="gradient", metavar="NAME,...", help="or all: see below (%(default)s)")
     parse.add_argument("--box", action="store_true", help="find the object in the map by colour; needs OpenCV")
     parse.add_argument(
-        "--evaluate", action="store_true", help="can the maps be believed? (a CPU takes minutes a photo)"
+        "--evaluate", action="store_true", help="how trustworthy are the maps? (a CPU takes minutes a photo)"
     )
     parse.add_argument(
         "--truth", type=Path, metavar="CSV", help="columns photo, class, left, top, right, bottom; see below"
     )
     parse.add_argument("--gallery", action="store_true", help="all on one page, DIR/gallery.html")
-    parse.add_argument("--top", type=count, default=3, metavar="N", help="list so many classes (%(default)s)")
+    parse.add_argument("--top", type=count, default=3, metavar="N", help="classes to list (%(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
-    parse.add_argument("--resume", action="store_true", help="go on in DIR where the same command was stopped")
-    parse.add_argument("--overwrite", action="store_true", help="replace results that DIR already holds")
+    parse.add_argument("--resume", action="store_true", help="continue in DIR where the same command was stopped")
+    parse.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
     parse.add_argument("--batch-size", type=count, default=8, metavar="N", help="bounds the memory (%(default)s)")
     parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="refuse larger (%(default)s)")
     parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
@@ -90,37 +87,34 @@ def main() -> int:
     show_log()
     if arguments.resume and arguments.out is None:
         raise UserError("--resume needs the folder to go on in: --out DIR")
-    resume = arguments.resume and not arguments.overwrite
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
-    from torch.utils.tensorboard import SummaryWriter
-    from tqdm import tqdm
-
-    from brushwork import events
-    from brushwork.models import checkpoint
-    from brushwork.saliency import methods, photos, segment
+    from brushwork import photo_files, tables
+    from brushwork.models.predictor import named_predictor
+    from brushwork.models.weights import state_hash
+    from brushwork.saliency import methods, segment
     from brushwork.saliency.display import gallery, results
-    from brushwork.saliency.evaluation import evaluation, objects, sanity_report
+    from brushwork.saliency.evaluation import annotations, report
     from brushwork.training import devices
 
-    paths = photos.find(arguments.photos)
-    predictor = checkpoint.named_predictor(arguments.model, arguments.weights)
+    paths = photo_files.find(arguments.photos)
+    predictor = named_predictor(arguments.model, arguments.weights)
     chosen = methods.named(arguments.method, predictor.network)
     if arguments.box:
         segment.opencv()
     target = None if arguments.target == "predicted" else predictor.class_index(arguments.target)
-    truths = objects.known(paths, predictor, arguments.truth, outlines=arguments.evaluate)
+    annotated = annotations.read(paths, predictor, arguments.truth, outlines=arguments.evaluate)
     device = devices.choose(arguments.device)
     devices.keep_freed_memory()
     predictor.network.to(device)
-    stems = photos.stems(paths)
     what = "-".join([Path(arguments.model).stem, "all" if arguments.method == "all" else "-".join(chosen)])
-    out = arguments.out or Path(run_folder.fresh("logs/saliency", what))
-    results.refuse_to_replace(out, stems, paths, arguments.overwrite, resume)
+    out = arguments.out or Path(run_names.fresh_folder("logs/saliency", what))
+    resume = arguments.resume and not arguments.overwrite
+    results.refuse_to_replace(out, photo_files.stems(paths), paths, arguments.overwrite, resume)
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "model": predictor.name,
-        "weights": weights.state_hash(predictor.network.state_dict()),
+        "weights": state_hash(predictor.network.state_dict()),
         "methods": chosen,
         "target": arguments.target,
         "box": arguments.box,
@@ -128,134 +122,101 @@ def main() -> int:
         "truth": arguments.truth and files.sha256(arguments.truth),
         "photos": f"{len(paths)} photos ({files.short_hash([str(path) for path in paths])[:4]})",
     }
-
     refusal = f"another process writes to {out.resolve()}: wait for it, or choose another --out"
     with files.lock(out / results.LOCK, refusal), exit_on_signals():
         results.begin(out, about, resume)
-        rows_a_photo = [*chosen, *evaluation.BASELINES] if arguments.evaluate else chosen
-        before = results.finished(out, rows_a_photo) if resume else []
-        done = {row["photo"] for row in before}
-        left = [number for number, path in enumerate(paths) if str(path) not in done]
-        if done:
-            print(f"{len(done)} of {len(paths)} photos have their maps already")
-        names, in_tensorboard, problems = predictor.class_names, before[: IN_TENSORBOARD * len(rows_a_photo)], 0
-        width = min(30, max(len(path.name) for path in paths))
-        target_title = "" if target is None else f"  {names[target]}"
         start = time.perf_counter()
-        answers = photos.explain(
-            predictor,
-            [paths[number] for number in left],
-            target,
-            batch_size=arguments.batch_size,
-            device=device,
-            max_megapixels=arguments.max_megapixels,
-            methods=chosen,
-        )
-        bar = tqdm(total=len(paths), initial=len(done), desc="saliency", unit=" photos", disable=None)
-        with SummaryWriter(out) as writer, bar, results.table(out, before) as add:
-            tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
-            for number, answer in zip(left, answers, strict=True):
-                path, stem = paths[number], stems[number]
-                try:
-                    if isinstance(answer, UserError):
-                        raise answer
-                    photo = photos.Photo(number, path, stem, answer, truths[number].target)
-                    photo = described(photo, truths[number], predictor, arguments, bar.set_postfix_str)
-                except UserError as error:
-                    tqdm.write(f"error: {error}", file=sys.stderr)
-                    problems += 1
-                    bar.update()
-                    continue
-                rows, picture = results.save(out, photo, names, arguments.top)
-                add(rows)
-                if len(in_tensorboard) < IN_TENSORBOARD * len(rows_a_photo):
-                    events.add_picture(writer, f"saliency/{stem}", picture)
-                    in_tensorboard += rows
-                own = "" if target is None else f"  {photo.answer.probabilities[target]:>{len(target_title) - 2}.3f}"
-                tqdm.write(f"{path.name[:width]:<{width}}{own}  {rows[0]['top']}")
-                for note in photos.notes(photo):
-                    tqdm.write(f"  {note}")
-                bar.update()
-            writer.add_text("photos", results.markdown(in_tensorboard))
-            made, seconds = (len(left) - problems) * len(chosen), time.perf_counter() - start
-        rows = run_folder.read_csv(out / results.TABLE) if arguments.evaluate or arguments.gallery else []
-        judgement = None
+        made, problems = draw(arguments, predictor, paths, annotated, target, chosen, out, resume)
+        rate = "" if arguments.evaluate else f", {made * len(chosen) / (time.perf_counter() - start):.3g} a second"
+        rows, evaluation = run_folder.read_csv(out / results.TABLE), None
         if arguments.evaluate and rows:
-            if not (out / results.SANITY).exists():
-                found = sanity_report.rows(predictor, rows, out, arguments.max_megapixels, arguments.batch_size)
-                run_folder.write_csv(out / results.SANITY, sanity_report.COLUMNS, found)
-            judgement = judge(rows, out)
+            evaluation = results.evaluate(out, predictor, arguments.max_megapixels, arguments.batch_size)
+            print("\n".join(tables.plain(report.table(evaluation.comparisons))), end="\n\n")
+            for sentence in [report.METHOD, *report.sentences(evaluation.comparisons), evaluation.sanity]:
+                print(wrapped(sentence))
         if arguments.gallery and rows:
-            page = gallery.page(predictor, rows, out, arguments.max_megapixels, judgement)
+            page = gallery.page(predictor, rows, out, arguments.max_megapixels, evaluation)
             files.write_text(out / results.GALLERY, page)
     if len(paths) > IN_TENSORBOARD:
         print(f"TensorBoard shows the first {IN_TENSORBOARD} photos; all are in the folder")
     if problems:
         print(f"{problems} of {len(paths)} photos have no map: see the errors")
-    rate = "" if arguments.evaluate else f", {made / seconds:.3g} a second"
-    print(f"{made} maps of {predictor.name} on {device} by {', '.join(chosen)}{rate}")
+    print(f"{made * len(chosen)} maps of {predictor.name} on {device} by {', '.join(chosen)}{rate}")
     written = [results.TABLE, results.EVALUATION, results.CURVE, results.GALLERY]
-    held = ["NAME.png", "NAME_METHOD.npy" if len(chosen) > 1 else "NAME.npy", *written]
-    held = [name for name in held if name.startswith("NAME") or (out / name).exists()]
-    print(f"results: {out} ({', '.join(held)}); look at it: tensorboard --logdir {out}")
+    listed = ["NAME.png", "NAME_METHOD.npy" if len(chosen) > 1 else "NAME.npy"]
+    listed += [name for name in written if (out / name).exists()]
+    print(f"results: {out} ({', '.join(listed)}); look at it: tensorboard --logdir {out}")
     return 1 if problems else 0
 
 
-def described(
-    photo: "Photo",
-    truth: "Truth",
-    predictor: "Predictor",
+def draw(
     arguments: argparse.Namespace,
-    progress: "Callable[[str], None]",
-) -> "Photo":
-    """The photo with all that is asked for.
-
-    Raises:
-        UserError: a box is beyond the photo.
-    """
-    from brushwork import images
-    from brushwork.saliency import segment
-    from brushwork.saliency.evaluation import evaluation, objects
-
-    if arguments.box:
-        maps = photo.answer.maps.items()
-        photo = replace(photo, objects={method: segment.segment(photo.answer.seen, of) for method, of in maps})
-    if not arguments.evaluate:
-        return photo
-    mask = None
-    if truth.polygons or truth.boxes:
-        mask = objects.mask(truth, images.load_rgb(photo.path, arguments.max_megapixels).size, predictor)
-    return evaluation.evaluated(
-        predictor.network,
-        photo,
-        mask,
-        arguments.batch_size,
-        lambda method: progress(f"{photo.path.name}: {method}"),
-    )
-
-
-def judge(rows: "list[Row]", out: Path) -> "Judgement":
-    """Tell, and write, what the table's figures and the sanity check show."""
+    predictor: "Predictor",
+    paths: list[Path],
+    annotated: "list[Annotation]",
+    target: int | None,
+    chosen: list[str],
+    out: Path,
+    resume: bool,
+) -> tuple[int, int]:
+    """The maps of all photos that have none yet; how many photos got theirs, and how many can't."""
     from torch.utils.tensorboard import SummaryWriter
+    from tqdm import tqdm
 
-    from brushwork import drawing, events, tables
-    from brushwork.saliency.display import results
-    from brushwork.saliency.evaluation import judgement, sanity_report
+    from brushwork import events, photo_files
+    from brushwork.saliency import photos, segment
+    from brushwork.saliency.display import results, sheet
+    from brushwork.saliency.evaluation import scores
 
-    checked = run_folder.read_csv(out / results.SANITY)
-    curve = drawing.as_picture(sanity_report.figure(checked))
-    judged = judgement.Judgement(judgement.compare(rows), sanity_report.sentence(checked), curve)
-    report = judgement.markdown(judged)
-    files.write_text(out / results.EVALUATION, report)
-    with files.atomic_path(out / results.CURVE) as temporary:
-        curve.save(temporary, "PNG")
-    with SummaryWriter(out) as writer:
-        writer.add_text("evaluation", report)
-        events.add_picture(writer, "saliency/sanity", curve)
-    print("\n".join(tables.plain(judgement.table(judged.compared))), end="\n\n")
-    for sentence in [judgement.METHOD, *judgement.sentences(judged.compared), judged.sanity]:
-        print(wrapped(sentence))
-    return judged
+    methods = [*chosen, *scores.BASELINES] if arguments.evaluate else chosen
+    before = results.restart_table(out, methods, resume)
+    done = {row["photo"] for row in before}
+    left = [number for number, path in enumerate(paths) if str(path) not in done]
+    if done:
+        print(f"{len(done)} of {len(paths)} photos have their maps already")
+    stems, names, problems = photo_files.stems(paths), predictor.class_names, 0
+    in_tensorboard = before[: IN_TENSORBOARD * len(methods)]  # rows
+    width = min(30, max(len(path.name) for path in paths))
+    target_title = "" if target is None else f"  {names[target]}"
+    explained = photos.explain(
+        predictor,
+        [paths[number] for number in left],
+        target,
+        batch_size=arguments.batch_size,
+        max_megapixels=arguments.max_megapixels,
+        methods=chosen,
+    )
+    bar = tqdm(total=len(paths), initial=len(done), desc="saliency", unit=" photos", disable=None)
+    with SummaryWriter(out) as writer, bar:
+        tqdm.write(f"{'photo':<{width}}{target_title}  predicted")
+        for number, photo in zip(left, explained, strict=True):
+            try:
+                if isinstance(photo, UserError):
+                    raise photo
+                photo = replace(photo, number=number, stem=stems[number], true=annotated[number].target)
+                if arguments.box:
+                    found = {method: segment.segment(photo.shown, of) for method, of in photo.maps.items()}
+                    photo = replace(photo, objects=found)
+                if arguments.evaluate:
+                    options = {"batch_size": arguments.batch_size, "max_megapixels": arguments.max_megapixels}
+                    found = scores.evaluate(predictor, photo, annotated[number], bar.set_postfix_str, **options)
+                    photo = replace(photo, scores=found)
+            except UserError as error:
+                tqdm.write(f"error: {error}", file=sys.stderr)
+                problems += 1
+                bar.update()
+                continue
+            rows, picture = results.save(out, photo, names, arguments.top)
+            if len(in_tensorboard) < IN_TENSORBOARD * len(methods):
+                events.add_picture(writer, f"saliency/{photo.stem}", picture)
+                in_tensorboard += rows
+            own = "" if target is None else f"  {photo.probabilities[target]:>{len(target_title) - 2}.3f}"
+            tqdm.write(f"{photo.path.name[:width]:<{width}}{own}  {rows[0]['top']}")
+            for note in sheet.notes(photo):
+                tqdm.write(f"  {note}")
+            bar.update()
+        writer.add_text("photos", results.markdown(in_tensorboard))
+    return len(left) - problems, problems
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
+import installed  # noqa: F401
 from brushwork.errors import unknown
 from brushwork.terminal import exit_with
 

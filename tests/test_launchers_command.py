@@ -11,20 +11,11 @@ import pytest
 
 from brushwork import run_folder
 from tests.conftest import write_paintings
-from tests.test_train_command import SMALL, result, start, train, wait_for
+from tests.test_train_command import QUIET, SMALL, result, start, table, train, wait_for
 
 JOBLIB = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 SUBMITIT = ["-m", "hydra/launcher=submitit_local"]
 LAUNCHERS = [pytest.param(JOBLIB, id="joblib"), pytest.param(SUBMITIT, id="submitit", marks=pytest.mark.slow)]
-
-
-def table(out: str) -> dict[str, list[str]]:
-    """The rows of a sweep's table, by the job's folder: [status, best, last, words of the reason ...]."""
-    lines = out[out.index("\njob ") :].splitlines()[2:]
-    return {
-        name: re.split(r"\s{2,}", rest.strip())
-        for name, rest in (line.split(maxsplit=1) for line in lines[: lines.index("")])
-    }
 
 
 def by_seed(out: str) -> dict[str, str]:
@@ -33,18 +24,18 @@ def by_seed(out: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_sweep_in_other_processes(tmp_path: Path, launcher: list[str]) -> None:
-    """Three jobs of which one fails: each has its log and its share of the cores, the terminal tells of all."""
+    """Three jobs of which one fails: each has its log and its share of the cores, the terminal shows the progress."""
     write_paintings(tmp_path / "data/wikiart", per_style=6)
-    small = [override for override in SMALL if not override.startswith("threads=")]
+    small = [override for override in QUIET if not override.startswith("threads=")]
     code, out, error = train(tmp_path, *launcher, *small, "trainer.max_epochs=1", "seed=0,-1,1")
     assert code == 1, error
     assert "Traceback" not in error
     assert by_seed(out) == {"0": "finished", "-1": "failed", "1": "finished"}
     assert next(row for name, row in table(out).items() if "seed--1" in name)[-1].startswith("expected seed to be at")
     assert "3 of 3 jobs, 1 failed" in out
-    said = [line for line in out.splitlines() if line.startswith("sweep")]
-    assert sum(line.startswith("sweep of 3 jobs in") for line in said) == 1
-    assert [line.split(" jobs done")[0] for line in said if "jobs done" in line] == [
+    progress = [line for line in out.splitlines() if line.startswith("sweep")]
+    assert sum(line.startswith("sweep of 3 jobs in") for line in progress) == 1
+    assert [line.split(" jobs done")[0] for line in progress if "jobs done" in line] == [
         f"sweep: {count} of 3" for count in (1, 2, 3)
     ]
     if launcher is JOBLIB:  # submitit writes what its jobs print into files
@@ -140,14 +131,3 @@ def test_a_process_that_dies_is_listed(tmp_path: Path) -> None:
 
 def notes(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / ".sweep.jobs").read_text().splitlines()]
-
-
-def test_compare_heads_is_a_sweep_without_m(tmp_path: Path) -> None:
-    """Without data each of its jobs fails at once: both heads, five seeds."""
-    code, out, _ = train(tmp_path, "experiment=compare_heads", "model.weights=null")
-    assert code == 1
-    assert list(table(out)) == [
-        f"{head}_full_weights-null_seed-{s}" for head in ("replace_last", "replace_two") for s in range(5)
-    ]
-    assert {row[0] for row in table(out).values()} == {"failed"}
-    assert "10 of 10 jobs, 10 failed" in out

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
-from brushwork import StyleClassifier, WikiArtDataModule, images, run_folder, saliency
+from brushwork import StyleClassifier, WikiArtDataModule, photo_files, run_folder, saliency
 from brushwork.errors import UserError
 from brushwork.models import checkpoint
 from brushwork.saliency.callback import SaliencyLogger
@@ -65,7 +65,7 @@ def test_a_checkpoint_needs_no_data(trained: tuple[L.Trainer, StyleClassifier], 
     torch.load(path, weights_only=True)
     loaded = StyleClassifier.load_from_checkpoint(path)
     assert loaded.class_names == STYLES and not loaded.training
-    files = images.below(paintings)[:3]
+    files = photo_files.find([paintings])[:3]
     batch = loaded.transform(files)
     assert batch.shape == (3, 3, 64, 64)  # the size that it was trained on
     probabilities = loaded.network(batch).softmax(1)
@@ -83,7 +83,7 @@ def test_pictures_of_every_kind_give_the_same_answer(
     trained: tuple[L.Trainer, StyleClassifier], paintings: Path
 ) -> None:
     _, model = trained
-    path = images.below(paintings)[0]
+    path = photo_files.find([paintings])[0]
     picture = Image.open(path).convert("RGB")
     pixels = v2.functional.pil_to_tensor(picture)
     expected = model.predict(path)[0].probabilities
@@ -104,9 +104,9 @@ def test_predict_a_folder(trained: tuple[L.Trainer, StyleClassifier], paintings:
     data = WikiArtDataModule("nowhere", predict=tmp_path, workers=0)
     (answers,) = quiet(tmp_path).predict(model, data)
     assert [answer.path for answer in answers] == [str(tmp_path / "below" / f"{number}.png") for number in (0, 1)]
-    for answer, alone in zip(answers, model.predict(images.below(tmp_path)), strict=True):
+    for answer, alone in zip(answers, model.predict(photo_files.find([tmp_path])), strict=True):
         assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
-    with pytest.raises(UserError, match="there is no folder"):
+    with pytest.raises(UserError, match="there is no file or folder"):
         quiet(tmp_path).predict(model, WikiArtDataModule("nowhere", predict=tmp_path / "gone"))
 
 
@@ -242,7 +242,7 @@ def test_a_checkpoint_of_the_earlier_layout(tmp_path: Path, paintings: Path) -> 
     content = {"epoch": 3, "global_step": 9, "state_dict": model.state_dict(), checkpoint.KEY: description}
     torch.save(content, path)
     loaded = StyleClassifier.load_from_checkpoint(path)
-    assert loaded.transform(images.below(paintings)[:1]).shape == (1, 3, 48, 48)
+    assert loaded.transform(photo_files.find([paintings])[:1]).shape == (1, 3, 48, 48)
     assert (loaded.hparams.seed, loaded.preprocessing.resize) == (2, "crop")
     assert loaded.configure_optimizers().defaults["momentum"] == 0.9
     assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())

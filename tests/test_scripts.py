@@ -233,7 +233,7 @@ def test_what_in_this_painting_says_dots(run: Run, checkpoint: Path, paintings: 
     assert "10 maps of best.ckpt" in out
 
 
-def test_can_the_maps_be_believed(run: Run, checkpoint: Path, paintings: Path, tmp_path: Path) -> None:
+def test_evaluation_of_the_maps(run: Run, checkpoint: Path, paintings: Path, tmp_path: Path) -> None:
     """Of a checkpoint of ours: the class is the folder's name, boxes come from a table, one outline from a text."""
     folder = tmp_path / "Dots"
     shutil.copytree(paintings / "Dots", folder)
@@ -275,8 +275,8 @@ def test_can_the_maps_be_believed(run: Run, checkpoint: Path, paintings: Path, t
     assert checked[2]["layers"].startswith("classifier.")
     assert "features.0" in checked[-1]["layers"]
     assert Image.open(maps / "sanity.png").width > 600
-    assert "deletion, beside a " in out
-    assert "# Can the maps be believed?" in (maps / "evaluation.md").read_text()
+    assert "deletion, photo by photo compared with a " in out
+    assert "# Evaluation of the saliency maps" in (maps / "evaluation.md").read_text()
     assert "evaluation/text_summary" in EventAccumulator(str(maps)).Reload().Tags()["tensors"]
 
     page = (maps / "gallery.html").read_text()
@@ -292,17 +292,17 @@ def test_can_the_maps_be_believed(run: Run, checkpoint: Path, paintings: Path, t
 
     other = "Waves" if rows[0]["predicted"] != "Waves" else "Dots"
     command = ["saliency", one, "--model", checkpoint, "--out", "maps", "--overwrite", "--target", other, "--evaluate"]
-    code, out, error = run(*command)  # of another class, of one photo: nothing is left of what was told before
+    code, out, error = run(*command)  # of another class, of one photo: nothing is left of the earlier results
     assert (code, error) == (0, "")
     assert {row["method"] for row in run_folder.read_csv(maps / "sanity.csv")} == {"gradient"}
-    assert "(once, 1 photo)" in out
+    assert "(one draw, 1 photo;" in " ".join(out.split())
     assert "(unknown)" in out  # there is no other photo
     assert not (maps / "gallery.html").exists()
     assert "gallery.html" not in out
     assert run(*command[:-1], "--gallery")[0] == 0
     page = (maps / "gallery.html").read_text()
-    assert re.search(f"sways the score of\\s+“{other}”, by gradient\\.", page)
-    assert "Can the maps be believed?" not in page
+    assert re.search(f"maps of the score of\\s+“{other}”, by gradient\\.", page)
+    assert "How trustworthy are the maps?" not in page
 
     one.write_bytes(one.read_bytes()[:100])
     code, out, error = run(*command, "--gallery")

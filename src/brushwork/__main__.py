@@ -25,7 +25,7 @@ def usage() -> str:
     lines = ["usage: brushwork COMMAND ...", "", "  train                fine-tune a classifier on paintings"]
     for name, path in commands().items():
         summary = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
-        lines.append(f"  {name:<20} {summary.partition(': python')[0]}")
+        lines.append(f"  {name:<20} {summary.partition(' python scripts/')[0].rstrip(':')}")
     return "\n".join([*lines, "", "brushwork COMMAND --help says more."])
 
 

@@ -2,10 +2,8 @@
 
 import io
 import os
-import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,25 +34,6 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "Thumbs.db"
 
 
-def below(folder: Path) -> list[Path]:
-    """The image files in and below a folder, sorted.
-
-    Raises:
-        UserError: there is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder.resolve()}: name one that holds pictures")
-    found = [path for path in sorted(folder.rglob("*")) if is_image_file(path.name) and not is_hidden(path.name)]
-    if not found:
-        raise UserError(f"{folder.resolve()} holds no pictures ({', '.join(EXTENSIONS)})")
-    return found
-
-
-# What Pillow's decoders raise on broken input; RuntimeError is AVIF's.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError, struct.error)
-
-
-@contextmanager
 def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Iterator[Image.Image]:
     """An opened image; each error of opening or decoding it becomes a UserError that names the file."""
     try:

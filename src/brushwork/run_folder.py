@@ -1,4 +1,4 @@
-"""What a run folder holds: names, JSON keys, CSV columns. The one definition of it.
+"""What a run folder contains: file names, JSON keys, CSV columns, each defined here only.
 
 config.yaml        the resolved configuration        .hydra/   Hydra's own copy
 result.json        status, best and last epoch, baselines, hashes, versions (see `new_result`)
@@ -6,7 +6,7 @@ metrics.csv        one row an epoch
 predictions.csv    each held-out painting at the best and at the last epoch
 split.csv          which painting is in which part
 skipped.csv        files left out by data.on_bad_image=skip, with the reason
-saliency.csv       how alike the maps of the saliency panel's paintings are, epoch by epoch
+saliency.csv       correlations of the saliency maps of the panel's paintings, one row a painting and epoch
 saliency.npy       the maps of the last epoch in its order, for the true style, float32 (paintings, height, width)
 saliency.jpg       the first painting's maps over the epochs
 checkpoints/       best.ckpt (weights), last.ckpt (with the optimizer, while the run is unfinished)
@@ -14,12 +14,9 @@ events.out.*       TensorBoard
 """
 
 import csv
-import functools
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +51,19 @@ METRICS_COLUMNS = (
 PREDICTIONS_COLUMNS = ("part", "epoch", "path", "artist", "style", "predicted", "probability")
 SPLIT_COLUMNS = ("path", "style", "artist", "part")
 SKIPPED_COLUMNS = ("path", "reason")
-# Spearman's rank correlation of a painting's map with that of the panel before, with that before training, with that
-# of ImageNet's own network (see SaliencyLogger), and, in the mean, with the other paintings' maps.
+# Spearman's rank correlation of a painting's map with the previous panel's, with the one before training, with that of
+# ImageNet's own network (see SaliencyLogger), and the mean correlation with the other paintings' maps.
 CORRELATIONS = ("previous", "start", "imagenet", "others")
 SALIENCY_COLUMNS = ("epoch", "path", *CORRELATIONS)
 
-# What one scores without a network, as people read it.
+# What is scored without a network, as tables name it.
 BASELINES = {
     "majority": "majority (no pixel)",
     "artist_lookup": "artist look-up (no pixel)",
     "color_texture": "colour and texture (no network)",
 }
 
-# What `best` and `last` tell of an epoch, counted from 1. "val/recall" is {style: recall or "n/a"}.
+# The keys of `best` and `last`; epochs are counted from 1. "val/recall" is {style: recall or "n/a"}.
 EPOCH_KEYS = (
     "epoch",
     "val/accuracy",
@@ -80,38 +77,24 @@ EPOCH_KEYS = (
 
 
 def new_result() -> dict[str, Any]:
-    """A result.json with all of its keys and nothing known yet.
+    """A result.json with all of its keys and no values yet.
 
     `status` is one of running, finished, failed, diverged and interrupted. `test` is null without a test part,
     else it has `paintings`, the `baselines` there, and for the `best` and the `last` epoch its accuracy, with
     interval, balanced accuracy, macro F1, loss and recall. `seconds` are of the epochs; what was computed before the
     first and kept (the painting store, frozen features) is in `prepare_seconds`.
     """
+    none = dict.fromkeys
     return {
         "status": "running",
-        "error": None,
-        "name": None,
-        "data": None,
-        "weights": None,
-        "best": None,
-        "last": None,
-        "test": None,
-        "val_interval_95": None,
-        "baselines": dict.fromkeys(BASELINES),
-        "baseline_intervals_95": dict.fromkeys(BASELINES),
-        "parameters": {"total": None, "trainable": None},
-        "prepare_seconds": None,
-        "seconds": None,
-        "images_per_second": None,
-        "seed": None,
-        "threads": None,
-        "device": None,
-        "precision": None,
-        "command": None,
-        "config_hash": None,
-        "data_hash": None,
-        "split_hash": None,
-        "git_commit": None,
+        **none(("error", "name", "data", "weights", "best", "last", "test", "val_interval_95")),
+        "baselines": none(BASELINES),
+        "baseline_intervals_95": none(BASELINES),
+        "parameters": none(("total", "trainable")),
+        **none(
+            ("prepare_seconds", "seconds", "images_per_second", "seed", "threads", "device", "precision", "command")
+        ),
+        **none(("config_hash", "data_hash", "split_hash", "git_commit")),
         "versions": {},
     }
 
@@ -131,7 +114,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV atomically; a column that a row lacks stays empty, what is no column is left out."""
+    """Write a CSV atomically; missing keys stay empty, keys that are no columns are left out."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -140,70 +123,6 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, An
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of one of our CSVs, all values as text."""
+    """The rows of a run folder's CSV, all values as text."""
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.DictReader(file))
-
-
-# Overrides that say how a run is kept and shown, not what it is; and those that `slug` names anyway.
-_UNNAMED = {
-    "name",
-    "run_dir",
-    "keep_last",
-    "threads",
-    "callbacks",
-    "logger",
-    "data.workers",
-    "data.store",
-    "head",
-    "tuning",
-    "seed",
-}
-
-
-def slug(name: str, head: str, tuning: str, seed: int, overrides: Iterable[str]) -> str:
-    """Head, tuning, what differs from the defaults, and seed, as a folder's name: TensorBoard's name of the run.
-
-    It is the same for the same overrides in any order. Choices of config groups stand alone, other keys follow
-    with their last part. Of a value that is no plain word (a path, a list) there are four digits of its hash.
-
-    >>> slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
-    'replace_two_full_seed-0'
-    >>> slug("wikiart", "replace_last", "full", 1, ["optimizer.lr=0.01", "model=vgg16"])
-    'replace_last_full_vgg16_lr-0.01_seed-1'
-    >>> slug("wikiart", "replace_last", "full", 0, ["data.root=../shared/paintings"])
-    'replace_last_full_root-ca58_seed-0'
-    """
-    choices, values = {}, {}
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key in _UNNAMED or key.startswith(("callbacks.", "logger.")) or value == name:
-            continue
-        plain = value if re.fullmatch(r"[\w.+-]+", value) else files.short_hash(value)[:4]
-        if "." not in key and not re.fullmatch(r"[\d.+-]*", value):
-            choices[key] = plain
-        else:
-            short = key if key.endswith(".seed") else key.rsplit(".", 1)[-1]  # there are two seeds
-            values[key] = f"{short.replace('.', '-')}-{plain}"
-    others = [group[key] for group in (choices, values) for key in sorted(group)]
-    joined = "_".join([head, tuning, *others])
-    if len(joined) > 160:
-        joined = f"{joined[:150]}-{files.short_hash(joined)[:8]}"
-    return f"{joined}_seed-{seed}"
-
-
-@functools.cache
-def fresh(parent: str, what: str) -> str:
-    """Make a new folder parent/<time stamp>_<what> that no other run has, and return its path.
-
-    One process has one such folder, however often its configuration is resolved.
-    """
-    stem = "_".join(filter(None, [datetime.now().strftime("%Y-%m-%d_%H-%M-%S"), what]))
-    for attempt in range(1, 1000):
-        folder = Path(parent) / (stem if attempt == 1 else f"{stem}_{attempt}")
-        try:
-            folder.mkdir(parents=True, exist_ok=False)
-        except FileExistsError:
-            continue
-        return str(folder)
-    raise FileExistsError(f"a thousand runs named {stem} in {parent}")

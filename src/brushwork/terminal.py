@@ -1,4 +1,4 @@
-"""The terminal: log lines above a progress bar instead of through it; how a program ends, and on which signals."""
+"""The terminal: log lines that don't break a progress bar, line width, exit statuses and signals."""
 
 import argparse
 import logging
@@ -20,12 +20,13 @@ from brushwork.errors import UserError
 
 WIDTH = 100  # columns in which scripts write their tables and sentences
 
-# A Ctrl-C reaches a sweep's job from the terminal and from the sweep's process: it must not end the ending.
-_SAME_SIGNAL = 3.0
+# A Ctrl-C reaches a sweep's worker both from the terminal and from the sweep's process: the second one must not
+# interrupt the clean-up after the first.
+_REPEAT_SECONDS = 3.0
 
 
 class TerminalHandler(logging.StreamHandler):
-    """A StreamHandler that writes by way of tqdm (conf/hydra/default.yaml names it)."""
+    """A StreamHandler that writes through tqdm (conf/hydra/default.yaml names it)."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=self.stream)
@@ -36,9 +37,9 @@ class TerminalHandler(logging.StreamHandler):
 def exit_on_signals(silent: bool = False) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the process with status 130 and 143 (Lightning alone: 1 and 0).
 
-    Both usually reach the whole process group. Data-loading workers then end without a word, and torch's alarm about
-    vanished workers is off. DDP processes but the first (`silent`) go on until the first one ends them: where it waits
-    for them in C++, no signal would reach it any more if they were gone.
+    Both usually reach the whole process group. Data-loading workers then exit silently, and torch's handler for dead
+    workers is reset. DDP processes other than rank 0 (`silent`) ignore the signals, and rank 0 ends them: if they
+    exited first, rank 0 could wait for them in C++ code, which no Python signal handler interrupts.
     """
     owner, first = os.getpid(), -math.inf
 
@@ -46,7 +47,7 @@ def exit_on_signals(silent: bool = False) -> Iterator[None]:
         nonlocal first
         if os.getpid() != owner:
             os._exit(0)
-        if silent or time.monotonic() - first < _SAME_SIGNAL:
+        if silent or time.monotonic() - first < _REPEAT_SECONDS:
             return
         first = time.monotonic()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -64,14 +65,14 @@ def exit_on_signals(silent: bool = False) -> Iterator[None]:
 
 
 def show_log() -> None:
-    """A script shows the program's log on standard output."""
+    """In a script: write the log to standard output."""
     log = logging.getLogger("brushwork")
     log.addHandler(TerminalHandler(sys.stdout))
     log.setLevel(logging.INFO)
 
 
 def wrapped(line: str, indent: str = "") -> str:
-    """A sentence in the terminal's columns; under an indent, what follows its first line is farther in."""
+    """Text wrapped to WIDTH columns; with an indent, lines after the first are indented by two more spaces."""
     return textwrap.fill(
         line,
         WIDTH,
@@ -83,7 +84,7 @@ def wrapped(line: str, indent: str = "") -> str:
 
 
 def count(text: str) -> int:
-    """The argparse type of an option that counts something."""
+    """The argparse type of a positive number."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
@@ -91,8 +92,8 @@ def count(text: str) -> int:
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:
-    """Run a script: its value is the exit status; a user's mistake, or a file that the system refuses, is one line
-    on standard error and status 1."""
+    """Run a script's `main`, which returns the exit status; a UserError or OSError becomes one line on standard error
+    and status 1."""
     try:
         sys.exit(main())
     except (UserError, OSError) as error:

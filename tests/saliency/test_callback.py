@@ -11,6 +11,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from PIL import Image
 from scipy.stats import spearmanr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -19,17 +20,22 @@ from torchvision import models
 from brushwork import run_folder
 from brushwork.errors import UserError
 from brushwork.models import predictor
-from brushwork.saliency import callback, maps, methods
+from brushwork.paintings import catalogue
+from brushwork.preprocessing import Preprocessing
+from brushwork.saliency import callback, maps, methods, panel
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
 from tests.conftest import REPOSITORY
+from tests.saliency.test_maps import CLASSES, PICTURES, small
 from tests.training.test_training import assert_equal_runs
 
 MakeJob = Callable[..., Job]
 COLUMN = 192 + 12  # pixels
+BARE = ["callbacks.dashboard=null", "callbacks.saliency.paintings=3"]
+SHORT = [*BARE, "trainer.max_epochs=1"]
 
 
-def panels(folder: Path) -> dict[int, Image.Image]:
+def logged(folder: Path) -> dict[int, Image.Image]:
     events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
     if callback.TAG not in events.Tags()["images"]:
         return {}
@@ -38,8 +44,8 @@ def panels(folder: Path) -> dict[int, Image.Image]:
 
 
 def test_before_training_and_after_epochs(make_job: MakeJob, tmp_path: Path) -> None:
-    jobs.run_job(make_job("callbacks.saliency.every_n_epochs=2"))
-    found = panels(tmp_path / "run")
+    jobs.run_job(make_job(*BARE, "callbacks.saliency.every_n_epochs=2"))
+    found = logged(tmp_path / "run")
     assert list(found) == [0, 2, 3]  # the last in any case
     assert {panel.width for panel in found.values()} == {3 * COLUMN}
     pixels = [np.asarray(panel, float) for panel in found.values()]
@@ -57,24 +63,24 @@ def initial_weights(tmp_path: Path) -> Path:
 
 def test_the_run_is_the_same_to_the_last_bit(make_job: MakeJob, tmp_path: Path, initial_weights: Path) -> None:
     """The network has dropout and batch norm. With the panel, with a reference besides, and with neither."""
-    options = ["keep_last=true", f"model.weights={initial_weights}"]
+    options = ["keep_last=true", f"model.weights={initial_weights}", "trainer.max_epochs=2"]
     jobs.run_job(make_job(*options, "callbacks.saliency=null", "callbacks.dashboard=null", folder="without"))
     jobs.run_job(make_job(*options, folder="with"))
     reference = ["callbacks.saliency.reference=squeezenet1_1", "callbacks.saliency.reference_weights=null"]
     jobs.run_job(make_job(*options, *reference, folder="reference"))
     assert_equal_runs(tmp_path / "without", tmp_path / "with")
     assert_equal_runs(tmp_path / "without", tmp_path / "reference")
-    assert panels(tmp_path / "without") == {}
-    assert {panel.width for panel in panels(tmp_path / "reference").values()} == {4 * COLUMN}
+    assert logged(tmp_path / "without") == {}
+    assert {panel.width for panel in logged(tmp_path / "reference").values()} == {4 * COLUMN}
 
 
 def test_the_panel_is_of_the_split_not_of_the_seed(make_job: MakeJob) -> None:
     chosen = []
     for overrides in (["seed=0"], ["seed=1", "head=replace_last"], ["callbacks.saliency.seed=5"]):
-        job = make_job(*overrides, "callbacks.saliency.paintings=2", folder=f"run{len(chosen)}")
+        job = make_job(*SHORT, *overrides, "callbacks.saliency.paintings=2", folder=f"run{len(chosen)}")
         jobs.run_job(job)
         (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-        chosen.append([painting.path for painting in logger._panel])
+        chosen.append([painting.path for painting in logger._panel.paintings])
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
     assert len({path.split("/")[0] for path in chosen[0]}) == 2  # the styles in turn
@@ -82,28 +88,28 @@ def test_the_panel_is_of_the_split_not_of_the_seed(make_job: MakeJob) -> None:
 
 def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn for the predicted and the true style, from the network as it then is."""
-    drawn, column = [], callback._column
-    monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
-    job = make_job("trainer.max_epochs=1", "callbacks.saliency.paintings=3", "keep_last=true")
+    drawn, column = [], panel.Maps.column
+    monkeypatch.setattr(panel.Maps, "column", lambda maps: drawn.append(maps) or column(maps))
+    job = make_job(*SHORT, "keep_last=true")
     jobs.run_job(job)
     from brushwork.models.predictor import load_predictor
 
     trained = load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-    batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
+    batch = torch.stack([trained.transform(picture) for picture in logger._panel.pictures])
     logits = trained.network(batch)
     of_predicted, of_true = drawn[2:]
-    for (saliency, captions), classes in [(of_predicted, logits.argmax(1)), (of_true, logger._labels)]:
+    for found, classes in [(of_predicted, logits.argmax(1)), (of_true, logger._panel.labels)]:
         expected = maps.class_saliency(trained.network, batch, classes).numpy()
-        assert saliency == pytest.approx(expected, abs=1e-5 * float(expected.max()))
-        for caption, row, label in zip(captions, logits.softmax(1), classes.tolist(), strict=True):
+        assert found.maps == pytest.approx(expected, abs=1e-5 * float(expected.max()))
+        for caption, row, label in zip(found.captions, logits.softmax(1), classes.tolist(), strict=True):
             assert caption.endswith(f"{trained.class_names[label]}\n{row[label]:.2f}")
 
 
 def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn is that method's; its noise leaves the run as it is, bit by bit."""
-    drawn, column = [], callback._column
-    monkeypatch.setattr(callback, "_column", lambda *maps: drawn.append(maps) or column(*maps))
+    drawn, column = [], panel.Maps.column
+    monkeypatch.setattr(panel.Maps, "column", lambda maps: drawn.append(maps) or column(maps))
     options = ["keep_last=true", "trainer.max_epochs=1", "callbacks.dashboard=null"]
     jobs.run_job(make_job(*options, "callbacks.saliency=null", folder="without"))
     chosen = ["callbacks.saliency.method=smoothgrad", "callbacks.saliency.paintings=1"]
@@ -114,9 +120,9 @@ def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: 
 
     trained = load_predictor(job.folder / "checkpoints/last.ckpt")
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-    batch = torch.stack([trained.transform(picture) for picture in logger._pictures])
-    expected = methods.smoothgrad(trained.network, batch, logger._labels).numpy()
-    assert drawn[3][0] == pytest.approx(expected, abs=1e-3 * float(expected.max()))
+    batch = torch.stack([trained.transform(picture) for picture in logger._panel.pictures])
+    expected = methods.smoothgrad(trained.network, batch, logger._panel.labels).numpy()
+    assert drawn[3].maps == pytest.approx(expected, abs=1e-3 * float(expected.max()))
 
 
 def test_a_method_that_is_not_defined_for_the_network(
@@ -126,10 +132,10 @@ def test_a_method_that_is_not_defined_for_the_network(
     with pytest.raises(UserError, match="guided_backprop is defined for ReLUs, and MobileNetV3 has Hardswish"):
         jobs.run_job(make_job("callbacks.saliency.method=guided_backprop"))
     unfit = ["callbacks.saliency.reference=mobilenet_v3_small", "callbacks.saliency.reference_weights=null"]
-    guided = ["model=alexnet", "data.image_size=64", "callbacks.saliency.method=guided_backprop"]
-    jobs.run_job(make_job(*guided, *unfit, "trainer.max_epochs=1", folder="alexnet"))
+    guided = ["model=squeezenet1_1", "data.image_size=64", "callbacks.saliency.method=guided_backprop"]
+    jobs.run_job(make_job(*SHORT, *guided, *unfit, folder="squeezenet"))
     assert "saliency: without mobilenet_v3_small: guided_backprop is defined for ReLUs" in caplog.text
-    assert {panel.width for panel in panels(tmp_path / "alexnet").values()} == {3 * COLUMN}
+    assert {panel.width for panel in logged(tmp_path / "squeezenet").values()} == {3 * COLUMN}
 
 
 def test_weights_that_cannot_be_had_are_one_warning(
@@ -137,21 +143,21 @@ def test_weights_that_cannot_be_had_are_one_warning(
 ) -> None:
     name = models.VGG16_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
     (weights_cache / name).write_bytes(b"half a download")
-    jobs.run_job(make_job("callbacks.saliency.reference=vgg16"))
+    jobs.run_job(make_job(*SHORT, "callbacks.saliency.reference=vgg16"))
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     (warning,) = (record.getMessage() for record in warnings if "vgg16" in record.getMessage())
     assert warning.startswith("saliency: without vgg16: ")
     assert "is damaged" in warning
     assert "callbacks.saliency.reference=null" in warning
-    assert {panel.width for panel in panels(tmp_path / "run").values()} == {3 * COLUMN}
+    assert {panel.width for panel in logged(tmp_path / "run").values()} == {3 * COLUMN}
 
 
 def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, weights_cache: Path) -> None:
     """As VGG-16's are found, under torchvision's own name; a smaller network's take the test's place."""
     name = models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
     torch.save(models.squeezenet1_1().state_dict(), weights_cache / name)
-    jobs.run_job(make_job("callbacks.saliency.reference=squeezenet1_1", "model.verify_weights=false"))
-    assert {panel.width for panel in panels(tmp_path / "run").values()} == {4 * COLUMN}
+    jobs.run_job(make_job(*SHORT, "callbacks.saliency.reference=squeezenet1_1", "model.verify_weights=false"))
+    assert {panel.width for panel in logged(tmp_path / "run").values()} == {4 * COLUMN}
 
 
 @pytest.mark.parametrize(
@@ -166,9 +172,9 @@ def test_weights_from_the_cache(make_job: MakeJob, tmp_path: Path, weights_cache
     ],
 )
 def test_no_crash(make_job: MakeJob, tmp_path: Path, overrides: list[str], caplog: pytest.LogCaptureFixture) -> None:
-    jobs.run_job(make_job(*overrides))
+    jobs.run_job(make_job("trainer.max_epochs=1", *overrides))
     silent = overrides[0] in ("logger=none", "+trainer.fast_dev_run=true")
-    assert len(panels(tmp_path / "run")) == (0 if silent else 4)
+    assert len(logged(tmp_path / "run")) == (0 if silent else 2)
     assert "saliency:" not in caplog.text
     assert "dashboard:" not in caplog.text
 
@@ -176,9 +182,9 @@ def test_no_crash(make_job: MakeJob, tmp_path: Path, overrides: list[str], caplo
 def test_a_map_that_is_no_number_is_a_blank_panel(make_job: MakeJob, tmp_path: Path) -> None:
     """The run diverges in its second epoch; its first panels stand."""
     with pytest.raises(UserError, match="diverged"):
-        jobs.run_job(make_job("optimizer.lr=1e30"))
-    assert list(panels(tmp_path / "run")) == [0]
-    blank = callback._column(np.full((1, 64, 64), np.nan, np.float32), ["predicted Dots nan"])
+        jobs.run_job(make_job(*BARE, "optimizer.lr=1e30"))
+    assert list(logged(tmp_path / "run")) == [0]
+    blank = panel.Maps(np.full((1, 64, 64), np.nan, np.float32), ["predicted Dots nan"]).column()
     assert len(blank[0].picture.getcolors()) > 1  # a label on grey
 
 
@@ -189,9 +195,9 @@ def test_what_cannot_be_drawn_never_stops_a_training(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(maps, "logits_and_saliency", full)
-    assert jobs.run_job(make_job()) is not None
+    assert jobs.run_job(make_job(*SHORT)) is not None
     assert caplog.text.count("saliency: no more panels in this run: CUDA out of memory") == 1
-    assert panels(tmp_path / "run") == {}
+    assert logged(tmp_path / "run") == {}
 
 
 def test_a_resumed_run_goes_on_as_an_unbroken_one(make_job: MakeJob, tmp_path: Path, initial_weights: Path) -> None:
@@ -199,16 +205,16 @@ def test_a_resumed_run_goes_on_as_an_unbroken_one(make_job: MakeJob, tmp_path: P
     from tests.training.test_training import interrupted
 
     weights = f"model.weights={initial_weights}"
-    jobs.run_job(make_job(weights, folder="unbroken"))
-    job = dataclasses.replace(make_job(weights), sweep_number=0)
+    jobs.run_job(make_job(*BARE, weights, folder="unbroken"))
+    job = dataclasses.replace(make_job(*BARE, weights), sweep_number=0)
     with pytest.raises(SystemExit):
         jobs.run_job(interrupted(job, 1))
     initial_weights.unlink()
     last = f"ckpt_path={job.folder / run_folder.LAST}"
-    jobs.run_job(make_job(weights, last, folder="elsewhere"))
-    jobs.run_job(make_job(weights, last, "callbacks.saliency.paintings=2", folder="fewer"))
-    jobs.run_job(dataclasses.replace(make_job(weights), sweep_number=0))
-    assert list(panels(tmp_path / "run")) == [0, 1, 2, 3]
+    jobs.run_job(make_job(*BARE, weights, last, folder="elsewhere"))
+    jobs.run_job(make_job(*BARE, weights, last, "callbacks.saliency.paintings=2", folder="fewer"))
+    jobs.run_job(dataclasses.replace(make_job(*BARE, weights), sweep_number=0))
+    assert list(logged(tmp_path / "run")) == [0, 1, 2, 3]
     for name in (run_folder.SALIENCY, run_folder.SALIENCY_MAPS, run_folder.SALIENCY_STRIP):
         for folder in ("run", "elsewhere"):
             assert (tmp_path / folder / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
@@ -244,12 +250,12 @@ def test_map_correlations(
     loaded, imagenet = [], predictor.imagenet
     monkeypatch.setattr(predictor, "imagenet", lambda *of: loaded.append(of) or imagenet(*of))
     remember = Remember()
-    job = make_job(*options, "trainer.max_epochs=2", "callbacks.saliency.paintings=3")
+    job = make_job(*BARE, *options, "trainer.max_epochs=2")
     jobs.run_job(dataclasses.replace(job, callbacks=[*job.callbacks, remember]))
     assert len(loaded) == 1
 
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
-    batch, labels = logger._batch, logger._labels
+    batch, labels = logger._panel.batch, logger._panel.labels
     drawn = [maps.class_saliency(one, batch, labels).numpy() for one in remember.networks]
     network = models.mobilenet_v3_small()
     network.load_state_dict(torch.load(initial_weights))
@@ -261,7 +267,9 @@ def test_map_correlations(
         "imagenet": [own] * 3,
     }
     rows = run_folder.read_csv(job.folder / run_folder.SALIENCY)
-    assert [(int(row["epoch"]), row["path"]) for row in rows] == [(e, p.path) for e in (0, 1, 2) for p in logger._panel]
+    assert [(int(row["epoch"]), row["path"]) for row in rows] == [
+        (e, p.path) for e in (0, 1, 2) for p in logger._panel.paintings
+    ]
     events = EventAccumulator(str(job.folder)).Reload()
     for name, others in beside.items():
         means = {}
@@ -285,9 +293,9 @@ def test_map_correlations(
 
 
 def test_a_network_that_stands_still_looks_where_it_did(make_job: MakeJob, tmp_path: Path) -> None:
-    jobs.run_job(make_job("model=squeezenet1_1", "data.image_size=64", "optimizer.lr=0"))
+    jobs.run_job(make_job(*BARE, "model=squeezenet1_1", "data.image_size=64", "optimizer.lr=0"))
     rows = [row for row in run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] != "0"]
-    assert len(rows) == 3 * 6
+    assert len(rows) == 3 * 3
     assert {float(row[name]) for row in rows for name in ("previous", "start")} == {1.0}
 
 
@@ -298,9 +306,9 @@ def test_no_network_of_imagenets_where_training_began_elsewhere(
     options = {"random weights": ["model.weights=null"]}
     options["redrawn weights"] = [f"model.weights={initial_weights}", "model.redraw=true"]
     if began_from == "a checkpoint of ours":
-        jobs.run_job(make_job("callbacks.saliency=null", folder="earlier"))
+        jobs.run_job(make_job("callbacks.saliency=null", BARE[0], SHORT[-1], folder="earlier"))
         options[began_from] = [f"model.weights={tmp_path / 'earlier' / run_folder.BEST}"]
-    jobs.run_job(make_job(*options[began_from], "trainer.max_epochs=1"))
+    jobs.run_job(make_job(*SHORT, *options[began_from]))
     rows = run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY)
     assert {row["imagenet"] for row in rows} == {""}
     assert all(row["previous"] for row in rows if row["epoch"] == "1")
@@ -310,7 +318,7 @@ def test_no_network_of_imagenets_where_training_began_elsewhere(
 @pytest.mark.parametrize("override", ["every_n_epochs=0", "paintings=0", "reference=vgg61", "method=gradkam"])
 def test_settings_out_of_range(make_job: MakeJob, override: str) -> None:
     with pytest.raises(UserError, match=f"callbacks.saliency.{override.split('=')[0]}"):
-        jobs.run_job(make_job(f"callbacks.saliency.{override}"))
+        jobs.run_job(make_job(*SHORT, f"callbacks.saliency.{override}"))
 
 
 def test_the_setting_names_all_methods() -> None:
@@ -321,10 +329,96 @@ def test_the_setting_names_all_methods() -> None:
 
 def test_the_reference_is_frozen_and_never_part_of_a_checkpoint(make_job: MakeJob, tmp_path: Path) -> None:
     sizes = []
-    for reference in ("null", "alexnet"):
+    for reference in ("null", "squeezenet1_1"):
         options = [f"callbacks.saliency.reference={reference}", "callbacks.saliency.reference_weights=null"]
-        job = make_job(*options, "trainer.max_epochs=1", folder=reference)
+        job = make_job(*SHORT, *options, folder=reference)
         jobs.run_job(job)
         sizes.append((job.folder / "checkpoints/best.ckpt").stat().st_size)
     assert abs(sizes[0] - sizes[1]) < 2000
     assert not any(p.requires_grad for p in predictor.imagenet("squeezenet1_1", None).network.parameters())
+
+
+class Plain(L.LightningModule):
+    """A person's own module: no `network`, no hyper-parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(*small()[:-1], torch.nn.Linear(128, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)
+
+    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(self(batch[0]), batch[1] % 3)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+class Loaders(L.LightningDataModule):
+    def train_dataloader(self) -> torch.utils.data.DataLoader:
+        return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(PICTURES, CLASSES), batch_size=4)
+
+
+class Paintings(Loaders):
+    """What the callback needs of a data module."""
+
+    def __init__(self, root: Path, part: str = "val") -> None:
+        super().__init__()
+        self.catalogue = catalogue.scan(root)
+        self.parts = [part] * len(self.catalogue.paintings)
+        self.preprocessing, self.max_megapixels = Preprocessing(16, (0.5,) * 3, (0.5,) * 3), 89
+
+
+def trained(tmp_path: Path, data: object, logger: object, **options: object) -> callback.SaliencyLogger:
+    added = callback.SaliencyLogger(paintings=2, reference=None)
+    quiet = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = L.Trainer(max_epochs=1, logger=logger, callbacks=[added], default_root_dir=tmp_path, **quiet, **options)
+    module = Plain()
+    trainer.fit(module, **({"datamodule": data} if isinstance(data, Loaders) else {"train_dataloaders": data}))
+    assert trainer.current_epoch == 1
+    return added
+
+
+@pytest.mark.parametrize("kind", ["a loader", "a data module", "no validation paintings", "no TensorBoard"])
+def test_any_trainer(kind: str, tmp_path: Path, paintings: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without what it needs it does nothing."""
+    data = Loaders()
+    if kind == "a loader":
+        data = data.train_dataloader()
+    elif kind != "a data module":
+        data = Paintings(paintings, "train" if kind == "no validation paintings" else "val")
+    logger = CSVLogger(tmp_path) if kind == "no TensorBoard" else TensorBoardLogger(tmp_path)
+    with caplog.at_level(logging.INFO, "brushwork"):
+        added = trained(tmp_path, data, logger, enable_checkpointing=True)
+    assert added.state_dict() == {}
+    assert caplog.text.count("saliency: ") == (0 if kind == "no TensorBoard" else 1)
+    assert not list(tmp_path.rglob("saliency.csv"))
+
+
+def test_a_plain_module_with_paintings(tmp_path: Path, paintings: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logger = TensorBoardLogger(tmp_path, name="own")
+    trained(tmp_path, Paintings(paintings), logger, enable_checkpointing=False)
+    assert list(logged(Path(logger.log_dir))) == [0, 1]
+    rows = run_folder.read_csv(Path(logger.log_dir) / run_folder.SALIENCY)
+    assert [(row["epoch"], bool(row["previous"]), row["imagenet"]) for row in rows] == [
+        *[("0", False, "")] * 2,
+        *[("1", True, "")] * 2,
+    ]
+    assert "saliency:" not in caplog.text
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_modules_hyper_parameters_name_its_first_weights(
+    given: bool, tmp_path: Path, paintings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[tuple] = []
+    monkeypatch.setattr(predictor, "imagenet", lambda *of: loaded.append(of) or missing())
+
+    def missing() -> None:
+        raise UserError("no such weights")
+
+    hparams = {"architecture": "alexnet", "weights": "imagenet"} if given else {}
+    monkeypatch.setattr(Plain, "hparams", hparams)
+    trained(tmp_path, Paintings(paintings), TensorBoardLogger(tmp_path), enable_checkpointing=False)
+    assert loaded == ([("alexnet", "imagenet", True)] if given else [])

@@ -31,7 +31,7 @@ def error(ours: Tensor, theirs: Tensor) -> float:
 
 @pytest.fixture(scope="module")
 def images() -> Tensor:
-    return torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    return torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module", params=["squeezenet1_1", "alexnet", "vgg16"])
@@ -47,7 +47,7 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
 def test_equals_captum(network: nn.Module, images: Tensor) -> None:
     theirs = oracle(network, images, TARGETS)
     ours = class_saliency(network, images, TARGETS)
-    assert ours.shape == (3, 96, 96)
+    assert ours.shape == (3, 64, 64)
     assert (ours >= 0).all()
     assert error(ours, theirs) < 1e-5
     singly = [class_saliency(network, images[i : i + 1], TARGETS[i : i + 1]) for i in range(3)]
@@ -177,7 +177,7 @@ def test_a_models_own_error_leaves_it_as_it_was() -> None:
 
 
 class Everywhere(L.LightningModule):
-    """Asks for maps in every hook of Lightning's."""
+    """Computes maps in every hook of Lightning's."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ def test_several_devices() -> None:
     assert devices.resolve(trainer, None, 64)["devices"] == 2
     with pytest.raises(UserError, match=r"trainer\.devices=2 inside a multirun: use trainer\.devices=1"):
         devices.resolve(trainer, 0, 64)
-    with pytest.raises(UserError, match=r"data\.batch_size=63 can't be shared by 2 devices"):
+    with pytest.raises(UserError, match=r"data\.batch_size=63 is not divisible by 2 devices"):
         devices.resolve(trainer, None, 63)
 
 

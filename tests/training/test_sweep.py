@@ -1,20 +1,18 @@
 """What stands around a sweep's jobs: names, counts, the table. (Sweeps themselves: test_train_command.py.)"""
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
 from brushwork.training import job as jobs
 from brushwork.training import run as recipe
-from brushwork.training import sweep
+from brushwork.training import sweep, sweep_events
 from brushwork.training.config import Job
 from tests.conftest import REPOSITORY
 
@@ -25,14 +23,15 @@ from tests.conftest import REPOSITORY
         (["head=replace_last,replace_two", "seed=0,1,2", "optimizer.lr=0.1"], 6),
         (["seed=range(0,5)"], 5),
         (["seed=choice(4,7)", "data.styles=[A,B]"], 2),
-        (["head=glob(*)"], None),
+        (["head=glob(*)"], 2),
+        (["seed=interval(0,5)"], None),
     ],
 )
 def test_job_count(overrides: list[str], count: int | None) -> None:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         config = compose("train", return_hydra_config=True)
-    config.hydra.overrides.task = overrides
-    jobs = sweep._job_overrides(config)
+        config.hydra.overrides.task = overrides
+        jobs = sweep.job_overrides(config)
     assert (None if jobs is None else len(jobs)) == count
 
 
@@ -54,9 +53,10 @@ BOTH = ("replace_last", "replace_two")
     ],
 )
 def test_experiments_that_are_sweeps(
-    experiment: str, overrides: list[str], names: list[str], monkeypatch: pytest.MonkeyPatch
+    experiment: str, overrides: list[str], names: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Their jobs' folders, in order, as the sweep's table names those that were not begun."""
+    """Their jobs' folders, in order, as the sweep's table names those that were not started."""
+    monkeypatch.chdir(tmp_path)
     arguments = [f"experiment={experiment}"]
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         config = compose("train", arguments, return_hydra_config=True)
@@ -64,43 +64,9 @@ def test_experiments_that_are_sweeps(
         assert config.name == experiment
         config.hydra.overrides.task = [*arguments, *overrides]
         config.hydra.job.config_name = "train"
-        loader = GlobalHydra.instance().config_loader()
-        monkeypatch.setattr(sweep, "_composed", (config, loader, sweep._job_overrides(config)))
-        assert sweep._names_of_others(set()) == names
-        assert sweep._names_of_others(set(range(1, len(names)))) == names[:1]
-
-
-def test_slugs_are_apart_and_no_paths() -> None:
-    slugs = [
-        run_folder.slug("wikiart", "replace_last", "full", 0, overrides)
-        for overrides in (
-            ["data.root=/a/paintings"],
-            ["data.root=/b/paintings"],
-            ["data.styles=[A,B]"],
-            ["data.styles=[A,C]"],
-            ["split.seed=0"],
-            ["split.seed=1"],
-            ["+trainer.limit_val_batches=0.5"],
-            ["seed=0", "x=" + "y" * 300],
-            ["seed=0", "x=" + "y" * 301],
-        )
-    ]
-    assert len(set(slugs)) == len(slugs)
-    for slug in slugs:
-        assert "/" not in slug
-        assert len(slug) <= 180
-    unnamed = ["experiment=demo", "name=x", "head=replace_two", "callbacks.saliency=null", "logger=none", "threads=1"]
-    assert run_folder.slug("demo", "replace_two", "full", 0, unnamed) == "replace_two_full_seed-0"
-
-
-def test_fresh_folders(tmp_path: Path) -> None:
-    run_folder.fresh.cache_clear()
-    first = run_folder.fresh(str(tmp_path), "seed-0")
-    assert run_folder.fresh(str(tmp_path), "seed-0") == first
-    run_folder.fresh.cache_clear()  # as another process in the same second
-    second = run_folder.fresh(str(tmp_path), "seed-0")
-    assert first != second
-    assert len(list(tmp_path.iterdir())) == 2
+        reporter = sweep.ProgressReporter(config)
+        assert reporter.folders_without(set()) == names
+        assert reporter.folders_without(set(range(1, len(names)))) == names[:1]
 
 
 def test_running_without_its_process_reads_as_interrupted(tmp_path: Path) -> None:
@@ -133,26 +99,31 @@ def test_a_job_stopped_before_training_starts_over(make_job: Callable[..., Job])
     assert run_folder.read_result(job.folder)["status"] == "finished"
 
 
+@pytest.mark.parametrize(("parallel_jobs", "need"), [(1, "2.3 GB"), (2, "3.2 GB")])
 def test_disk_need(
     make_job: Callable[..., Job],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    parallel_jobs: int,
+    need: str,
 ) -> None:
     """AlexNet with replace_last and 10 styles: 228 MB kept a job, 456 MB while it runs (DESIGN)."""
     caplog.set_level("INFO")
+    monkeypatch.chdir(tmp_path)
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        reporter = sweep.ProgressReporter(compose("train", return_hydra_config=True))
+    reporter.sweep = dataclasses.replace(reporter.sweep, job_count=6, parallel_jobs=parallel_jobs)
+    monkeypatch.setattr(sweep, "_reporter", reporter)
+    monkeypatch.setattr(sweep, "_sweep", reporter.sweep)
     job = dataclasses.replace(make_job(), sweep_number=0)
-    for at_once, need in [(1, "2.3 GB"), (2, "3.2 GB")]:
-        folder = tmp_path / str(at_once)
-        folder.mkdir()
-        facts = sweep.Sweep(folder, 6, at_once, threads=None, process=os.getpid(), variables={})
-        monkeypatch.setattr(sweep, "_sweep", facts)
-        monkeypatch.setattr(sweep, "_told", 0)
-        for name in ("first", "second"):
-            ours = dataclasses.replace(job.settings, run_dir=str(folder / name))
-            sweep.state_disk_need(dataclasses.replace(job, settings=ours), 228_179_240, 456_358_480)
-        assert f"about {need} of checkpoints (1.4 GB kept)" in caplog.text
-    assert caplog.text.count("sweep of 6 jobs") == 2  # one line a sweep
+    for name in ("first", "second"):
+        settings = dataclasses.replace(job.settings, run_dir=str(reporter.sweep.folder / name))
+        sweep.announce_disk_need(dataclasses.replace(job, settings=settings), 228_179_240, 456_358_480)
+    sweep.record_event(reporter.sweep.folder / "third", disk=[1, 2, False])  # of a process that was as fast
+    reporter.update()
+    assert f"about {need} of checkpoints (1.4 GB kept)" in caplog.text
+    assert caplog.text.count("sweep of 6 jobs") == 1
 
 
 def test_a_best_checkpoint_that_is_not_kept_needs_no_disk(make_job: Callable[..., Job]) -> None:
@@ -165,28 +136,45 @@ def test_a_best_checkpoint_that_is_not_kept_needs_no_disk(make_job: Callable[...
 def test_progress_is_of_the_jobs_that_trained() -> None:
     """By hand: two jobs of 2 and 4 minutes, one skipped in a second, one failed: 3 min a job, 6 jobs left."""
     jobs = [
-        sweep.Progress(0, 0, 1, skipped=True),
-        sweep.Progress(1, 1, 121),
-        sweep.Progress(2, 121, 361),
-        sweep.Progress(3, 361, 362, error="no data"),
-        sweep.Progress(4, 362),
+        {"started": 0, "ended": 1, "skipped": True},
+        {"started": 1, "ended": 121},
+        {"started": 121, "ended": 361},
+        {"started": 361, "ended": 362, "error": "no data"},
+        {"started": 362},
     ]
     line = "sweep: 4 of 10 jobs done (1 before), 1 failed, 3.0 min a job, about"
-    assert sweep.progress_line(jobs, 10, at_once=1) == f"{line} 18 min left"
-    assert sweep.progress_line(jobs, 10, at_once=3) == f"{line} 6 min left"
-    assert sweep.progress_line(jobs[:1], None, at_once=1) == "sweep: 1 jobs done (1 before)"
+    assert sweep_events.progress_line(jobs, 10, parallel_jobs=1) == f"{line} 18 min left"
+    assert sweep_events.progress_line(jobs, 10, parallel_jobs=3) == f"{line} 6 min left"
+    assert sweep_events.progress_line(jobs[:1], None, parallel_jobs=1) == "sweep: 1 jobs done (1 before)"
 
 
-def test_a_job_of_an_earlier_line_is_told_by_its_last_notes() -> None:
-    notes = [
-        {"job": "b", "number": 1, "started": 1.0},
-        {"job": "a", "number": 0, "started": 2.0},
-        {"job": "a", "disk": [1, 2, False]},
-        {"job": "b", "error": "no data"},
-        {"job": "b", "ended": 3.0},
-        {"job": "a", "skipped": True},
+def test_jobs_by_their_events_in_the_order_of_the_sweep(tmp_path: Path) -> None:
+    sweep_events.record_event(tmp_path / "b", number=1, started=0.0)
+    sweep_events.record_event(tmp_path / "b", error="no data", ended=0.5)
+    sweep_events.record_event(tmp_path / "b", number=1, started=1.0)  # drawn again by a sweeper
+    sweep_events.record_event(tmp_path / "a", number=0, started=2.0)
+    sweep_events.record_event(tmp_path / "b", ended=3.0)
+    sweep_events.record_event(tmp_path / "a", skipped=True)
+    with open(tmp_path / ".sweep.jobs", "a") as file:
+        file.write('{"job": "a", "ended": ')  # a line that is being written
+    jobs = sweep_events.jobs_from(sweep_events.read_events(tmp_path))
+    assert list(jobs.items()) == [
+        ("a", {"job": "a", "number": 0, "started": 2.0, "skipped": True}),
+        ("b", {"job": "b", "number": 1, "started": 1.0, "ended": 3.0}),
     ]
-    jobs = sweep.jobs_of(notes)
-    assert list(jobs) == ["a", "b"]
-    assert jobs["a"] == sweep.Progress(0, 2.0, None, "", True)
-    assert jobs["b"] == sweep.Progress(1, 1.0, 3.0, "no data", False)
+
+
+def test_rows_of_the_table(tmp_path: Path) -> None:
+    accuracy = {"val/accuracy": 0.51}
+    done = run_folder.new_result() | {"status": "finished", "best": accuracy, "last": accuracy}
+    for name, result in [("done", done), ("killed", run_folder.new_result()), ("early", None), ("mistake", done)]:
+        (tmp_path / name).mkdir()
+        if result:
+            files.write_json(tmp_path / name / run_folder.RESULT, result)
+    row = sweep_events.table_row
+    assert row(tmp_path / "done", {}) == ["done", "finished", "0.510", "0.510", ""]
+    for name in ("killed", "early"):
+        assert row(tmp_path / name, {}) == [name, "interrupted", "-", "-", "its process ended"]
+    assert row(tmp_path / "mistake", {"error": "no"}) == ["mistake", "failed", "0.510", "0.510", "no"]
+    with files.lock(tmp_path / "early" / run_folder.LOCK, "busy"):  # there is no result.json yet
+        assert row(tmp_path / "early", {})[1] == "running"

@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from brushwork import images
+from brushwork import photo_files
 from brushwork.batch import Batch, FeatureBatch
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import augment, catalogue, demo, splits
@@ -212,7 +212,7 @@ class WikiArtDataModule(L.LightningDataModule):
         """The files that `Trainer.predict` takes, by a batch's `index`."""
         if self.predict is None:
             return [str(self.root / painting.path) for painting in self.catalogue.paintings]
-        return [str(path) for path in images.below(self.predict)]
+        return [str(path) for path in photo_files.find([self.predict])]
 
     def predict_dataloader(self) -> Iterable[Batch]:
         indices = self.indices("val") if self.predict is None else list(range(len(self.predicted_paths)))

@@ -1,7 +1,9 @@
-"""Image-class saliency maps: the gradient of a class score at the pixels."""
+"""Image-class saliency maps: the gradient of a class score at the pixels, and the state in which it is taken."""
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,21 +11,24 @@ from torch.nn.functional import one_hot
 
 from brushwork.models.modes import in_eval_mode
 
+Targets = Tensor | Sequence[int] | int
+Method = Callable[..., Tensor]  # (model, images, targets) to (batch, height, width)
 
-def class_saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """How much each pixel sways the score of a class (Simonyan, Vedaldi, Zisserman 2014, section 3).
+
+def gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
+    """How sensitive the score of a class is to each pixel (Simonyan, Vedaldi, Zisserman 2014, section 3).
 
     M(i, j) = max over channels of |dS_c / dI(i, j, channel)|, where S_c is the un-normalised score (logit)
     of class c, not its softmax.
 
-    Right wherever it is called: inside training, validation, test or inference mode, under autocast, with
+    Correct wherever it is called: inside training, validation, test or inference mode, under autocast, with
     frozen parameters. It runs in eval mode and in full precision, and leaves the model's modes and `.grad`,
     the images, the random state and the TF32 settings as they were.
 
     Args:
-        model: (batch, 3, height, width) to logits (batch, num_classes).
+        model: (batch, 3, height, width) to logits (batch, num_classes); a network, or a LightningModule.
         images: (batch, 3, height, width), as the model takes them: normalised, on its device.
-        targets: (batch,) int64, the class of interest of each image.
+        targets: the class of each image, (batch,) integers, or one class for all.
 
     Returns:
         (batch, height, width) float32 on the images' device, never negative; NaN where the gradient is.
@@ -34,95 +39,90 @@ def class_saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     return logits_and_saliency(model, images, targets)[1]
 
 
-def logits_and_saliency(model: nn.Module, images: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """As `class_saliency`, and the logits (batch, num_classes) of the same forward pass.
+class_saliency = gradient  # its first name
 
-    Args:
-        targets: None takes each image's predicted class.
-    """
-    with without_a_trace(model, images) as pixels:
-        logits, gradient = score_gradient(model, pixels, targets)
-    return logits.float(), gradient.float().abs().amax(1)
+
+def logits_and_saliency(model: nn.Module, images: Tensor, targets: Targets | None = None) -> tuple[Tensor, Tensor]:
+    """As `gradient`, and the logits (batch, num_classes) of that pass. targets=None: each image's predicted class."""
+    with preserved_state(model, images) as pixels:
+        logits, of_pixels = score_gradient(model, pixels, targets)
+    return logits.float(), of_pixels.float().abs().amax(1)
+
+
+def method(compute: Method) -> Method:
+    """Decorates a function that computes maps, so that it runs in `preserved_state`: it gets a copy of the images, and
+    targets (batch,), and returns (batch, height, width) in any precision."""
+
+    @functools.wraps(compute)
+    def method(model: nn.Module, images: Tensor, targets: Targets, *args: Any, **kwargs: Any) -> Tensor:
+        with preserved_state(model, images) as pixels:
+            return compute(model, pixels, as_tensor(targets, len(pixels)), *args, **kwargs).float()
+
+    return method
 
 
 @contextmanager
-def without_a_trace(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
-    """What holds for every method: eval mode, gradients on, full precision; afterwards all is as it was.
+def preserved_state(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
+    """The state in which every method runs: eval mode, gradients on, full precision; everything is restored after it.
 
-    Yields:
-        A copy of the images in the model's dtype and memory layout.
-
-    Raises:
-        ValueError: the images' shape or dtype does not fit.
+    Yields a copy of the images in the model's dtype and memory layout; raises a ValueError where they don't fit.
     """
     if images.ndim != 4 or not images.is_floating_point():
-        raise ValueError(
-            f"expected images to be floats of shape (batch, 3, height, width), but got {images.dtype} of "
-            f"{tuple(images.shape)}"
-        )
+        got = f"{images.dtype} of {tuple(images.shape)}"
+        raise ValueError(f"expected images to be floats of shape (batch, 3, height, width), but got {got}")
     with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
-        # A copy: the original may be an inference tensor, or a part of somebody's graph.
-        yield images.detach().to(_dtype(model), memory_format=_layout(model), copy=True)
+        yield _as_input(images, model)
 
 
 def score_gradient(
-    model: nn.Module, pixels: Tensor, targets: Tensor | None, at: Callable[[], Tensor] | None = None
+    model: nn.Module, pixels: Tensor, targets: Targets | None, at: Callable[[], Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The logits (batch, num_classes), and dS_c / dI: the gradient of each image's class score at its pixels.
-
-    Call it inside `without_a_trace`.
-
-    Args:
-        targets: None takes each image's predicted class.
-        at: after the forward pass, the tensor at which the gradient is taken instead of at the pixels.
-    """
+    """The logits (batch, num_classes), and dS_c / dI at the pixels, or at the tensor that `at` gives after the forward
+    pass. Call it inside `preserved_state`. targets=None: each image's predicted class."""
     pixels = pixels.detach().requires_grad_()
     logits = model(pixels)  # (batch, num_classes)
-    targets = logits.argmax(1) if targets is None else checked(targets, logits)
-    wanted = one_hot(targets, logits.shape[1]).to(logits)  # zero for all classes but the one of interest
-    (gradient,) = torch.autograd.grad(logits, pixels if at is None else at(), wanted)
-    return logits.detach(), gradient
+    targets = logits.argmax(1) if targets is None else checked_targets(targets, logits)
+    selected = one_hot(targets, logits.shape[1]).to(logits)  # zero for all classes but the one of interest
+    (found,) = torch.autograd.grad(logits, pixels if at is None else at(), selected)
+    return logits.detach(), found
 
 
-def checked(targets: Tensor, logits: Tensor) -> Tensor:
-    """The targets (batch,) as int64 on the logits' device.
-
-    Raises:
-        ValueError: their shape or dtype does not fit, or one is no class of the model.
-    """
+def checked_targets(targets: Targets, logits: Tensor) -> Tensor:
+    """The targets as int64 (batch,) on the logits' device; raises a ValueError where they don't fit."""
     batch, num_classes = logits.shape
+    targets = as_tensor(targets, batch)
     if targets.shape != (batch,) or targets.is_floating_point() or targets.dtype == torch.bool:
-        raise ValueError(
-            f"expected targets to be integers of shape ({batch},), but got {targets.dtype} of {tuple(targets.shape)}"
-        )
+        got = f"{targets.dtype} of {tuple(targets.shape)}"
+        raise ValueError(f"expected targets to be integers of shape ({batch},), but got {got}")
     outside = targets[(targets < 0) | (targets >= num_classes)]
     if len(outside):
         raise ValueError(f"expected targets from 0 to {num_classes - 1}, but got {outside[0].item()}")
     return targets.detach().clone().to(logits.device, torch.int64)
 
 
-def _dtype(model: nn.Module) -> torch.dtype:
-    """Of the model's parameters: float32, unless the whole model was cast."""
-    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+def as_tensor(targets: Targets, batch: int) -> Tensor:
+    """The targets as a tensor, a single one for all images as (batch,); not checked."""
+    targets = torch.as_tensor(targets)
+    return targets.expand(batch) if targets.ndim == 0 else targets
 
 
-def _layout(model: nn.Module) -> torch.memory_format:
-    """Of the model's first convolution, channels-last if it is; else the images keep theirs."""
+def _as_input(images: Tensor, model: nn.Module) -> Tensor:
+    """A copy in the dtype of the model's parameters and, where its first convolution is channels-last, in that layout.
+
+    A copy: the original may be an inference tensor, or a part of somebody's graph.
+    """
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     kernels = next((p for p in model.parameters() if p.ndim == 4), None)
     last = kernels is not None and kernels.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.preserve_format
+    layout = torch.channels_last if last else torch.preserve_format
+    return images.detach().to(dtype, memory_format=layout, copy=True)
 
 
 @contextmanager
 def _full_precision(device: torch.device) -> Iterator[None]:
     """No autocast, no TF32, no reduced precision on CPUs."""
-    units = [
-        torch.backends.cuda.matmul,
-        torch.backends.cudnn.conv,
-        torch.backends.cudnn.rnn,
-        torch.backends.mkldnn.matmul,
-        torch.backends.mkldnn.conv,
-    ]
+    cuda, cudnn, cpu = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    units = [cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv]
     before = [unit.fp32_precision for unit in units]
     try:
         for unit in units:

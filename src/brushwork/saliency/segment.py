@@ -1,4 +1,4 @@
-"""From a map to its object: mask and box by colour, by OpenCV's graph cut."""
+"""The object that a map points at: its mask and box, by colour models and OpenCV's graph cut."""
 
 from dataclasses import dataclass
 from types import ModuleType
@@ -10,34 +10,29 @@ from brushwork.errors import UserError
 from brushwork.saliency.display import render
 
 FOREGROUND, BACKGROUND = 0.95, 0.30  # quantiles of the map above and below which pixels give the two colour models
-_ITERATIONS = 10  # of fitting them: after one, a box hangs more on where OpenCV's k-means happened to start
+_ITERATIONS = 10  # of fitting them: after one, a box depends more on the initialisation of OpenCV's k-means
 _COMPONENTS = 5  # of each of OpenCV's colour models: it needs as many pixels
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Where the object is.
-
-    mask: (height, width) bool, one connected piece.
-    box: (left, top, right, bottom) in pixels of the map, the smallest around the mask; right and bottom are just
-        outside it.
-    """
+    """mask: (height, width) bool, one connected piece. box: (left, top, right, bottom) around it in pixels of the map;
+    right and bottom are just outside."""
 
     mask: np.ndarray
     box: tuple[int, int, int, int]
 
 
 def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
-    """The object that a map points at (Simonyan, Vedaldi, Zisserman 2014, section 3.2); None where it finds none.
+    """The object that a map points at (Simonyan, Vedaldi, Zisserman 2014, section 3.2), or None.
 
-    A colour model (Gaussian mixture) of the foreground comes from the pixels above the map's 95% quantile, one of the
-    background from those below its 30% quantile. A graph cut by these two then labels all pixels, the former too
-    (as fixed labels, a gradient's scattered pixels would stay specks), and the largest piece is the object. The same
-    photo and map always give the same one; but a map that differs by rounding, as in another batch, may give another
-    where the object has the background's colours.
+    A colour model (Gaussian mixture) of the foreground is fitted to the pixels above the map's 95% quantile, one of the
+    background to those below its 30% quantile. A graph cut by these two then labels all pixels, the former too
+    (as fixed labels, a gradient's scattered pixels would stay specks), and the largest piece is the object. It is
+    deterministic; but where the object has the background's colours, rounding of the map may change the result.
 
     Args:
-        photo: RGB, as the network saw it, of the map's size.
+        photo: the network's input, of the map's size.
         saliency_map: (height, width), never negative. One with a defect (`render.defect`) has no object.
 
     Raises:
@@ -66,11 +61,7 @@ def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
 
 
 def opencv() -> ModuleType:
-    """OpenCV, which an extra brings.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """OpenCV, which is an extra; raises a UserError where it is not installed."""
     try:
         import cv2
     except ModuleNotFoundError:

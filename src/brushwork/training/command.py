@@ -29,7 +29,7 @@ def main() -> None:
     try:
         _run()
     finally:
-        sweep.report()
+        sweep.print_summary()
 
 
 if __name__ == "__main__":  # as Lightning starts it again for DDP

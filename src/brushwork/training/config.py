@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from brushwork import files, run_folder
+from brushwork import files, run_names
 from brushwork.errors import UserError, one_line
 
 
@@ -155,8 +155,8 @@ class Job:
 def register() -> None:
     """Make the schema and the resolvers known to Hydra; conf/train.yaml names them."""
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("run_slug", run_folder.slug, replace=True)
-    OmegaConf.register_new_resolver("fresh_folder", run_folder.fresh, replace=True)
+    OmegaConf.register_new_resolver("run_slug", run_names.run_slug, replace=True)
+    OmegaConf.register_new_resolver("fresh_folder", run_names.fresh_folder, replace=True)
 
 
 def make_job(cfg: DictConfig) -> Job:

@@ -17,7 +17,7 @@ def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict
     """The Trainer's options with `auto` precision decided and a sweep's jobs spread over the GPUs.
 
     Raises:
-        UserError: several devices inside a multirun, or a batch that can't be shared out.
+        UserError: several devices inside a multirun, or a batch size that is no multiple of their number.
     """
     options = dict(trainer.keywords)
     on_cuda = options.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
@@ -25,12 +25,12 @@ def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict
     count = _count(devices, on_cuda)
     if sweep_number is not None and count > 1:
         raise UserError(
-            f"trainer.devices={devices} inside a multirun: use trainer.devices=1, and the jobs of the sweep "
-            f"are spread over the GPUs; several devices work in a single run"
+            f"trainer.devices={devices} inside a multirun: use trainer.devices=1 (its jobs are spread over the GPUs), "
+            f"or a single run"
         )
     if batch_size % count:
         raise UserError(
-            f"data.batch_size={batch_size} can't be shared by {count} devices: choose a multiple of {count}"
+            f"data.batch_size={batch_size} is not divisible by {count} devices: choose a multiple of {count}"
         )
     if sweep_number is not None and on_cuda and not isinstance(devices, list):
         options["devices"] = [sweep_number % torch.cuda.device_count()]
@@ -52,15 +52,14 @@ def choose(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError):
-        raise UserError(f"--device {name} is not to be had on this machine: use auto or cpu") from None
+        raise UserError(f"--device {name} is not available on this machine: use auto or cpu") from None
 
 
 def keep_freed_memory() -> None:
     """Let glibc give freed memory to the next tensor rather than back to the system.
 
-    Large tensors otherwise come from fresh pages each time: on a processor 100,000 page faults a step of AlexNet,
-    a quarter of its time in bfloat16. The process keeps the most memory that it has used. Elsewhere than on Linux
-    with glibc this does nothing.
+    Otherwise each large tensor is allocated from new pages: 100,000 page faults a step of AlexNet on a CPU, a quarter
+    of its time in bfloat16. The process then never shrinks below its peak memory. Only on Linux with glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -37,7 +37,7 @@ def run(cfg: DictConfig) -> float | None:
         with exit_on_signals(silent=rank_zero_only.rank > 0):
             return run_job(config.make_job(cfg))
     except SystemExit as stop:
-        sweep.leave(stop.code)
+        sweep.exit_worker(stop.code)
         raise
     except UserError as error:
         # One that a data-loading worker raised carries that process's traceback: its last line is the error.
@@ -54,7 +54,7 @@ def run(cfg: DictConfig) -> float | None:
     # Raised here, not above: the error's frames, and the network in them, are free by now.
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         log.error("this job failed: %s", reason)
-        sweep.note_job(Path(HydraConfig.get().runtime.output_dir), error=reason)
+        sweep.record_event(Path(HydraConfig.get().runtime.output_dir), error=reason)
         raise CompactHydraException(reason)
     if rank_zero_only.rank == 0:
         print(f"error: {reason}", file=sys.stderr)
@@ -75,13 +75,13 @@ def run_job(job: Job) -> float | None:
     with files.lock(job.folder / run_folder.LOCK, busy):
         files.remove_leftovers(job.folder)
         earlier = run_folder.read_result(job.folder)
-        if (threads := sweep.threads()) is not None:
+        if (threads := sweep.threads_per_job()) is not None:
             torch.set_num_threads(threads)
         if earlier is not None:
             _refuse_other_run(job, earlier)
             if earlier["status"] in ("finished", "diverged"):
                 log.info("already %s: %s", earlier["status"], job.folder)
-                sweep.note_job(job.folder, skipped=True)
+                sweep.record_event(job.folder, skipped=True)
                 return _best_accuracy(earlier)
             if earlier["threads"]:  # bit-equal results on a CPU need an equal number of threads
                 torch.set_num_threads(earlier["threads"])

@@ -14,7 +14,7 @@ class ProgressBar(TQDMProgressBar):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
-        if not sys.stdout.isatty() or sweep.is_away():  # several bars would write over one another
+        if not sys.stdout.isatty() or sweep.is_worker():  # several bars would write over one another
             self.disable()
 
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:

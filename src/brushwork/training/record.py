@@ -166,7 +166,7 @@ class RunRecord(L.Callback):
             logger.log_metrics(
                 {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}, epoch
             )
-        self._keepanswers_of(scores)
+        self._keep_answers(scores)
         if self.write:
             run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
             self._write_predictions()

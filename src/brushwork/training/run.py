@@ -47,7 +47,7 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
     known = {"name": settings.name, "command": job.command_line, "config_hash": job.config_hash}
     record = RunRecord(job.folder, config=job.resolved, known=known, finishes=False)
     trainer = make_trainer(job, options, record)
-    sweep.state_disk_need(job, *checkpoint_bytes(job, model))
+    sweep.announce_disk_need(job, *checkpoint_bytes(job, model))
 
     try:
         trainer.fit(model, data, ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)

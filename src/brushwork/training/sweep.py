@@ -1,327 +1,244 @@
-"""What a multirun needs beyond Hydra: one sweep a folder at a time, its disk need, its progress, every job listed.
+"""A multirun beyond Hydra: a lock on its folder, its disk need, its progress, and a table of all jobs at the end.
 
-Imported by train.py before Hydra starts, so nothing heavy is imported here. Under most launchers the jobs are other
-processes, on a cluster on other machines: they learn of the sweep by `_arrive`, and tell of themselves in a file.
+Imported by train.py before Hydra starts, so nothing heavy is imported here. Most launchers run the jobs in worker
+processes, on a cluster on other machines: these receive the `Sweep` when Hydra's callback is unpickled there.
 """
 
-import json
 import logging
 import os
 import shutil
-import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from brushwork import files, run_folder
+from brushwork import files, run_folder, run_names, tables
 from brushwork.errors import UserError
 from brushwork.terminal import TerminalHandler, show_log
-from brushwork.training import launchers
+from brushwork.training import launchers, sweep_events
 from brushwork.training.config import Job, register
+from brushwork.training.sweep_events import record_event
 
 log = logging.getLogger(__name__)
 
-_LOCK = ".sweep.lock"
-_NOTES = ".sweep.jobs"  # what jobs and their processes tell, a JSON object a line
-_DISK = ".sweep.disk"  # there when a job has noted the disk need, and not empty when that is told
+_POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What each of a sweep's processes knows of it."""
+    """What each process of a sweep knows of it."""
 
     folder: Path  # absolute
     job_count: int | None  # None where only the sweeper knows
-    at_once: int  # jobs that run at a time
-    threads: int | None  # of each of them; None: torch's choice
-    process: int | None  # the sweep's own; None where jobs run on other machines
-    variables: dict[str, str | None]  # of the environment, that the launcher changes and its jobs need as they were
+    parallel_jobs: int
+    threads: int | None  # of each job; None: torch's choice
+    pid: int | None  # of the sweep's own process; None where jobs run on other machines
+    environment: dict[str, str | None]  # variables that the launcher changes, as its jobs need them
+    ambiguous: Collection[str] | None  # values whose short names are equal; None where only the sweeper knows
 
 
-@dataclass
-class Progress:
-    """One job, by its notes."""
-
-    number: int
-    started: float
-    ended: float | None = None  # in s since 1970
-    error: str = ""
-    skipped: bool = False  # it had ended before this sweep
-
-
-_sweep: Sweep | None = None
-_away = False  # this process runs jobs for a sweep in another one
-
-# Of the sweep's own process:
-_held = ExitStack()  # its lock
-_composed: tuple[DictConfig, ConfigLoader, list[list[str]]] | None = None  # from which all jobs' names are made
-_told = 0  # notes that the terminal knows of
-_telling = threading.Lock()
+_sweep: Sweep | None = None  # None in a single run
+_reporter: "ProgressReporter | None" = None  # None in a worker process
 
 
 class SweepCallback(Callback):
-    """Hydra's callback (conf/hydra/default.yaml): before a sweep, and around each of its jobs."""
+    """Hydra's callback (conf/hydra/default.yaml): before a multirun, and around each of its jobs."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        global _sweep, _reporter
         try:
-            _start(config)
+            _reporter = ProgressReporter(config)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
+        _sweep = _reporter.sweep
+        _use_folder_names(_sweep)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if config.hydra.mode != RunMode.MULTIRUN:
+        if _sweep is None:
             return
-        note_job(Path(config.hydra.runtime.output_dir), number=config.hydra.job.num, started=time.time())
-        if _away:
+        record_event(Path(config.hydra.runtime.output_dir), number=config.hydra.job.num, started=time.time())
+        if is_worker():
             for handler in logging.getLogger().handlers:
-                if isinstance(handler, TerminalHandler):  # jobs at once: whose line is it?
+                if isinstance(handler, TerminalHandler):  # several jobs write to one terminal
                     handler.setFormatter(logging.Formatter(f"#{config.hydra.job.num}  %(message)s"))
-            launchers.follow(_sweep.process)
+            launchers.end_with_sweep(_sweep.pid)
 
     def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
-        if config.hydra.mode != RunMode.MULTIRUN:
-            return
-        note_job(Path(config.hydra.runtime.output_dir), ended=time.time())
-        if not _away:
-            _tell()
+        if _sweep is not None:
+            record_event(Path(config.hydra.runtime.output_dir), ended=time.time())
+        if _reporter is not None:
+            _reporter.update()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _arrive, (_sweep,)  # it travels with each job into its process
+        return _unpickle_callback, (_sweep,)
 
 
-def _start(config: DictConfig) -> None:
-    """In the sweep's own process, before anything of the sweep is written."""
-    global _sweep, _composed
-    folder, launcher = Path(config.hydra.sweep.dir), config.hydra.launcher
-    busy = f"a sweep is running in {folder.resolve()}: wait for it, or choose another name=..."
-    _held.enter_context(files.lock(folder / _LOCK, busy))
-    jobs = _job_overrides(config)
-    if jobs is not None and GlobalHydra.instance().is_initialized():
-        _composed = config, GlobalHydra.instance().config_loader(), jobs
-    at_once = launchers.jobs_at_once(launcher, sys.maxsize if jobs is None else len(jobs))
-    on_cluster = launchers.kind(launcher) == "SlurmLauncher"
-    (folder / _NOTES).write_text("")
-    (folder / _DISK).unlink(missing_ok=True)
-    _sweep = Sweep(
-        folder.resolve(),
-        None if jobs is None else len(jobs),
-        at_once,
-        threads=None if on_cluster else launchers.threads_of_each(at_once),
-        process=None if on_cluster else os.getpid(),
-        variables=launchers.hidden_variables(launcher),
-    )
-    if launchers.kind(launcher) != "BasicLauncher":
-        launchers.stop_jobs_on_signals(_any_running)
-        show_log()
-        logging.getLogger("brushwork").propagate = False  # Hydra's own handler has another format
-        threading.Thread(target=_tell_on, daemon=True).start()
-
-
-def _arrive(sweep: Sweep | None) -> SweepCallback:
-    """Where the callback is unpickled: in a job's process, which knows nothing of ours yet."""
-    global _sweep, _away
-    if _sweep is None or _away:
+def _unpickle_callback(sweep: Sweep | None) -> SweepCallback:
+    """The callback travels with each job into its worker process: there, before Hydra composes, prepare for the job."""
+    global _sweep
+    if sweep is not None and _reporter is None:
+        _sweep = sweep
         register()
-        _sweep, _away = sweep, True
-        for name, value in sweep.variables.items():
+        _use_folder_names(sweep)
+        for name, value in sweep.environment.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
     return SweepCallback()
 
 
-def is_away() -> bool:
+def _use_folder_names(sweep: Sweep) -> None:
+    OmegaConf.register_new_resolver("run_slug", partial(run_names.run_slug, ambiguous=sweep.ambiguous), replace=True)
+
+
+def is_worker() -> bool:
     """Whether this process runs jobs for a sweep in another process."""
-    return _away
+    return _sweep is not None and _reporter is None
 
 
-def threads() -> int | None:
+def threads_per_job() -> int | None:
     """The threads of a job that shares its machine with others of its sweep; None: torch's choice."""
     return _sweep and _sweep.threads
 
 
-def leave(code: int) -> None:
-    """After a job of this process was stopped by a signal, and has recorded it."""
-    if _away:
-        launchers.leave(_sweep.process, code)
+def exit_worker(code: int) -> None:
+    """End a worker process whose job was stopped by a signal, and has recorded it; do nothing in other processes."""
+    if is_worker():
+        launchers.exit_worker(_sweep.pid, code)
 
 
-def note_job(folder: Path, **facts: Any) -> None:
-    """Remember, for the sweep's progress and table, what is known of a job; from any process."""
-    line = json.dumps({"job": folder.name} | facts) + "\n"
-    with open(folder.parent / _NOTES, "ab", buffering=0) as file:  # a line goes out whole
-        file.write(line.encode())
+def announce_disk_need(job: Job, best_bytes: int, last_bytes: int) -> None:
+    """Before the first training of a sweep: have its process log what all checkpoints will need, once."""
+    if job.sweep_number is None or _sweep is None or _sweep.job_count is None:
+        return
+    if any("disk" in event for event in sweep_events.read_events(_sweep.folder)):
+        return
+    record_event(job.folder, disk=[best_bytes, last_bytes, job.settings.keep_last])
+    if _reporter is not None:
+        _reporter.update()
+    else:
+        time.sleep(2 * _POLL_SECONDS)  # the line comes before the job's epochs
 
 
-def _read_notes() -> list[dict[str, Any]]:
-    lines = (_sweep.folder / _NOTES).read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+def print_summary() -> None:
+    """After a sweep, in its own process: a line for each job, with its status and the reason. Else nothing."""
+    if _reporter is not None:
+        _reporter.print_summary()
 
 
-def jobs_of(notes: list[dict[str, Any]]) -> dict[str, Progress]:
-    """The jobs that were begun, by the names of their folders, in the sweep's order."""
-    jobs: dict[str, Progress] = {}
-    for note in notes:
-        facts = {key: value for key, value in note.items() if key in ("ended", "error", "skipped")}
-        if "started" in note:
-            jobs[note["job"]] = Progress(note["number"], note["started"])
-        elif note["job"] in jobs:
-            vars(jobs[note["job"]]).update(facts)
-    return dict(sorted(jobs.items(), key=lambda item: item[1].number))
+class ProgressReporter:
+    """In the sweep's own process: holds the folder's lock, logs the jobs' events, prints the table at the end.
+
+    Raises:
+        UserError: another sweep runs in the folder, or the launcher can't work with these options.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        folder, launcher = Path(config.hydra.sweep.dir), config.hydra.launcher
+        busy = f"a sweep is running in {folder.resolve()}: wait for it, or choose another name=..."
+        self._lock = ExitStack()
+        self._lock.enter_context(files.lock(folder / ".sweep.lock", busy))
+        self._config, self._loader = config, GlobalHydra.instance().config_loader()
+        self._jobs = job_overrides(config)
+        job_count = None if self._jobs is None else len(self._jobs)
+        parallel_jobs = launchers.parallel_jobs(launcher, job_count or sys.maxsize)
+        on_cluster = launchers.kind(launcher) == "SlurmLauncher"
+        self.sweep = Sweep(
+            folder.resolve(),
+            job_count,
+            parallel_jobs,
+            threads=None if on_cluster else launchers.threads_per_job(parallel_jobs),
+            pid=None if on_cluster else os.getpid(),
+            environment=launchers.environment_to_restore(launcher),
+            ambiguous=None if self._jobs is None else run_names.ambiguous_values(self._jobs),
+        )
+        (folder / sweep_events.FILE).write_text("")
+        self._logged = 0  # events
+        self._updating = threading.Lock()
+        if launchers.kind(launcher) != "BasicLauncher":
+            launchers.terminate_workers_on_signals(self._any_running)
+            show_log()
+            logging.getLogger("brushwork").propagate = False  # Hydra's own handler has another format
+            threading.Thread(target=self._poll, daemon=True).start()
+
+    def update(self) -> None:
+        """Log the new events: the disk need, and how far the sweep is after each job."""
+        with self._updating:
+            events = sweep_events.read_events(self.sweep.folder)
+            for count, event in enumerate(events[self._logged :], self._logged + 1):
+                if "disk" in event and sum("disk" in each for each in events[:count]) == 1:
+                    self._log_disk_need(*event["disk"])
+                elif "ended" in event:
+                    jobs = sweep_events.jobs_from(events[:count]).values()
+                    log.info(sweep_events.progress_line(jobs, self.sweep.job_count, self.sweep.parallel_jobs))
+            self._logged = len(events)
+
+    def _poll(self) -> None:
+        """Until the program ends: worker processes can't write to our terminal, or not in turn."""
+        launchers.block_signals_in_thread()
+        while True:
+            time.sleep(_POLL_SECONDS)
+            self.update()
+
+    def _log_disk_need(self, best_bytes: int, last_bytes: int, keep_last: bool) -> None:
+        count, folder = self.sweep.job_count, self.sweep.folder
+        kept = count * (best_bytes + (last_bytes if keep_last else 0)) / 1e9
+        # A checkpoint is written beside the one it replaces.
+        need = kept + self.sweep.parallel_jobs * (last_bytes + max(best_bytes, last_bytes)) / 1e9
+        free = shutil.disk_usage(folder).free / 1e9
+        log.info(
+            f"sweep of {count} jobs in {folder}: with jobs like this one about {need:.1f} GB of checkpoints "
+            f"({kept:.1f} GB kept), {free:.1f} GB free"
+        )
+        if free < need:
+            log.warning(f"the disk may fill: free {need - free:.1f} GB, or sweep fewer jobs")
+
+    def _any_running(self) -> bool:
+        jobs = sweep_events.jobs_from(sweep_events.read_events(self.sweep.folder))
+        return any(files.is_locked(self.sweep.folder / name / run_folder.LOCK) for name in jobs)
+
+    def print_summary(self) -> None:
+        while self.sweep.pid is not None and self._any_running():  # submitit gives up when one worker was killed
+            time.sleep(0.5)
+        self.update()
+        jobs = sweep_events.jobs_from(sweep_events.read_events(self.sweep.folder))
+        rows = [sweep_events.table_row(self.sweep.folder / name, job) for name, job in jobs.items()]
+        others = self.folders_without({job["number"] for job in jobs.values()})
+        rows += [[name, "not started", "-", "-", ""] for name in others]
+        print("", *tables.plain([["job", "status", "best", "last", ""], *rows], width=sys.maxsize), "", sep="\n")
+        self._lock.close()
+        failed = sum(row[1] == "failed" for row in rows)
+        total, folder = self.sweep.job_count or len(jobs), os.path.relpath(self.sweep.folder)
+        print(f"{len(jobs)} of {total} jobs, {failed} failed; best and last validation accuracy; in {folder}")
+        print(f"look at it: make dashboard, or tensorboard --logdir {folder}")
+
+    def folders_without(self, started: set[int]) -> list[str]:
+        """The names of the folders of the jobs that were not started."""
+        others = [job for number, job in enumerate(self._jobs or []) if number not in started]
+        return [self._loader.load_sweep_config(self._config, job).hydra.sweep.subdir for job in others]
 
 
-def _any_running() -> bool:
-    return any(files.is_locked(_sweep.folder / name / run_folder.LOCK) for name in jobs_of(_read_notes()))
-
-
-def _job_overrides(config: DictConfig) -> list[list[str]] | None:
+def job_overrides(config: DictConfig) -> list[list[str]] | None:
     """The overrides of each job that Hydra's own sweeper will make; None where only the sweeper knows."""
     if not config.hydra.sweeper["_target_"].endswith(".BasicSweeper"):
         return None
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    loader = GlobalHydra.instance().config_loader() if GlobalHydra.instance().is_initialized() else None
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
     try:
-        overrides = OverridesParser.create(loader).parse_overrides(params + list(config.hydra.overrides.task))
+        overrides = parser.parse_overrides(params + list(config.hydra.overrides.task))
         return [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
-    except (HydraException, AssertionError):  # an interval, or a glob without a loader
+    except (HydraException, AssertionError):  # an interval
         return None
-
-
-def state_disk_need(job: Job, best_bytes: int, last_bytes: int) -> None:
-    """Say, before the first training of a sweep, what its checkpoints will need; warn where it is not there."""
-    if job.sweep_number is None or _sweep is None or _sweep.job_count is None:
-        return
-    disk = _sweep.folder / _DISK
-    try:
-        disk.touch(exist_ok=False)
-    except FileExistsError:
-        pass  # another job was first
-    else:
-        note_job(job.folder, disk=[best_bytes, last_bytes, job.settings.keep_last])
-        if not _away:
-            _tell()
-    patience = time.monotonic() + 3  # for the sweep's process to tell it
-    while disk.stat().st_size == 0 and time.monotonic() < patience:
-        time.sleep(0.05)
-
-
-def _tell_disk_need(best_bytes: int, last_bytes: int, keep_last: bool) -> None:
-    kept = _sweep.job_count * (best_bytes + (last_bytes if keep_last else 0))
-    # A checkpoint is written beside the one it replaces.
-    need = kept + _sweep.at_once * (last_bytes + max(best_bytes, last_bytes))
-    free = shutil.disk_usage(_sweep.folder).free
-    log.info(
-        "sweep of %d jobs in %s: with jobs like this one about %.1f GB of checkpoints (%.1f GB kept), %.1f GB free",
-        _sweep.job_count,
-        _sweep.folder,
-        need / 1e9,
-        kept / 1e9,
-        free / 1e9,
-    )
-    if free < need:
-        log.warning("the disk may fill: free %.1f GB, or sweep fewer jobs", (need - free) / 1e9)
-    (_sweep.folder / _DISK).write_text("told\n")
-
-
-def _tell() -> None:
-    """Log what the notes have new: the disk need, and how far the sweep is after each job."""
-    global _told
-    with _telling:
-        notes = _read_notes()
-        for count, note in enumerate(notes[_told:], _told + 1):
-            if "disk" in note:
-                _tell_disk_need(*note["disk"])
-            elif "ended" in note:
-                log.info("%s", progress_line(jobs_of(notes[:count]).values(), _sweep.job_count, _sweep.at_once))
-        _told = len(notes)
-
-
-def _tell_on() -> None:
-    """For as long as the program runs: jobs in other processes can't reach our terminal, or not in turn."""
-    launchers.leave_signals_to_the_main_thread()
-    while True:
-        time.sleep(0.3)
-        _tell()
-
-
-def progress_line(jobs: Iterable[Progress], job_count: int | None, at_once: int) -> str:
-    """How far a sweep is, and how long it will take: jobs that trained to their end tell the rate.
-
-    >>> jobs = [Progress(0, 0, 5, skipped=True), Progress(1, 5, 125), Progress(2, 5, 9, "no data"), Progress(3, 9)]
-    >>> progress_line(jobs, 10, at_once=2)
-    'sweep: 3 of 10 jobs done (1 before), 1 failed, 2.0 min a job, about 7 min left'
-    """
-    ended = [job for job in jobs if job.ended is not None]
-    failed = sum(bool(job.error) for job in ended)
-    before = sum(job.skipped for job in ended)
-    seconds = [job.ended - job.started for job in ended if not job.error and not job.skipped]
-    line = f"sweep: {len(ended)}{f' of {job_count}' if job_count else ''} jobs done"
-    if before:
-        line += f" ({before} before)"
-    if failed:
-        line += f", {failed} failed"
-    if seconds:
-        line += f", {statistics.mean(seconds) / 60:.1f} min a job"
-    if seconds and job_count and (left := job_count - len(ended)):
-        line += f", about {statistics.mean(seconds) * left / min(at_once, left) / 60:.0f} min left"
-    return line
-
-
-def report() -> None:
-    """After a sweep: a line for each job, with its status and the reason. Nothing after a single run."""
-    if _sweep is None or _away:
-        return
-    while _sweep.process is not None and _any_running():  # submitit gives up when one job's process has died
-        time.sleep(0.5)
-    _tell()
-    jobs = jobs_of(_read_notes())
-    rows = []
-    for name, job in jobs.items():
-        folder = _sweep.folder / name
-        result = run_folder.read_result(folder) or run_folder.new_result()
-        status, error = result["status"], job.error or result["error"] or ""
-        if job.error:
-            status = "failed"
-        elif status == "running" and not files.is_locked(folder / run_folder.LOCK):
-            status = "interrupted"
-        if status == "interrupted" and not error:
-            error = "its process ended"
-        accuracies = [(result[which] or {}).get("val/accuracy") for which in ("best", "last")]
-        numbers = ["-" if accuracy is None else f"{accuracy:.3f}" for accuracy in accuracies]
-        rows.append((name, status, *numbers, error))
-    rows += [(name, "not started", "-", "-", "") for name in _names_of_others({job.number for job in jobs.values()})]
-    _held.close()
-    failed = sum(row[1] == "failed" for row in rows)
-    rows.insert(0, ("job", "status", "best", "last", ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    print()
-    for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4], sep="  ")
-    total = _sweep.job_count or len(jobs)
-    folder = os.path.relpath(_sweep.folder)
-    print(f"\n{len(jobs)} of {total} jobs, {failed} failed; best and last validation accuracy; in {folder}")
-    print(f"look at it: make dashboard, or tensorboard --logdir {folder}")
-
-
-def _names_of_others(begun: set[int]) -> list[str]:
-    """The folders of the jobs that were not begun."""
-    if _composed is None:
-        return []
-    config, loader, jobs = _composed
-    others = [loader.load_sweep_config(config, job) for number, job in enumerate(jobs) if number not in begun]
-    return [OmegaConf.select(other, "hydra.sweep.subdir") for other in others]

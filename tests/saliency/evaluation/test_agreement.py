@@ -6,7 +6,13 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from brushwork.saliency.evaluation.agreement import between_images, class_contrast, rank_correlation
+from brushwork.saliency.evaluation.agreement import (
+    between_images,
+    between_networks,
+    class_contrast,
+    mean,
+    rank_correlation,
+)
 
 
 def test_equals_scipys_of_each_image() -> None:
@@ -44,6 +50,13 @@ def test_between_images_is_the_mean_over_the_others() -> None:
     assert np.isnan(between_images(bad[4:])).all()
 
 
+def test_between_networks() -> None:
+    maps = np.random.default_rng(0).random((2, 5, 5))
+    assert between_networks([maps]) is None
+    assert between_networks([maps, 2 * maps, -maps]) == pytest.approx((1 - 1 - 1) / 3)
+    assert (mean(np.array([1.0, np.nan])), mean(np.array([np.nan]))) == (1.0, None)
+
+
 class Ranked(nn.Module):
     """Scores 0, 1, ... of the classes; the map of class c is column c of `shapes`, whatever the image."""
 
@@ -74,7 +87,7 @@ def test_class_contrast_is_with_the_class_in_the_middle(classes: int, target: in
 def test_a_map_that_is_the_same_for_all_classes_has_no_contrast() -> None:
     shapes = torch.rand(1, 4, 5).repeat(6, 1, 1)
     images, targets = torch.randn(2, 3, 4, 5), torch.tensor([1, 5])
-    assert class_contrast("gradient", Ranked(shapes), images, targets) == pytest.approx([0, 0])
+    assert class_contrast("gradient", Ranked(shapes), images, targets) == pytest.approx([0, 0], abs=1e-6)
     assert class_contrast("gradient", Ranked(-shapes), images, targets, -shapes[:2].numpy()) == pytest.approx([2, 2])
     with pytest.raises(ValueError, match="expected a model of two classes or more"):
         class_contrast("gradient", Ranked(shapes[:1]), images, torch.tensor([0, 0]))

@@ -1,1 +1,1 @@
-"""How maps are shown: one picture, a folder of results, a gallery page. Imports the foundation and `saliency`."""
+"""How maps are shown: a picture, a folder of results, a gallery page. Imports the foundation and `saliency`."""

@@ -7,17 +7,14 @@ from scipy.ndimage import binary_erosion
 
 from brushwork.contact_sheet import font
 
-COLORS = "inferno"  # perceptually even: equal steps of the map look equal
-PERCENTILE = 99  # of a map's values are shown apart; above it all is brightest, else one pixel dims the rest
+COLORS = "inferno"  # perceptually uniform
+PERCENTILE = 99  # of a map's values is brightest, so that a single pixel does not dim the rest
 _BLANK = (96, 96, 96)
-_EDGE, _BOX = (255, 255, 0), (255, 0, 255)  # colours that photos seldom have
+_EDGE, _BOX = (255, 255, 0), (255, 0, 255)  # colours that are rare in photos
 
 
 def scale(maps: np.ndarray) -> float:
-    """The value shown brightest: the 99th percentile of the finite values, at least above zero.
-
-    A sparse map whose percentile is zero is scaled by its maximum.
-    """
+    """The value shown brightest: the 99th percentile of the finite values, or the maximum where that is zero."""
     values = maps[np.isfinite(maps)]
     if not len(values):
         return 1.0
@@ -25,7 +22,7 @@ def scale(maps: np.ndarray) -> float:
 
 
 def defect(saliency_map: np.ndarray) -> str | None:
-    """Why a map can't be shown: it is constant, or not a number somewhere. Else None."""
+    """Why a map can't be shown: it is constant, or not finite. Else None."""
     if not np.isfinite(saliency_map).all():
         return "not a finite number"
     if saliency_map.min() == saliency_map.max():
@@ -34,7 +31,7 @@ def defect(saliency_map: np.ndarray) -> str | None:
 
 
 def completeness(error: float, rise: float) -> str:
-    """How exact integrated gradients are (see `methods.Completeness`), in words.
+    """A caption for the completeness of integrated gradients (see `methods.Completeness`).
 
     >>> completeness(0.0312, 14.5)
     'completeness error 0.031 of 14.5'
@@ -43,28 +40,21 @@ def completeness(error: float, rise: float) -> str:
 
 
 def picture(saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
-    """A map (height, width) in colours, black for 0 and bright from `brightest` on.
-
-    Args:
-        brightest: the scale; None takes the map's own. A map with a defect is a grey panel that names it.
-    """
-    problem = defect(saliency_map)
-    if problem is not None:
+    """A map (height, width) in colours, black for 0 and bright from `brightest` on (None: its own `scale`); one with a
+    defect is a grey panel that names it."""
+    if (problem := defect(saliency_map)) is not None:
         return _blank(saliency_map.shape, problem)
     return Image.fromarray(_colors(_intensity(saliency_map, brightest)))
 
 
 def overlay(photo: Image.Image, saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
-    """The map in colours over the photo in grey: the more salient, the less of the photo shows.
-
-    `photo` is the picture as the network saw it, of the map's size.
-    """
-    problem = defect(saliency_map)
-    if problem is not None:
+    """The map in colours over the photo (the network's input, of the map's size) in grey: the more salient, the less
+    of the photo shows."""
+    if (problem := defect(saliency_map)) is not None:
         return _blank(saliency_map.shape, problem)
     intensity = _intensity(saliency_map, brightest)
     grey = np.asarray(photo.convert("L"), np.float32)[..., None] * 0.75
-    weight = np.sqrt(intensity)[..., None]  # faint values are seen as well
+    weight = np.sqrt(intensity)[..., None]  # makes faint values visible
     mixed = (1 - weight) * grey + weight * _colors(0.25 + 0.75 * intensity)
     return Image.fromarray(mixed.round().astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""Is a map to be believed? Faithfulness, localisation, weight randomisation, agreement between maps.
+"""How trustworthy maps are: faithfulness, localisation, weight randomisation, agreement between maps.
 
 Imports the saliency methods, `models` and the foundation.
 """

@@ -1,4 +1,7 @@
-"""How alike two maps are: of one image, of two classes, of different images."""
+"""Agreement of maps, by rank correlation: of one image, of two classes, of different images or networks."""
+
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -9,19 +12,9 @@ from brushwork.saliency import maps, methods
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of the pixels of two maps of each image (Adebayo et al. 2018, section 3).
+    """Spearman's rank correlation of the pixels of two maps (batch, height, width) (Adebayo et al. 2018, section 3).
 
-    rho = the correlation of the pixels' ranks, equal values sharing their mean rank. From 1 (the same order of the
-    pixels) over 0 (none in common) to -1; a map's scale does not count.
-
-    Args:
-        first, second: (batch, height, width).
-
-    Returns:
-        (batch,) float64; NaN where a map is the same everywhere or not finite.
-
-    Raises:
-        ValueError: the shapes differ.
+    (batch,) float64 from 1 (the same order) over 0 (unrelated) to -1; NaN where a map is constant or not finite.
 
     >>> rank_correlation(np.array([[[1, 2, 3, 4]]]), np.array([[[1, 4, 9, 16]]]))
     array([1.])
@@ -32,18 +25,10 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def between_images(found: np.ndarray) -> np.ndarray:
-    """How alike a method's maps are whatever the image: what `rank_correlation` finds where there is nothing to find.
+    """The chance level of `rank_correlation`: the mean correlation of each map (count, height, width) of a method with
+    those of the other images. Near 0 for maps that follow their images; a method that always marks the centre has more.
 
-    b_i = mean over the other images j of rho(M_i, M_j). From -1 to 1, near 0 for maps that follow their images; a
-    method that marks the middle of everything has more. It is the floor beside which a correlation of two maps of
-    the same image is read.
-
-    Args:
-        found: (count, height, width), a map of each image by one method.
-
-    Returns:
-        (count,) float64; NaN where a map is the same everywhere or not finite, which counts for no other, and where
-        no other is left.
+    (count,) float64; NaN where a map is constant or not finite (it counts for no other), or there is no other.
     """
     ranks = _unit_ranks(found)
     others = np.nansum(ranks, axis=0) - ranks
@@ -52,14 +37,21 @@ def between_images(found: np.ndarray) -> np.ndarray:
         return (ranks * others).sum(1) / count
 
 
+def between_networks(networks: Sequence[np.ndarray]) -> float | None:
+    """The mean rank correlation of maps (count, height, width) of the same images, over pairs of networks and images;
+    None for fewer than two networks, or where no pair of maps has a correlation."""
+    pairs = [rank_correlation(one, other) for one, other in combinations(networks, 2)]
+    return mean(np.concatenate(pairs)) if pairs else None
+
+
 def mean(values: np.ndarray) -> float | None:
-    """The mean of those that are numbers, or None."""
+    """The mean of the finite values; None where there are none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else None
 
 
 def class_contrast(
-    method: str,
+    name: str,
     model: nn.Module,
     images: Tensor,
     targets: Tensor,
@@ -67,44 +59,34 @@ def class_contrast(
     *,
     batch_size: int = 8,
 ) -> np.ndarray:
-    """Whether a map hangs on the class it is asked for: how unlike the map of another class is.
+    """How much a map depends on the class: 1 - `rank_correlation` of the target's map and another class's.
 
-    1 - rho(M_target, M_other), the other being the class in the middle of the image's ranking by score: neither the
-    lookalike that comes second nor the one that fits least. From 0 (the same map whatever the class) over 1 (nothing
-    in common) to 2; higher is better, up to 1. After the class sensitivity of Rebuffi et al. 2020 ("There
-    and Back Again"), who take the map of the least likely class.
+    The other class is the median of the image's ranking by score: neither the similar class that comes second nor the
+    least likely one (which Rebuffi et al. 2020, "There and Back Again", take for their class sensitivity). From 0 (the
+    same map) over 1 (nothing in common) to 2; higher is better, up to 1.
 
     Args:
-        method: a name of `methods.METHODS`.
-        images: (count, 3, height, width), as the model takes them.
-        targets: (count,) int64.
+        name: of the method. images: (count, 3, height, width). targets: (count,) int64.
         of_targets: (count, height, width), the maps of the targets where they are at hand.
 
     Returns:
-        (count,) float64; NaN where a map is the same everywhere or not finite.
-
-    Raises:
-        ValueError: the model knows one class only, or as `maps.class_saliency`.
+        (count,) float64; NaN where a map is constant or not finite.
     """
     if of_targets is None:
-        of_targets = methods.in_batches(method, model, images, targets, batch_size)
-    others = torch.cat(
-        [
-            _middle_class(model, part, of)
-            for part, of in zip(images.split(batch_size), targets.split(batch_size), strict=True)
-        ]
-    )
-    return 1 - rank_correlation(of_targets, methods.in_batches(method, model, images, others, batch_size))
+        of_targets = methods.in_batches(name, model, images, targets, batch_size)
+    parts = zip(images.split(batch_size), targets.split(batch_size), strict=True)
+    others = torch.cat([_middle_class(model, part, of) for part, of in parts])
+    return 1 - rank_correlation(of_targets, methods.in_batches(name, model, images, others, batch_size))
 
 
 def _middle_class(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """(batch,) int64 on the CPU: the class at place num_classes // 2, the best being 0, with the target in front."""
+    """(batch,) int64 on the CPU: the class at rank num_classes // 2, the best being 0, with the target in front."""
     device = next(model.parameters()).device
-    with maps.without_a_trace(model, images.to(device)) as pixels, torch.no_grad():
+    with maps.preserved_state(model, images.to(device)) as pixels, torch.no_grad():
         logits = model(pixels)
-        targets = maps.checked(targets, logits)
+        targets = maps.checked_targets(targets, logits)
         if logits.shape[1] < 2:
-            raise ValueError("expected a model of two classes or more, but got one: there is no other")
+            raise ValueError("expected a model of two classes or more, but got one")
         logits.scatter_(1, targets[:, None], torch.inf)
         return logits.argsort(dim=1, descending=True, stable=True)[:, logits.shape[1] // 2].cpu()
 

@@ -1,4 +1,4 @@
-"""Does the network itself go by what a map marks? Pixels taken away and put in, in the map's order."""
+"""Faithfulness: how the class probability changes when pixels are removed or inserted in the map's order."""
 
 import numpy as np
 import torch
@@ -25,56 +25,42 @@ def curve(
 ) -> np.ndarray:
     """The probability of a class while pixels change in falling order of a map (Petsiuk et al. 2018, section 4.1).
 
-    p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels have changed in I_k. Deletion begins with the
+    p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels have changed in I_k. Deletion starts from the
     image and sets pixels to zero of the normalised image, the mean colour; a good map makes p fall at once. Insertion
-    begins with the blurred image and puts the image's pixels in; a good map makes p rise at once. `area` sums a
-    curve up.
+    starts from the blurred image and restores the image's pixels; a good map makes p rise at once.
 
-    As in the paper's published code, the blur (11 x 11 pixels, deviation 5) pads with zeros. Other than there, equal
-    values of the map are in an order drawn by lot: plateaus, as Grad-CAM and occlusion have, would else be taken from
-    one corner. The model's modes and the random state stay as they were.
+    As in the paper's published code, the blur (11 x 11 pixels, deviation 5) pads with zeros. Unlike there, equal
+    values of the map are in random order: plateaus, as Grad-CAM and occlusion have, would else start from one corner.
 
     Args:
-        model: (batch, 3, height, width) to logits (batch, num_classes).
         image: (3, height, width), as the model takes it: normalised, on its device.
-        saliency: (height, width).
-        target: the class c.
-        kind: "deletion" or "insertion".
+        saliency: (height, width), finite. target: the class c.
         step: pixels that change at a time; None takes the image's width, 224 of 224 x 224 as in the paper.
-        batch_size: images in one forward pass: bounds the memory.
-        seed: of the lot.
+        seed: of the order of equal values.
 
     Returns:
         (steps + 1,) float64, from 0 to 1; the last step may be of fewer pixels.
-
-    Raises:
-        ValueError: the map does not fit the image or is not finite, the target is no class, or no such kind.
     """
     if kind not in KINDS:
         raise ValueError(f"expected kind to be one of {', '.join(KINDS)}, but got {kind}")
     if saliency.shape != image.shape[1:] or not np.isfinite(saliency).all():
-        raise ValueError(
-            f"expected a finite map of the image's {tuple(image.shape[1:])}, but got {saliency.dtype} of "
-            f"{saliency.shape}"
-        )
+        size = tuple(image.shape[1:])
+        raise ValueError(f"expected a finite map of the image's {size}, but got {saliency.dtype} of {saliency.shape}")
     step = step or image.shape[2]
     changed = np.arange(-(-saliency.size // step) + 1) * step  # pixels, before each pass
-    with maps.without_a_trace(model, image[None]) as pixels, torch.no_grad():
+    with maps.preserved_state(model, image[None]) as pixels, torch.no_grad():
         first, last = (pixels, torch.zeros_like(pixels)) if kind == "deletion" else (_blurred(pixels), pixels)
         order = torch.from_numpy(_ranks(saliency, seed)).to(pixels.device)  # (height, width)
         probabilities = []
         for counts in torch.from_numpy(changed).to(pixels.device).split(batch_size):
             mask = order < counts[:, None, None, None]  # (batch, 1, height, width)
             logits = model(torch.where(mask, last, first))
-            column = maps.checked(torch.full((len(counts),), target), logits)[:, None]
-            probabilities.append(logits.softmax(1).gather(1, column)[:, 0])
+            probabilities.append(logits.softmax(1).gather(1, maps.checked_targets(target, logits)[:, None])[:, 0])
     return torch.cat(probabilities).cpu().double().numpy()
 
 
 def area(curve: np.ndarray) -> float:
     """The area under a `curve` by the trapezoid rule, its steps spread evenly over [0, 1].
-
-    From 0 to 1: the mean probability on the way. Of deletion lower is better, of insertion higher.
 
     >>> area(np.array([1.0, 0.5, 0.0]))
     0.5
@@ -83,27 +69,21 @@ def area(curve: np.ndarray) -> float:
 
 
 def random_map(height: int, width: int, seed: int) -> np.ndarray:
-    """A map that knows nothing, (height, width) float32 evenly drawn from [0, 1): what any other must be better than.
-
-    To take single pixels away here and there spoils an image for a network, so its deletion is low.
-    """
+    """A baseline, (height, width) float32 uniform in [0, 1)."""
     return np.random.default_rng(seed).random((height, width), np.float32)
 
 
 def centre_map(height: int, width: int) -> np.ndarray:
-    """A map that knows how photos are taken: a Gaussian in the middle, its deviation a quarter of each side.
-
-    (height, width) float32 from 0 to 1. It sees neither photo nor network, and is often hard to beat.
-    """
+    """A baseline, (height, width) float32 from 0 to 1: a centred Gaussian, its deviation a quarter of each side."""
     rows, columns = (np.exp(-(np.linspace(-2, 2, 2 * side + 1)[1::2] ** 2) / 2) for side in (height, width))
     return np.outer(rows, columns).astype(np.float32)
 
 
 def _ranks(saliency: np.ndarray, seed: int) -> np.ndarray:
-    """(height, width) int64: 0 for the most salient pixel; equal ones in an order drawn by lot."""
-    lot = np.random.default_rng(seed).permutation(saliency.size)
+    """(height, width) int64: 0 for the most salient pixel; equal ones in random order."""
+    order = np.random.default_rng(seed).permutation(saliency.size)
     ranks = np.empty(saliency.size, np.int64)
-    ranks[np.lexsort((lot, -saliency.ravel()))] = np.arange(saliency.size)
+    ranks[np.lexsort((order, -saliency.ravel()))] = np.arange(saliency.size)
     return ranks.reshape(saliency.shape)
 
 

@@ -1,8 +1,7 @@
-"""The sanity check: does a map change when the network forgets what it has learned?"""
+"""The sanity check of maps: do they change when the network's weights are redrawn?"""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,6 @@ from brushwork.saliency import maps, methods
 from brushwork.saliency.evaluation.agreement import rank_correlation
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step down.
-
-    layers: whose weights have now been redrawn too, the highest first.
-    correlations: by method, (count,) float64: `rank_correlation` of each image's original map and its map now; NaN
-        where one of them is the same everywhere.
-    """
-
-    layers: tuple[str, ...]
-    correlations: dict[str, np.ndarray]
-
-
 def cascade(
     model: nn.Module,
     images: Tensor,
@@ -37,59 +23,44 @@ def cascade(
     steps: int = 12,
     batch_size: int = 8,
     seed: int = 0,
-) -> Iterator[Step]:
+) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
     """Cascading randomisation (Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3.1).
 
-    Layer by layer, from the classifier down to the first convolution, weights are drawn anew, and each image's map is
-    held against its original one by their rank correlation. From 1 (the same map: it can't be explaining what the
-    weights hold) to -1; lower is better, down to `agreement.between_images`, what maps of different images have in
-    common.
-
-    The weights are drawn as `backbones.redraw` does: each tensor keeps its mean and deviation, where the paper draws
-    from the layer's initialisation. Running statistics of normalisations stay. All happens on a copy of the model, and
-    the random state stays as it was.
+    Layer by layer, from the classifier down to the first convolution, weights of a copy of the model are redrawn, and
+    each image's map is compared with its original one by rank correlation: 1 is the same map, which can't depend on the
+    weights. Each tensor keeps its mean and deviation (`backbones.redraw`), where the paper draws from the layer's
+    initialisation. Running statistics of normalisations and the random state stay as they were.
 
     Args:
-        images: (count, 3, height, width), as the model takes them, on any device.
-        targets: (count,) int64: the classes of the original maps, which stay.
+        images: (count, 3, height, width). targets: (count,) int64, the classes of the original maps.
         originals: by method, (count, height, width): the original maps, as `methods.in_batches` gives them.
-        steps: at most. The first is the classifier alone; the other layers are shared out evenly.
-        batch_size: images in one forward pass: bounds the memory.
+        steps: at most. The first is the classifier alone; the other layers are divided evenly.
 
     Yields:
-        A `Step` as soon as its maps are there.
-
-    Raises:
-        ValueError: `steps` is below 1, or as the method.
+        Of each step the layers redrawn in it, the highest first, and by method the rank correlations (count,) float64;
+        NaN where a map is constant.
     """
     if steps < 1:
         raise ValueError(f"expected steps to be at least 1, but got {steps}")
     with torch.inference_mode(False):
         model = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
-    for group in _shared_out(layers(model, images[:1])[::-1], steps):
+    for group in _divided(layers(model, images[:1])[::-1], steps):
         for _, layer in group:
             backbones.redraw(layer, recurse=False, generator=generator)
-        yield Step(
-            tuple(name for name, _ in group),
-            {
-                method: rank_correlation(original, methods.in_batches(method, model, images, targets, batch_size))
-                for method, original in originals.items()
-            },
-        )
+        correlations = {
+            method: rank_correlation(original, methods.in_batches(method, model, images, targets, batch_size))
+            for method, original in originals.items()
+        }
+        yield [name for name, _ in group], correlations
 
 
 def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
-    """The modules that have parameters of their own, by name, in the order in which a forward pass uses these.
-
-    Those that it does not use (an auxiliary classifier) are left out.
-
-    Args:
-        image: (1, 3, height, width), one that the model takes.
-    """
+    """The modules that have parameters of their own, by name, in the order in which a forward pass of an image
+    (1, 3, height, width) uses these; unused ones (an auxiliary classifier) are left out."""
     uses = _Uses()
     device = next(model.parameters()).device
-    with maps.without_a_trace(model, image.to(device)) as pixels, torch.no_grad(), uses:
+    with maps.preserved_state(model, image.to(device)) as pixels, torch.no_grad(), uses:
         model(pixels)
     found = []
     for name, module in model.named_modules():
@@ -100,7 +71,7 @@ def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
 
 
 class _Uses(TorchFunctionMode):
-    """When each parameter is first handed to a function, by its id.
+    """When each parameter is first passed to a function, by its id.
 
     Hooks on modules would miss parameters that a parent uses by itself: attention's output layer, a class token.
     """
@@ -118,15 +89,14 @@ class _Uses(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _shared_out(found: list, steps: int) -> list[list]:
-    """The first alone, the others in `steps` - 1 groups that are as even as can be.
+def _divided(found: list, steps: int) -> list[list]:
+    """The first alone, the others in at most `steps` - 1 groups of almost equal size.
 
-    >>> _shared_out([1, 2, 3, 4, 5, 6], 3), _shared_out([1, 2], 3), _shared_out([1, 2], 1)
+    >>> _divided([1, 2, 3, 4, 5, 6], 3), _divided([1, 2], 3), _divided([1, 2], 1)
     ([[1], [2, 3, 4], [5, 6]], [[1], [2]], [[1, 2]])
     """
     if steps == 1:
         return [found]
-    first, rest = found[:1], found[1:]
-    groups = min(steps - 1, len(rest))
-    places = np.array_split(np.arange(len(rest)), groups) if groups else []
-    return [first, *([rest[i] for i in group] for group in places)]
+    groups = max(1, min(steps - 1, len(found) - 1))
+    places = np.array_split(np.arange(1, len(found)), groups)
+    return [found[:1], *([found[i] for i in group] for group in places if len(group))]

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from brushwork import images
 from brushwork.models.predictor import Predictor
-from brushwork.saliency.display import results
 from brushwork.saliency.evaluation import agreement, sanity
 
 PHOTOS = 8  # of all: each step costs every method's maps of them
@@ -20,78 +19,67 @@ _STEPS = 12
 Row = dict[str, str]
 
 
-def rows(
-    predictor: Predictor, table: Sequence[results.Row], out: Path, max_megapixels: float, batch_size: int
-) -> list[Row]:
-    """A row for each step and method: the mean over the photos of the maps' rank correlation with the original ones.
+def rows(predictor: Predictor, table: Sequence[Row], out: Path, max_megapixels: float, batch_size: int) -> list[Row]:
+    """A row for each step and method: the mean rank correlation of the photos' maps with their original ones.
 
-    Step 0 is the network as it is. `photos` have a correlation, the others' maps are the same everywhere.
-    `other_photos` is what maps of different photos have in common, the floor.
+    Step 0 is the original network. `photos`: how many have a correlation; a constant map has none. `other_photos`: the
+    chance level, the mean correlation of maps of different photos.
 
     Args:
         table: of the photos (see `results`), of which the first PHOTOS by name are taken. out: where their maps are.
     """
     chosen = sorted({row["photo"] for row in table})[:PHOTOS]
-    maps = {
-        (row["photo"], row["method"]): np.load(out / row["map"])
-        for row in table
-        if row["photo"] in chosen and row["map"]
-    }
-    methods = list(dict.fromkeys(method for _, method in maps))
+    given = [row for row in table if row["photo"] in chosen and row["map"]]
+    maps = {(row["photo"], row["method"]): np.load(out / row["map"]) for row in given}
+    of_photo = {row["photo"]: predictor.class_names.index(row["target"]) for row in given}
+    methods = list(dict.fromkeys(row["method"] for row in given))
     originals = {method: np.stack([maps[photo, method] for photo in chosen]) for method in methods}
-    of_photo = {row["photo"]: predictor.class_names.index(row["target"]) for row in table}
     targets = torch.tensor([of_photo[photo] for photo in chosen])
     pictures = torch.stack([predictor.transform(images.load_rgb(photo, max_megapixels)) for photo in chosen])
-    floors = {method: agreement.between_images(of) for method, of in originals.items()}
-    found = [_row(0, "none", method, np.ones(len(chosen)), floors[method]) for method in originals]
+    chance = {method: agreement.between_images(of) for method, of in originals.items()}
+    found = [_row(0, "none", method, np.ones(len(chosen)), chance[method]) for method in originals]
     steps = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
     bar = tqdm(steps, desc="sanity check", total=_STEPS, unit=" steps", leave=False, disable=None)
-    for number, step in enumerate(bar, 1):
-        for method, correlations in step.correlations.items():
-            found.append(_row(number, " ".join(step.layers), method, correlations, floors[method]))
+    for number, (layers, correlations) in enumerate(bar, 1):
+        found += [_row(number, " ".join(layers), method, of, chance[method]) for method, of in correlations.items()]
     return found
 
 
 def sentence(table: Sequence[Row]) -> str:
-    """What is left of each method's maps when all weights have been drawn anew."""
+    """The result after the last step, when all weights are redrawn."""
     last = {row["method"]: row for row in table}  # of each method, the last step
-    left = [
+    results = [
         f"{method} {row['rank_correlation'] or 'unknown'} ({row['other_photos'] or 'unknown'})"
         for method, row in last.items()
     ]
     photos = "1 photo" if table[0]["photos"] == "1" else f"{table[0]['photos']} photos"
     return (
-        f"all weights drawn anew (once, {photos}), likeness to the original maps and, in brackets, of different "
-        f"photos' maps to each other: {', '.join(left)}"
+        f"sanity check: rank correlation of the maps before and after all weights are redrawn (one draw, {photos}; in "
+        f"brackets that of maps of different photos, the chance level): {', '.join(results)}"
     )
 
 
 def figure(table: Sequence[Row]) -> Figure:
-    """Likeness to the original maps, as more and more layers are drawn anew; dotted, what different photos share."""
+    """The rank correlation with the original maps as more and more layers are redrawn; dotted: the chance level."""
     drawn = Figure(figsize=(8, 4.6), dpi=130, layout="constrained")
     axes = drawn.subplots()
     for number, method in enumerate(dict.fromkeys(row["method"] for row in table)):
         of_method = [row for row in table if row["method"] == method]
         steps = [int(row["step"]) for row in of_method]
-        axes.plot(
-            steps,
-            [float(row["rank_correlation"] or "nan") for row in of_method],
-            "o-",
-            color=f"C{number}",
-            label=method,
-        )
+        values = [float(row["rank_correlation"] or "nan") for row in of_method]
+        axes.plot(steps, values, "o-", color=f"C{number}", label=method)
         axes.axhline(float(of_method[0]["other_photos"] or "nan"), color=f"C{number}", linestyle=":", linewidth=1.2)
     labels = {int(row["step"]): row["layers"].split()[-1] for row in table}
     axes.set_xticks([*labels], labels.values(), rotation=40, ha="right", fontsize=8)
-    axes.set(xlabel="weights drawn anew, from the classifier down to", ylabel="rank correlation with the original map")
+    axes.set(xlabel="weights redrawn, from the classifier down to", ylabel="rank correlation with the original map")
     axes.set_ylim(top=1.03)
     axes.grid(alpha=0.25)
     drawn.legend(loc="outside right upper", fontsize=8)
     return drawn
 
 
-def _row(step: int, layers: str, method: str, correlations: np.ndarray, floors: np.ndarray) -> Row:
-    means = [agreement.mean(values) for values in (correlations, floors)]
+def _row(step: int, layers: str, method: str, correlations: np.ndarray, chance: np.ndarray) -> Row:
+    means = [agreement.mean(values) for values in (correlations, chance)]
     cells = ["" if mean is None else f"{mean:.3f}" for mean in means]
     count = int(np.isfinite(correlations).sum())
     return dict(zip(COLUMNS, (str(step), layers, method, str(count), *cells), strict=True))

@@ -16,8 +16,8 @@ from brushwork.errors import UserError
 from brushwork.models import predictor
 from brushwork.models.predictor import Predictor
 from brushwork.preprocessing import Preprocessing, as_batch
-from brushwork.saliency.evaluation import objects
-from brushwork.saliency.evaluation.objects import Truth, class_by_name, known
+from brushwork.saliency.evaluation import annotations
+from brushwork.saliency.evaluation.annotations import Annotation, class_by_name
 
 IMAGENET = models.SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"]
 BOXES = "photo,left,top,right,bottom\n"
@@ -49,11 +49,11 @@ def photo(folder: Path, name: str = "photo.jpg", size: tuple[int, int] = (80, 40
 def test_outlines_of_real_photos_against_another_rasterisation(shared: Path, squeezenet: Predictor) -> None:
     """Of each pixel of the network's view, the point in the photo it comes from: inside an outline or not?"""
     photos = sorted((shared / "data/photos/coco_masks").glob("*.jpg"))
-    truths = known(photos, squeezenet)
+    truths = annotations.read(photos, squeezenet)
     overlaps = []
     for path, truth in zip(photos, truths, strict=True):
         width, height = images.load_rgb(path).size
-        found = objects.mask(truth, (width, height), squeezenet)
+        found = annotations.mask(truth, (width, height), squeezenet)
         scaled = [int(256 * side / min(width, height)) for side in (width, height)]
         left, top = (round((side - 224) / 2) for side in scaled)
         rows, columns = np.mgrid[top : top + 224, left : left + 224] + 0.5
@@ -72,27 +72,27 @@ def test_outlines_of_real_photos_against_another_rasterisation(shared: Path, squ
 @pytest.mark.parametrize("how", ["squash", "crop", "pad"])
 def test_a_box_as_the_network_sees_it(how: str) -> None:
     """Of a photo of 80 x 40, seen in 64 x 64; what is padded is no object."""
-    truth = Truth(Path("photo.jpg"), boxes=[(20, 0, 40, 20)])
-    found = objects.mask(truth, (80, 40), ours(how))
+    truth = Annotation(Path("photo.jpg"), boxes=[(20, 0, 40, 20)])
+    found = annotations.mask(truth, (80, 40), ours(how))
     expected = {"squash": (16, 0, 32, 32), "crop": (0, 0, 32, 32), "pad": (16, 16, 32, 32)}[how]
-    assert objects.box(found) == pytest.approx(expected, abs=1)
+    assert annotations.box(found) == pytest.approx(expected, abs=1)
     left, top, right, bottom = expected
     assert found.sum() == pytest.approx((right - left) * (bottom - top), rel=0.07)
 
 
 def test_an_outline_and_its_box_are_one(squeezenet: Predictor) -> None:
-    box = Truth(Path(), boxes=[(60, 90, 180, 240)])
-    outline = Truth(Path(), polygons=[[(0.2, 0.3), (0.6, 0.3), (0.6, 0.8), (0.2, 0.8)]])
-    first, second = (objects.mask(truth, (300, 300), squeezenet) for truth in (box, outline))
+    box = Annotation(Path(), boxes=[(60, 90, 180, 240)])
+    outline = Annotation(Path(), polygons=[[(0.2, 0.3), (0.6, 0.3), (0.6, 0.8), (0.2, 0.8)]])
+    first, second = (annotations.mask(truth, (300, 300), squeezenet) for truth in (box, outline))
     assert (first & second).sum() / (first | second).sum() > 0.97
 
 
 def test_what_the_network_cannot_see_is_no_mask(squeezenet: Predictor) -> None:
-    cropped = Truth(Path(), boxes=[(0, 0, 50, 100)])
-    assert objects.mask(cropped, (300, 100), squeezenet) is None
-    assert objects.mask(Truth(Path()), (300, 100), squeezenet) is None
+    cropped = Annotation(Path(), boxes=[(0, 0, 50, 100)])
+    assert annotations.mask(cropped, (300, 100), squeezenet) is None
+    assert annotations.mask(Annotation(Path()), (300, 100), squeezenet) is None
     with pytest.raises(UserError, match=r"^a.jpg: its box 0 0 301 9 reaches beyond its 300 x 100 pixels; give boxes"):
-        objects.mask(Truth(Path("a.jpg"), boxes=[(0, 0, 301, 9)]), (300, 100), squeezenet)
+        annotations.mask(Annotation(Path("a.jpg"), boxes=[(0, 0, 301, 9)]), (300, 100), squeezenet)
 
 
 def test_outlines_are_of_the_upright_photo(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_outlines_are_of_the_upright_photo(tmp_path: Path) -> None:
     upright.rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
     (tmp_path / "turned.txt").write_text("0 0 0.25 0.25 0.25 0.25 0.75 0 0.75\n")
     picture = images.load_rgb(tmp_path / "turned.png")
-    (truth,) = known([tmp_path / "turned.png"], ours("squash"))
-    found = objects.mask(truth, picture.size, ours("squash"))
+    (truth,) = annotations.read([tmp_path / "turned.png"], ours("squash"))
+    found = annotations.mask(truth, picture.size, ours("squash"))
     assert np.array_equal(found, np.asarray(images.resize(picture, 64))[..., 0] > 127)
 
 
@@ -114,7 +114,7 @@ def test_the_box_of_the_largest_piece() -> None:
     mask[2:4, 2:4] = True
     mask[10:13, 5:9] = True
     mask[13, 9] = True  # touches at a corner
-    assert objects.box(mask) == (5, 10, 10, 14)
+    assert annotations.box(mask) == (5, 10, 10, 14)
 
 
 # Classes
@@ -181,16 +181,16 @@ def test_a_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     )
     with caplog.at_level(logging.WARNING):
         with pytest.raises(UserError, match=r"truth.csv line 7: unknown class of ours 'Pop Art'"):
-            known([first], ours("crop"), table)
+            annotations.read([first], ours("crop"), table)
         table.write_text(table.read_text(encoding="utf-8").replace("Pop Art", ""), encoding="utf-8")
-        truths = known([first, second, third, fourth, first], ours("crop"), table)
+        truths = annotations.read([first, second, third, fourth, first], ours("crop"), table)
     assert [truth.target for truth in truths] == [2, 1, 0, None, 2]
     boxes = [(1, 2, 3, 4), (5, 6, 7, 8)]
     assert [truth.boxes for truth in truths] == [boxes, [], [(1, 2, 9, 9)], [], boxes]
     assert [len(truth.polygons) for truth in truths] == [0, 2, 0, 2, 0]
     assert truths[1].polygons[0] == [(0, 0), (0.5, 0), (0.5, 0.5)]
     (warning,) = [record.getMessage() for record in caplog.records]
-    assert warning == f"{table}: ignored 2 rows of photos that were not asked for"
+    assert warning == f"{table}: ignored 2 rows of other photos"
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_a_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         ("photo,class\ncat.jpg,3\n", "line 2: class 3 is out of range"),
         ("photo,class\ncat.jpg,0\ncat.jpg,Cubism\n", "line 3: cat.jpg is Art_Nouveau in an earlier line"),
         ("photo,class\nboth.jpg,0\n", "line 2: both.jpg is the name of 2 photos; give its path"),
-        (BOXES + "cat.jpg,9,1,2,3\n", "line 2: the box 9 1 2 3 holds no pixel or begins before 0"),
-        (BOXES + "cat.jpg,1,5,2,5\n", "line 2: the box 1 5 2 5 holds no pixel"),
-        (BOXES + "cat.jpg,-1,1,2,3\n", "line 2: the box -1 1 2 3 holds no pixel or begins before 0"),
+        (BOXES + "cat.jpg,9,1,2,3\n", "line 2: the box 9 1 2 3 is empty or begins before 0"),
+        (BOXES + "cat.jpg,1,5,2,5\n", "line 2: the box 1 5 2 5 is empty"),
+        (BOXES + "cat.jpg,-1,1,2,3\n", "line 2: the box -1 1 2 3 is empty or begins before 0"),
         (BOXES + "cat.jpg,1,1,x,3\n", "line 2: expected left top right bottom in pixels, but got 1 1 x 3"),
         (BOXES + "cat.jpg,1,1,nan,3\n", "line 2: expected left top right bottom in pixels"),
         (BOXES + "cat.jpg,1,1\n", "line 2: expected left top right bottom in pixels, but got 1 1 - -"),
-        ("photo,class\ncat.jpg,Caf\xe9\n", "is no text in UTF-8"),
+        ("photo,class\ncat.jpg,Caf\xe9\n", "is not UTF-8 text"),
     ],
 )
 def test_a_table_that_is_none(tmp_path: Path, text: str, message: str) -> None:
@@ -218,12 +218,12 @@ def test_a_table_that_is_none(tmp_path: Path, text: str, message: str) -> None:
     table = tmp_path / "truth.csv"
     table.write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=rf"^{table}:? {message}"):
-        known(photos, ours("crop"), table)
+        annotations.read(photos, ours("crop"), table)
 
 
 def test_a_table_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"there is no file {tmp_path}/truth.csv: name a CSV with the columns photo"):
-        known([], ours("crop"), tmp_path / "truth.csv")
+        annotations.read([], ours("crop"), tmp_path / "truth.csv")
 
 
 @pytest.mark.parametrize(
@@ -243,4 +243,4 @@ def test_a_text_that_is_no_outline(tmp_path: Path, text: str, message: str) -> N
     path = photo(tmp_path)
     path.with_suffix(".txt").write_text(text)
     with pytest.raises(UserError, match=f"^{path.with_suffix('.txt')} {message}"):
-        known([path], ours("crop"))
+        annotations.read([path], ours("crop"))

@@ -1,0 +1,116 @@
+"""Saliency methods that work on a network's layers, guided backprop and Grad-CAM, and the networks that have them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, relu
+from torch.overrides import TorchFunctionMode
+from torchvision import models
+
+from brushwork.errors import UserError
+from brushwork.saliency.maps import Targets, method, score_gradient
+
+# The last layer of each family whose output is spatial maps, (batch, channels, rows, columns): Grad-CAM's.
+_LAST_SPATIAL: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
+    models.AlexNet: lambda model: model.features[-2],  # the last convolution's ReLU; a pooling follows
+    models.VGG: lambda model: model.features[-2],
+    models.SqueezeNet: lambda model: model.features,
+    models.ResNet: lambda model: model.layer4,
+    models.RegNet: lambda model: model.trunk_output,
+    models.ShuffleNetV2: lambda model: model.conv5,
+    models.MobileNetV2: lambda model: model.features,
+    models.MobileNetV3: lambda model: model.features,
+    models.MNASNet: lambda model: model.layers,
+    models.EfficientNet: lambda model: model.features,
+    models.DenseNet: lambda model: model.features,
+    models.ConvNeXt: lambda model: model.features,
+    models.MaxVit: lambda model: model.blocks[-1],
+    models.SwinTransformer: lambda model: model.permute,  # before it channels come last
+}
+_OTHER_THAN_RELU = (nn.GELU, nn.SiLU, nn.Hardswish)
+_RELUS = {relu, torch.relu, torch.relu_, nn.functional.hardtanh, nn.functional.relu6}  # hardtanh: of nn.ReLU6
+
+
+@method
+def guided_backprop(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
+    """The gradient, where each ReLU passes back what is positive only (Springenberg et al. 2015).
+
+    M(i, j) = max over channels of |dS_c / dI| by that rule. Its maps are sharp, and may hardly depend on the class or
+    on the weights of later layers (Adebayo et al. 2018, "Sanity Checks for Saliency Maps"). Arguments and errors as
+    for `gradient`, and a UserError where activations are not ReLUs.
+    """
+    require_relus(model)
+    with _GuidedReLU():
+        return score_gradient(model, images, targets)[1].abs().amax(1)
+
+
+class _GuidedReLU(TorchFunctionMode):
+    """Each ReLU in the forward pass, a layer or a bare function, in place or not, passes back no negative gradient.
+
+    The ReLU's own rule (nothing where its input was negative) then follows. Hooks on modules would miss the bare
+    functions (DenseNet's last ReLU), and full backward hooks fail on what works in place.
+    """
+
+    def __torch_function__(
+        self, function: Callable, types: tuple[type, ...], args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        output = function(*args, **(kwargs or {}))
+        if function in _RELUS and output.requires_grad:
+            output.register_hook(lambda gradient: gradient.clamp(min=0))
+        return output
+
+
+@method
+def gradcam(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
+    """Grad-CAM: the last layer's spatial maps, weighted by their gradients (Selvaraju et al. 2017, section 3).
+
+    M = ReLU(sum over k of w_k A_k), w_k = mean over places of dS_c / dA_k, where A_k is channel k of the last
+    spatial layer, before pooling; scaled up to the image bilinearly. Coarse: SqueezeNet has 13 x 13 places; the map
+    may be zero everywhere. Arguments and errors as for `gradient`, and a UserError where no such layer is known (a
+    vision transformer).
+    """
+    seen = []
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        seen.append(output)
+        return output.clone()  # what follows may work in place (DenseNet's last ReLU)
+
+    with last_spatial_layer(model).register_forward_hook(keep):
+        of_layer = score_gradient(model, images, targets, at=lambda: seen[0])[1]
+    weights = of_layer.mean((2, 3), keepdim=True)  # (batch, channels, 1, 1)
+    coarse = relu((weights * seen[0].detach()).sum(1, keepdim=True))  # (batch, 1, rows, columns)
+    return interpolate(coarse.float(), images.shape[2:], mode="bilinear")[:, 0]
+
+
+def network_of(model: nn.Module) -> nn.Module:
+    """The network, whose type is the architecture: a LightningModule may hold it as `network`."""
+    return getattr(model, "network", model)
+
+
+def require_relus(model: nn.Module) -> None:
+    """Raises a UserError where activations are not ReLUs."""
+    network = network_of(model)
+    other = next((type(m).__name__ for m in network.modules() if isinstance(m, _OTHER_THAN_RELU)), None)
+    if other or not any(isinstance(m, nn.ReLU | nn.ReLU6) for m in network.modules()):
+        raise UserError(
+            f"guided_backprop is defined for ReLUs, and {type(network).__name__} has {other or 'none'}: "
+            f"use gradient or smoothgrad"
+        )
+
+
+def last_spatial_layer(model: nn.Module) -> nn.Module:
+    """The layer whose output are the last spatial maps; raises a UserError where none is known."""
+    network = network_of(model)
+    if type(network) not in _LAST_SPATIAL:
+        raise UserError(
+            f"gradcam needs spatial maps before the classifier; {type(network).__name__} has none known: use gradient"
+        )
+    return _LAST_SPATIAL[type(network)](network)
+
+
+REQUIREMENTS: dict[str, Callable[[nn.Module], object]] = {
+    "guided_backprop": require_relus,
+    "gradcam": last_spatial_layer,
+}
