@@ -1,5 +1,6 @@
 """Pairs of arms, chosen before any run, compared at each amount of data; and where their order changes."""
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -8,10 +9,8 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from brushwork.study import difference, predictions
-from brushwork.study.arms import Arm
-from brushwork.study.difference import Difference
+from brushwork.study.difference import ArmPredictions, Difference
 from brushwork.study.finetune_or_scratch.grid import PRETRAINED, RANDOM, REDRAWN, Panel, Side
-from brushwork.study.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -100,20 +99,18 @@ def compare(panels: Sequence[Panel]) -> list[PanelResults]:
 
 
 def _compare(panel: Panel) -> PanelResults:
-    read: dict[int, Predictions | None] = {}
+    points = {side: {point.fraction: point for point in line} for side, line in panel.lines.items()}
 
-    def with_predictions(arm: Arm) -> tuple[Arm, Predictions | None]:
-        if id(arm) not in read:
-            read[id(arm)] = predictions.read(arm)
-        return arm, read[id(arm)]
+    @functools.cache
+    def with_predictions(side: Side, fraction: float) -> ArmPredictions:
+        arm = points[side][fraction].arm
+        return arm, predictions.read(arm)
 
     results = {}
     for pair in PAIRS:
-        own, other = (
-            {point.fraction: point for point in panel.lines.get(side, [])} for side in (pair.arm, pair.reference)
-        )
+        own, other = points.get(pair.arm, {}), points.get(pair.reference, {})
         both = [one for one in own if one in other and not {*own[one].arm.seeds}.isdisjoint(other[one].arm.seeds)]
-        arms = [(with_predictions(other[one].arm), with_predictions(own[one].arm)) for one in both]
+        arms = [(with_predictions(pair.reference, one), with_predictions(pair.arm, one)) for one in both]
         differences = difference.corrected([difference.between(*two, len(both)) for two in arms])
         gains = [Gain(own[fraction].paintings, one) for fraction, one in zip(both, differences, strict=True)]
         lacking = [fraction for fraction in panel.amounts if fraction not in both]
