@@ -59,8 +59,11 @@ class Comparison:
     @property
     def tables(self) -> dict[str, tables.Table]:
         """As text: the arms, their differences over seeds, and these seed by seed."""
-        made = (comparison_tables.of_arms, comparison_tables.of_differences, comparison_tables.of_seeds)
-        return {name: make(self) for name, make in zip(("arms", "differences", "seeds"), made, strict=True)}
+        return {
+            "arms": comparison_tables.of_arms(self),
+            "differences": comparison_tables.of_differences(self),
+            "seeds": comparison_tables.of_seeds(self),
+        }
 
     def __str__(self) -> str:
         blocks = ["\n".join(tables.plain(table)) + "\n" for table in self.tables.values()]
@@ -99,39 +102,34 @@ class Comparison:
         page = self._page(pictures, maps, "" if maps else why_no_maps)
         if maps:
             pictures["saliency"] = contact_sheet.sheet(maps, side=SIDE)
-        names = [f"{name}.png" for name in pictures]
         folder.mkdir(parents=True, exist_ok=True)
         for stale in [*folder.glob("confusion-*.png"), folder / "saliency.png"]:  # perhaps of other arms
             stale.unlink(missing_ok=True)
-        for name, picture in zip(names, pictures.values(), strict=True):
-            with files.atomic_path(folder / name) as temporary:
+        for name, picture in pictures.items():
+            with files.atomic_path(folder / f"{name}.png") as temporary:
                 picture.save(temporary, "PNG")
         rows = comparison_tables.csv_rows(self)
         run_folder.write_csv(folder / "comparison.csv", comparison_tables.COLUMNS, rows)
-        as_text = {name: tables.markdown(table) for name, table in self.tables.items()}
-        document = web_page.render("study/comparison.md.jinja", compared=self, tables=as_text, figures=names)
+        document = web_page.render("study/comparison.md.jinja", compared=self, markdown=tables.markdown, names=pictures)
         files.write_text(folder / "comparison.md", document + "\n")
         files.write_text(folder / "comparison.html", page)
-        return [folder / name for name in ("comparison.html", "comparison.md", "comparison.csv", *names)]
+        written = ["comparison.html", "comparison.md", "comparison.csv", *(f"{name}.png" for name in pictures)]
+        return [folder / name for name in written]
 
     def _page(self, pictures: dict[str, Image.Image], maps: Sequence[Sequence[Cell]], why_no_maps: str) -> str:
-        first, galleries = self.predictions[0], self.galleries()
-        data = self.arms[0].runs[0].config["data"]
-        paths = [first.paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
-        charts = [name for name in pictures if name != "figure-7-both"]  # which has both before it
+        galleries, data = self.galleries(), self.arms[0].runs[0].config["data"]
+        paths = [self.predictions[0].paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
         return web_page.render(
             "study/comparison.html.jinja",
             compared=self,
-            runs=[(arm.name, run) for arm in self.arms for run in arm.runs],
-            splits=sorted({comparison_tables.split(arm.runs[0]) for arm in self.arms}),
-            charts={name: web_page.data_uri(pictures[name], 90) for name in charts},
+            pictures=pictures,
             galleries=galleries,
             thumbnails=web_page.thumbnails(Path(data["root"]), paths, SIDE, data["max_megapixels"]),
-            painting_title=contact_sheet.title,
-            maps=[[(cell.caption.splitlines(), web_page.data_uri(cell.picture, 80)) for cell in row] for row in maps],
+            maps=maps,
             why_no_maps=why_no_maps,
             side=SIDE,
             shown=SHOWN,
+            **{"data_uri": web_page.data_uri, "painting_title": contact_sheet.title},
         )
 
 

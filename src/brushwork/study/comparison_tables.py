@@ -7,7 +7,6 @@ from brushwork.statistics import Spread
 from brushwork.study import arms
 from brushwork.study.difference import Difference
 from brushwork.study.quantities import LAST, QUANTITIES
-from brushwork.study.runs import Run
 from brushwork.study.verdict import in_points, p_value, points
 from brushwork.tables import Table
 
@@ -22,7 +21,7 @@ def of_arms(compared: "Comparison") -> Table:
     rows = [
         ["", *(arm.name for arm in compared.arms)],
         ["seeds", *(", ".join(map(str, arm.seeds)) for arm in compared.arms)],
-        ["split", *(split(arm.runs[0]) for arm in compared.arms)],
+        ["split", *(arm.runs[0].split for arm in compared.arms)],
     ]
     if len(compared.arms[0].settings) > 1:  # a single one is the arm's name
         for key in compared.arms[0].settings:
@@ -51,11 +50,6 @@ def spread_text(spread: Spread, digits: int = 3, has_deviation: bool = True, has
     low, high = spread.interval
     deviation = f" ± {spread.deviation:.{digits}f}" if has_deviation else ""
     return text + deviation + (f" [{low:.{digits}f}, {high:.{digits}f}]" if has_interval else "")
-
-
-def split(run: Run) -> str:
-    """The kind of a run's split."""
-    return f"{run.config['split']['name']}, seed {run.config['split']['seed']}"
 
 
 def of_differences(compared: "Comparison") -> Table:

@@ -38,6 +38,11 @@ class Run:
         return self.config["seed"]
 
     @property
+    def split(self) -> str:
+        """The kind of its split: "random, seed 0"."""
+        return f"{self.config['split']['name']}, seed {self.config['split']['seed']}"
+
+    @property
     def accuracy(self) -> float:
         """Validation accuracy of the last epoch, in [0, 1]; the best epoch was chosen on these paintings."""
         return self.result["last"]["val/accuracy"]
