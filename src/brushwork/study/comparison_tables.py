@@ -1,6 +1,6 @@
 """A comparison as tables of text and as the rows of its CSV."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from brushwork.statistics import Spread
@@ -13,6 +13,7 @@ from brushwork.tables import Table
 if TYPE_CHECKING:
     from brushwork.study.comparison import Comparison
 
+CsvRow = dict[str, Any]
 COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "high", "p", "p_corrected")
 
 
@@ -84,14 +85,13 @@ def of_seeds(compared: "Comparison") -> Table:
     return rows
 
 
-def csv_rows(compared: "Comparison") -> Iterator[dict[str, Any]]:
+def csv_rows(compared: "Comparison") -> Iterator[CsvRow]:
     """All figures, a row each: of one seed, or over seeds where `seed` is empty."""
     for quantity in QUANTITIES:
         for arm, spread in zip(compared.arms, compared.spreads.get(quantity.label, []), strict=False):
-            values = [(run.seed, quantity.read(run)) for run in arm.runs]
-            yield from spread_rows({"arm": arm.name, "quantity": quantity.label}, values, spread)
-    last = zip(compared.arms, compared.spreads[LAST.label], compared.over_paintings, strict=True)
-    for arm, spread, interval in last:
+            base = {"arm": arm.name, "quantity": quantity.label}
+            yield from spread_rows(base, arm.seeds, map(quantity.read, arm.runs), spread)
+    for arm, spread, interval in zip(compared.arms, compared.spreads[LAST.label], compared.over_paintings, strict=True):
         if interval is not None:
             base = {"arm": arm.name, "quantity": f"{LAST.label}, over paintings"}
             yield base | {"value": spread.mean, "low": interval[0], "high": interval[1]}
@@ -99,28 +99,27 @@ def csv_rows(compared: "Comparison") -> Iterator[dict[str, Any]]:
         yield from difference_rows(one)
         base = {"arm": one.arm, "against": one.reference}
         for seed, test, corrected in zip(one.seeds, one.mcnemar or [], one.mcnemar_corrected or [], strict=False):
-            value = base | {"seed": seed, "value": test.only_second}
-            tested = {"p": test.p, "p_corrected": corrected}
-            yield value | tested | {"quantity": "McNemar: only the arm right"}
-            yield value | {"quantity": "McNemar: only the reference right", "value": test.only_first}
+            arm, reference = "McNemar: only the arm right", "McNemar: only the reference right"
+            ps = {"p": test.p, "p_corrected": corrected}
+            yield base | {"seed": seed, "quantity": arm, "value": test.only_second} | ps
+            yield base | {"seed": seed, "quantity": reference, "value": test.only_first}
 
 
 def spread_rows(
-    base: dict[str, Any], by_seed: list[tuple[int, float | None]], spread: Spread | None, **of_mean: float | None
-) -> Iterator[dict[str, Any]]:
-    """A row a seed, and one of their mean, as cells of a CSV."""
-    for seed, value in by_seed:
+    base: CsvRow, seeds: Iterable[int], values: Iterable[float | None], spread: Spread | None, **of_mean: float | None
+) -> Iterator[CsvRow]:
+    """A row a seed, and one of their mean."""
+    for seed, value in zip(seeds, values, strict=True):
         yield base | {"seed": seed, "value": value}
     if spread is not None:
         low, high = spread.interval or (None, None)
         yield base | {"value": spread.mean, "deviation": spread.deviation, "low": low, "high": high} | of_mean
 
 
-def difference_rows(one: Difference) -> Iterator[dict[str, Any]]:
+def difference_rows(one: Difference) -> Iterator[CsvRow]:
     """A difference by seed, over seeds, and over paintings."""
     base = {"arm": one.arm, "against": one.reference, "quantity": "difference"}
-    by_seed = list(zip(one.seeds, one.by_seed, strict=True))
-    yield from spread_rows(base, by_seed, one.over_seeds, p=one.p, p_corrected=one.p_corrected)
+    yield from spread_rows(base, one.seeds, one.by_seed, one.over_seeds, p=one.p, p_corrected=one.p_corrected)
     if one.over_paintings is not None:
         low, high = one.over_paintings
         yield base | {"quantity": "difference, over paintings", "value": one.over_seeds.mean, "low": low, "high": high}

@@ -57,8 +57,11 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
                     line = axes.axhline(value, color="0.35", linestyle=BASELINE_STYLES[name], linewidth=1.2)
                     line.set_label("_" if number else label)
         if column == "val/accuracy" and all(map(reported.follows, all_runs)):
-            for peak in reported.PEAKS:
-                _draw_peak(axes, peak)
+            for head, (epoch, peak) in reported.PEAKS.items():
+                low, high = reported.interval(peak)
+                label = f"report: {head} {peak} ± {(high - low) / 2:.3f}"
+                look = {"color": _REPORTS_COLORS[head], "markersize": 11, "markeredgecolor": "black", "capsize": 4}
+                axes.errorbar(epoch, peak, [[peak - low], [high - peak]], fmt="*", label=label, **look)
         axes.set(ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")
         _finish(axes)
         axes.legend(fontsize=8)
@@ -72,14 +75,6 @@ def mean_in_band(
     band = {"color": line["color"], "alpha": alpha, "linewidth": 0, "zorder": zorder - 1}
     axes.fill_between(x, [np.min(of_x) for of_x in values], [np.max(of_x) for of_x in values], **band)
     axes.plot(x, [np.mean(of_x) for of_x in values], zorder=zorder, **line)
-
-
-def _draw_peak(axes: Axes, peak: reported.Peak) -> None:
-    low, high = peak.interval
-    ends = [[peak.accuracy - low], [high - peak.accuracy]]
-    label = f"report: {peak.head} {peak.accuracy} ± {(high - low) / 2:.3f}"
-    look = {"color": _REPORTS_COLORS[peak.head], "markersize": 11, "markeredgecolor": "black", "capsize": 4}
-    axes.errorbar(peak.epoch, peak.accuracy, ends, fmt="*", label=label, **look)
 
 
 def _color(arm: Arm, number: int) -> str:

@@ -1,8 +1,7 @@
 """The figures of a run that a comparison shows, and where result.json has them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from brushwork import statistics
 from brushwork.run_folder import BASELINES
@@ -10,8 +9,7 @@ from brushwork.statistics import Spread
 from brushwork.study.runs import Run
 
 
-@dataclass(frozen=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A figure of a run, by its keys in result.json; shown with some digits, and with its interval where it helps."""
 
     label: str

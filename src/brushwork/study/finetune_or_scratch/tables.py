@@ -1,14 +1,14 @@
 """The results as tables of text, as a Markdown document, and as the rows of a CSV."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from brushwork import run_folder, statistics, tables, web_page
 from brushwork.study import comparison_tables
-from brushwork.study.comparison_tables import difference_rows, mean_in_points, spread_rows, spread_text
+from brushwork.study.comparison_tables import CsvRow, difference_rows, mean_in_points, spread_rows, spread_text
 from brushwork.study.finetune_or_scratch import answers
 from brushwork.study.finetune_or_scratch.grid import Grid, Panel, share
-from brushwork.study.finetune_or_scratch.pairs import PanelResults, Result
+from brushwork.study.finetune_or_scratch.pairs import PanelResults
+from brushwork.study.quantities import LAST
 from brushwork.study.verdict import in_points, p_value
 from brushwork.tables import Table
 
@@ -57,29 +57,24 @@ def markdown(grid: Grid, compared: Sequence[PanelResults], left_out: Sequence[st
     )
 
 
-def csv_rows(compared: Sequence[PanelResults]) -> Iterator[dict[str, Any]]:
+def csv_rows(compared: Sequence[PanelResults]) -> Iterator[CsvRow]:
     """All figures, a row each: of one seed, or over seeds where `seed` is empty."""
     for one in compared:
         panel = {"split": one.panel.split, "budget": one.panel.budget.name}
         for point in one.panel.points:
             base = panel | {"arm": point.arm.name, "fraction": point.fraction, "paintings": point.paintings}
-            base["quantity"] = "validation accuracy, last epoch"
-            by_seed = list(zip(point.arm.seeds, point.accuracies, strict=True))
-            yield from spread_rows(base, by_seed, statistics.spread(point.accuracies))
+            base["quantity"] = LAST.label
+            yield from spread_rows(base, point.arm.seeds, point.accuracies, statistics.spread(point.accuracies))
         for name, by_paintings in one.panel.baselines.items():
             for paintings, accuracy in by_paintings.items():
                 yield panel | {"quantity": run_folder.BASELINES[name], "paintings": paintings, "value": accuracy}
         for result in one.results.values():
-            yield from (panel | row for row in _result_rows(result))
-
-
-def _result_rows(result: Result) -> Iterator[dict[str, Any]]:
-    for gain in result.gains:
-        yield from ({"paintings": gain.paintings} | row for row in difference_rows(gain.difference))
-    for one in result.crossovers:
-        found = result.gains[0].difference
-        kind = "crossover" if one.is_significant else "change of sign, not shown on either side"
-        base = {"arm": found.arm, "against": found.reference, "quantity": f"{kind}, in paintings"}
-        by_seed = [(seed, place) for seed, place in one.by_seed.items() if place is not None]
-        yield from spread_rows(base, by_seed, None)
-        yield base | {"value": one.paintings}
+            for gain in result.gains:
+                yield from (panel | {"paintings": gain.paintings} | row for row in difference_rows(gain.difference))
+            for crossover in result.crossovers:
+                found = result.gains[0].difference
+                kind = "crossover" if crossover.is_significant else "change of sign, not shown on either side"
+                base = panel | {"arm": found.arm, "against": found.reference, "quantity": f"{kind}, in paintings"}
+                by_seed = {seed: place for seed, place in crossover.by_seed.items() if place is not None}
+                yield from spread_rows(base, by_seed, by_seed.values(), None)
+                yield base | {"value": crossover.paintings}
