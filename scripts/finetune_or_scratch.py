@@ -55,10 +55,9 @@ def main() -> int:
     run_folder.write_csv(out / "finetune_or_scratch.csv", tables.COLUMNS, tables.csv_rows(compared))
     files.write_text(out / "finetune_or_scratch.md", tables.markdown(read, compared, left_out, FIGURE) + "\n")
 
-    for one in compared:
-        print(f"{one.panel.name}\n")
-        shown = [tables.accuracy_table(one.panel), *([tables.gains_table(one)] if one.gains else [])]
-        for table in shown:
+    for panel, results in compared:
+        print(f"{panel.name}\n")
+        for table in filter(None, [tables.accuracy_table(panel), tables.gains_table(results)]):
             print("\n".join(plain(table)), end="\n\n")
     for line in left_out:
         print(f"left out: {line}")

@@ -16,7 +16,6 @@ from brushwork.study.arms import Arm
 from brushwork.study.difference import Difference
 from brushwork.study.predictions import Predictions
 from brushwork.study.quantities import QUANTITIES
-from brushwork.study.verdict import verdict
 from brushwork.terminal import wrapped
 
 SIDE = 176  # pixels of a painting or a map on the page
@@ -54,7 +53,7 @@ class Comparison:
     @property
     def verdicts(self) -> list[str]:
         """What each difference shows, in a sentence or two."""
-        return [verdict(one) for one in self.differences]
+        return [one.verdict for one in self.differences]
 
     @property
     def tables(self) -> dict[str, tables.Table]:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from brushwork.statistics import Spread
 from brushwork.study import arms
-from brushwork.study.difference import Difference
+from brushwork.study.difference import Difference, in_points, p_value, points
 from brushwork.study.quantities import LAST, QUANTITIES
-from brushwork.study.verdict import in_points, p_value, points
 from brushwork.tables import Table
 
 if TYPE_CHECKING:
@@ -59,15 +58,9 @@ def of_differences(compared: "Comparison") -> Table:
     rows = [["last epoch, in points", "mean [95% over seeds]", "p", *holm, "95% over paintings"]]
     for one in compared.differences:
         corrected = [p_value(one.p_corrected)] * len(holm)
-        means = [mean_in_points(one), p_value(one.p), *corrected, in_points(one.over_paintings)]
+        means = [one.in_points, p_value(one.p), *corrected, in_points(one.over_paintings)]
         rows.append([f"{one.arm} - {one.reference}", *means])
     return rows
-
-
-def mean_in_points(difference: Difference) -> str:
-    """The mean over seeds and its interval: "+4.1 [1.2, 7.0]"."""
-    spread = difference.over_seeds
-    return points(spread.mean) + (f" {in_points(spread.interval)}" if spread.interval else "")
 
 
 def of_seeds(compared: "Comparison") -> Table:

@@ -1,14 +1,15 @@
-"""The difference between two arms in the accuracy of the last epoch, and whether it is significant.
+"""The difference between two arms in the accuracy of the last epoch, whether it is significant, and its text.
 
 The best epoch is not compared: it was chosen on the paintings it is scored on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from brushwork import statistics
+from brushwork import statistics, web_page
 from brushwork.errors import UserError
-from brushwork.statistics import LEVEL, Interval, McNemar, Spread
+from brushwork.statistics import LEVEL, MOST_SEEDS, Interval, McNemar, Spread
 from brushwork.study import arms
 from brushwork.study.arms import Arm
 from brushwork.study.predictions import Predictions
@@ -25,7 +26,7 @@ class Difference:
     over_seeds: the mean difference and its interval for other seeds; `p` by the paired t test.
     over_paintings: the interval for other paintings, by a bootstrap over artists.
     mcnemar: first is the reference. What is by painting is None where the arms were scored on different paintings.
-    seeds_needed: to detect a difference of ONE_POINT; None where unknown, or more than statistics.MOST_SEEDS.
+    seeds_needed: to detect a difference of ONE_POINT; None where unknown, or more than MOST_SEEDS.
     p_corrected, mcnemar_corrected: by Holm, over all arms that are compared with the reference.
     """
 
@@ -42,6 +43,10 @@ class Difference:
     mcnemar_corrected: list[float] | None = None
 
     @property
+    def mean(self) -> float:
+        return self.over_seeds.mean
+
+    @property
     def outcome(self) -> str:
         """The decision rule: significant where the corrected p is below LEVEL and the interval over paintings, if
         known, excludes zero."""
@@ -55,6 +60,17 @@ class Difference:
     @property
     def is_significant(self) -> bool:
         return self.outcome == "significant"
+
+    @property
+    def verdict(self) -> str:
+        """What it shows, in a sentence or two."""
+        texts = {"points": points, "ends": _ends, "p_value": p_value}
+        return sentence("study/verdict.jinja", one=self, level=LEVEL, most_seeds=MOST_SEEDS, **texts)
+
+    @property
+    def in_points(self) -> str:
+        """The mean over seeds and its interval: "+4.1 [1.2, 7.0]"."""
+        return points(self.mean) + (f" {in_points(self.over_seeds.interval)}" if self.over_seeds.interval else "")
 
 
 def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Difference:
@@ -96,3 +112,36 @@ def corrected(differences: Sequence[Difference]) -> list[Difference]:
         replace(one, p_corrected=p, mcnemar_corrected=one.mcnemar and [by_seed[seed][number] for seed in one.seeds])
         for number, (one, p) in enumerate(zip(differences, over_seeds, strict=True))
     ]
+
+
+def sentence(template: str, **values: Any) -> str:
+    """A template filled in, as a single line."""
+    return " ".join(web_page.render(template, **values).split())
+
+
+def points(accuracy: float) -> str:
+    """A difference of accuracies in percentage points.
+
+    >>> points(-0.0123), points(-0.0001)
+    ('-1.2', '0.0')
+    """
+    rounded = round(100 * accuracy, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def _ends(interval: Interval, sign: int = 1, separator: str = " to ") -> str:
+    """
+    >>> _ends((-0.003, 0.021)), _ends((-0.003, 0.021), -1)
+    ('-0.3 to 2.1', '-2.1 to 0.3')
+    """
+    return separator.join(f"{round(100 * end, 1) + 0.0:.1f}" for end in sorted(sign * end for end in interval))
+
+
+def in_points(interval: Interval | None) -> str:
+    """An interval of accuracies in percentage points: "[-0.3, 2.1]"."""
+    return "n/a" if interval is None else f"[{_ends(interval, separator=', ')}]"
+
+
+def p_value(p: float | None) -> str:
+    """A p value as text."""
+    return "n/a" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"

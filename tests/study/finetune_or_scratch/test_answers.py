@@ -71,11 +71,11 @@ def compared(
     results = {
         pair: Result(found := gains.get(pair, []), pairs.crossovers(found), missing.get(pair, {})) for pair in PAIRS
     }
-    return PanelResults(panel, results)
+    return panel, results
 
 
 def grid(*of: PanelResults, is_demo: bool = False) -> Grid:
-    return Grid([one.panel for one in of], "ImageNet", "alexnet", 7, is_demo, [])
+    return Grid([panel for panel, _ in of], "ImageNet", "alexnet", 7, is_demo, [])
 
 
 def sections(*of: PanelResults, is_demo: bool = False) -> list[list[str]]:
@@ -95,8 +95,8 @@ def test_gains_are_paired_by_seed_and_corrected_by_question(crossing: Path, writ
     for seed, right in ((0, 2), (1, 3), (7, 20)):
         write_grid_run(None, "head_only", 0.25, seed, right=right)
         write_grid_run("imagenet", "head_only", 0.25, seed + 1, right=right + 2)
-    _, (one,) = compare(crossing)
-    small, large = one.results[FINE_TUNED].gains
+    _, ((_, results),) = compare(crossing)
+    small, large = results[FINE_TUNED].gains
     assert (small.paintings, large.paintings) == (10, 40)
     assert small.difference.by_seed == pytest.approx([0.4, 0.45, 0.5])
     assert large.difference.by_seed == pytest.approx([-0.1, -0.15, -0.2])
@@ -104,20 +104,20 @@ def test_gains_are_paired_by_seed_and_corrected_by_question(crossing: Path, writ
     assert small.difference.p == pytest.approx(1 - t / (t**2 + 2) ** 0.5)
     assert small.difference.p_corrected == pytest.approx(2 * small.difference.p)
     assert (small.difference.arm, small.difference.reference) == ("ImageNet full", "random full")
-    (frozen,) = one.results[FROZEN].gains
+    (frozen,) = results[FROZEN].gains
     assert (frozen.difference.seeds, frozen.difference.by_seed) == ([1], [pytest.approx(0.05)])
-    assert one.results[SCALE].gains == []
+    assert results[SCALE].gains == []
 
 
 def test_the_crossover_is_interpolated_in_the_logarithm(crossing: Path) -> None:
     """From +45 to -15 points: three quarters of the two doublings from 10 to 40, at 10 * 2^1.5; seeds at 2^1.6 (from
     +40 to -10), 2^1.5 and 2^(10/7). After it only two artists of ten make the loss: it is not significant."""
-    _, (one,) = compare(crossing)
-    (crossover,) = one.results[FINE_TUNED].crossovers
+    _, ((_, results),) = compare(crossing)
+    (crossover,) = results[FINE_TUNED].crossovers
     assert crossover.paintings == pytest.approx(10 * 2**1.5)
     assert crossover.by_seed == pytest.approx({0: 10 * 2**1.6, 1: 10 * 2**1.5, 2: 10 * 2 ** (10 / 7)})
     assert (crossover.rises, crossover.before, crossover.after) == (False, True, False)
-    assert answers.crossover(one.results[FINE_TUNED]) == (
+    assert answers.crossover(results[FINE_TUNED]) == (
         "from about 28 paintings on, random full is at least as good as ImageNet full (single seeds cross at 27 to 30; "
         "advantage of ImageNet full before: significant, of random full after: not significant)"
     )
@@ -263,11 +263,11 @@ def test_what_is_missing_is_found(write_grid_run: WriteGridRun) -> None:
     write_grid_run(None, "full", 1.0)
     write_grid_run("imagenet", "head_only", 1.0, 0)
     folder = write_grid_run(None, "head_only", 1.0, 1)
-    _, (one,) = compare(folder.parent)
-    assert one.results[FINE_TUNED].missing == {("random", "full"): [0.25]}
+    _, ((_, results),) = compare(folder.parent)
+    assert results[FINE_TUNED].missing == {("random", "full"): [0.25]}
     both = {(weights, "head_only"): [0.25, 1.0] for weights in ("pretrained", "random")}
-    assert one.results[FROZEN].missing == both
-    assert one.results[SCALE].missing == {("redrawn", "full"): [0.25, 1.0], ("random", "full"): [0.25]}
+    assert results[FROZEN].missing == both
+    assert results[SCALE].missing == {("redrawn", "full"): [0.25, 1.0], ("random", "full"): [0.25]}
 
 
 def test_what_these_data_do_not_cover_depends_on_the_runs() -> None:
@@ -290,12 +290,12 @@ def test_what_these_data_do_not_cover_depends_on_the_runs() -> None:
 
 def test_tables_and_files_hold_the_figures(crossing: Path) -> None:
     found, of = compare(crossing)
-    assert tables.accuracy_table(of[0].panel)[:3] == [
+    assert tables.accuracy_table(of[0][0])[:3] == [
         ["mean of 3 seeds [95%]", "10 paintings (1/4)", "40 paintings (1)"],
         ["ImageNet full", "0.650 [0.526, 0.774]", "0.500"],  # 4.303 * 0.05 / sqrt 3 = 0.124
         ["random full", "0.200", "0.650 [0.526, 0.774]"],
     ]
-    first, second = tables.gains_table(of[0])[1:]
+    first, second = tables.gains_table(of[0][1])[1:]
     assert first[:3] == ["ImageNet full - random full", "10", "+45.0 [32.6, 57.4] *"]
     assert second[2] == "-15.0 [-27.4, -2.6]"  # not significant: few artists decide it
     file = io.StringIO()

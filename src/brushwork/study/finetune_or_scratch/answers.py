@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from brushwork import web_page
+from brushwork.study.difference import points, sentence
 from brushwork.study.finetune_or_scratch.grid import PRETRAINED, RANDOM, REDRAWN, Budget, Grid, Panel, Side, share
 from brushwork.study.finetune_or_scratch.pairs import FINE_TUNED, PAIRS, Pair, PanelResults, Result
-from brushwork.study.verdict import points, sentence, verdict
 
 _COMMAND = "python train.py -m experiment=finetune_or_scratch"
 _WEIGHTS = {
@@ -25,12 +25,12 @@ def markdown(grid: Grid, compared: Sequence[PanelResults]) -> str:
         grid=grid,
         fewest=_at_one_end(compared, min),
         most=_at_one_end(compared, max),
-        fine_tuned={one.panel.name: one.results[FINE_TUNED] for one in compared},
+        fine_tuned={panel.name: results[FINE_TUNED] for panel, results in compared},
         fine_tuned_pair=FINE_TUNED,
-        gains={pair: [gain for one in compared for gain in one.results[pair].gains] for pair in PAIRS},
+        gains={pair: [gain for _, results in compared for gain in results[pair].gains] for pair in PAIRS},
         missing=_missing(compared, PAIRS),
         imagenet_photos=f"{_IMAGENET_PHOTOS:,}",
-        **{"crossover": crossover, "points": points, "span": _span, "verdict": verdict},
+        **{"crossover": crossover, "points": points, "span": _span},
     )
 
 
@@ -51,10 +51,10 @@ def _span(ordered: Sequence[float], shown: Callable[[float], str]) -> str:
 def _at_one_end(compared: Sequence[PanelResults], end: Callable) -> dict[str, Any]:
     """What fine-tuning gains with the fewest (`min`) or the most (`max`) paintings of each panel, and their numbers."""
     gains = {
-        one.panel.name: gain
-        for one in compared
-        for gain in one.results[FINE_TUNED].gains
-        if gain.paintings == end(one.panel.amounts.values())
+        panel.name: gain
+        for panel, results in compared
+        for gain in results[FINE_TUNED].gains
+        if gain.paintings == end(panel.amounts.values())
     }
     amounts = sorted(gain.paintings for gain in gains.values())
     paintings = _span(amounts, "{:,}".format) if amounts else ""
@@ -66,16 +66,15 @@ def _missing(
 ) -> list[tuple[Side, str, str]]:
     """The runs that pairs lack, arm by arm; with `end` at that amount of data only."""
     lacking: dict[tuple[Side, Budget | None], list[tuple[Panel, list[float]]]] = {}
-    for one in compared:
-        amounts = one.panel.amounts
-        of_interest = {end(amounts, key=amounts.get)} if end else {*amounts}
+    for panel, results in compared:
+        of_interest = {end(panel.amounts, key=panel.amounts.get)} if end else {*panel.amounts}
         sides: dict[Side, set[float]] = {}
-        for side, fractions in ((side, of) for pair in needed for side, of in one.results[pair].missing.items()):
+        for side, fractions in ((side, of) for pair in needed for side, of in results[pair].missing.items()):
             sides.setdefault(side, set()).update(of_interest.intersection(fractions))
-        budget = None if one.panel.budget in _BUDGETS else one.panel.budget  # one command sweeps those with a name
+        budget = None if panel.budget in _BUDGETS else panel.budget  # one command sweeps those with a name
         for side, fractions in sides.items():
             if fractions:
-                lacking.setdefault((side, budget), []).append((one.panel, sorted(fractions)))
+                lacking.setdefault((side, budget), []).append((panel, sorted(fractions)))
     return [(side, *missing_runs(side, found)) for (side, _), found in lacking.items()]
 
 

@@ -39,7 +39,7 @@ class Gain:
 
     @property
     def mean(self) -> float:
-        return self.difference.over_seeds.mean
+        return self.difference.mean
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,7 @@ class Result:
     missing: dict[Side, list[float]]
 
 
-@dataclass(frozen=True)
-class PanelResults:
-    """A panel and the results of PAIRS in it."""
-
-    panel: Panel
-    results: dict[Pair, Result]
-
-    @property
-    def gains(self) -> list[Gain]:
-        return [gain for result in self.results.values() for gain in result.gains]
+PanelResults = tuple[Panel, dict[Pair, Result]]  # a panel and the results of PAIRS in it
 
 
 def compare(panels: Sequence[Panel]) -> list[PanelResults]:
@@ -95,10 +86,10 @@ def compare(panels: Sequence[Panel]) -> list[PanelResults]:
     data. With a correction over all 15 gains of a panel three seeds could hardly detect even 15 points.
     """
     bar = tqdm(panels, desc="comparing arms", unit=" panels", leave=False, disable=None)
-    return [_compare(panel) for panel in bar]
+    return [(panel, _compare(panel)) for panel in bar]
 
 
-def _compare(panel: Panel) -> PanelResults:
+def _compare(panel: Panel) -> dict[Pair, Result]:
     points = {side: {point.fraction: point for point in line} for side, line in panel.lines.items()}
 
     @functools.cache
@@ -119,7 +110,7 @@ def _compare(panel: Panel) -> PanelResults:
             pair.reference: [one for one in lacking if one not in other or one in own],
         }
         results[pair] = Result(gains, crossovers(gains), {side: some for side, some in missing.items() if some})
-    return PanelResults(panel, results)
+    return results
 
 
 def crossovers(gains: Sequence[Gain]) -> list[Crossover]:

@@ -1,15 +1,15 @@
 """The results as tables of text, as a Markdown document, and as the rows of a CSV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from brushwork import run_folder, statistics, tables, web_page
 from brushwork.study import comparison_tables
-from brushwork.study.comparison_tables import CsvRow, difference_rows, mean_in_points, spread_rows, spread_text
+from brushwork.study.comparison_tables import CsvRow, difference_rows, spread_rows, spread_text
+from brushwork.study.difference import in_points, p_value
 from brushwork.study.finetune_or_scratch import answers
 from brushwork.study.finetune_or_scratch.grid import Grid, Panel, share
-from brushwork.study.finetune_or_scratch.pairs import PanelResults
+from brushwork.study.finetune_or_scratch.pairs import Pair, PanelResults, Result
 from brushwork.study.quantities import LAST
-from brushwork.study.verdict import in_points, p_value
 from brushwork.tables import Table
 
 COLUMNS = ("split", "budget", *comparison_tables.COLUMNS[:3], "fraction", "paintings", *comparison_tables.COLUMNS[3:])
@@ -29,15 +29,16 @@ def accuracy_table(panel: Panel) -> Table:
     return rows
 
 
-def gains_table(compared: PanelResults) -> Table:
-    """A row a pair and amount of data: the arm's gain over the reference, in points; * where it is significant."""
+def gains_table(results: Mapping[Pair, Result]) -> Table:
+    """A row a pair and amount of data: the arm's gain over the reference, in points; * where it is significant. Empty
+    without gains."""
     rows = [["last epoch, in points", "paintings", "mean [over seeds]", "p (Holm)", "[over paintings]"]]
-    for gain in compared.gains:
+    for gain in (gain for result in results.values() for gain in result.gains):
         found = gain.difference
-        mean = f"{mean_in_points(found)}{' *' * found.is_significant}"
+        mean = f"{found.in_points}{' *' * found.is_significant}"
         cells = [f"{gain.paintings:,}", mean, p_value(found.p_corrected), in_points(found.over_paintings)]
         rows.append([f"{found.arm} - {found.reference}", *cells])
-    return rows
+    return rows if len(rows) > 1 else []
 
 
 def markdown(grid: Grid, compared: Sequence[PanelResults], left_out: Sequence[str], figure: str) -> str:
@@ -59,22 +60,22 @@ def markdown(grid: Grid, compared: Sequence[PanelResults], left_out: Sequence[st
 
 def csv_rows(compared: Sequence[PanelResults]) -> Iterator[CsvRow]:
     """All figures, a row each: of one seed, or over seeds where `seed` is empty."""
-    for one in compared:
-        panel = {"split": one.panel.split, "budget": one.panel.budget.name}
-        for point in one.panel.points:
-            base = panel | {"arm": point.arm.name, "fraction": point.fraction, "paintings": point.paintings}
+    for panel, results in compared:
+        of_panel = {"split": panel.split, "budget": panel.budget.name}
+        for point in panel.points:
+            base = of_panel | {"arm": point.arm.name, "fraction": point.fraction, "paintings": point.paintings}
             base["quantity"] = LAST.label
             yield from spread_rows(base, point.arm.seeds, point.accuracies, statistics.spread(point.accuracies))
-        for name, by_paintings in one.panel.baselines.items():
+        for name, by_paintings in panel.baselines.items():
             for paintings, accuracy in by_paintings.items():
-                yield panel | {"quantity": run_folder.BASELINES[name], "paintings": paintings, "value": accuracy}
-        for result in one.results.values():
+                yield of_panel | {"quantity": run_folder.BASELINES[name], "paintings": paintings, "value": accuracy}
+        for result in results.values():
             for gain in result.gains:
-                yield from (panel | {"paintings": gain.paintings} | row for row in difference_rows(gain.difference))
+                yield from (of_panel | {"paintings": gain.paintings} | row for row in difference_rows(gain.difference))
             for crossover in result.crossovers:
                 found = result.gains[0].difference
                 kind = "crossover" if crossover.is_significant else "change of sign, not shown on either side"
-                base = panel | {"arm": found.arm, "against": found.reference, "quantity": f"{kind}, in paintings"}
+                base = of_panel | {"arm": found.arm, "against": found.reference, "quantity": f"{kind}, in paintings"}
                 by_seed = {seed: place for seed, place in crossover.by_seed.items() if place is not None}
                 yield from spread_rows(base, by_seed, by_seed.values(), None)
                 yield base | {"value": crossover.paintings}
