@@ -60,7 +60,7 @@ def test_all_saliency_methods_are_measured() -> None:
 
 
 def test_large_jpegs_have_the_stated_sizes(tmp_path: Path) -> None:
-    for number, style in enumerate(["Dots", "Soft_Gradients", "Grain"]):
+    for number, style in enumerate(["Dots", "Rings", "Waves"]):
         demo.paint(style, 0).resize((128, 96)).save(tmp_path / "small.png")
         content = jpegs.large_jpeg(tmp_path / "small.png", seed=number)
         assert 250_000 <= len(content) <= 400_000

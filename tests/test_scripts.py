@@ -212,7 +212,7 @@ def test_bad_photos_are_named_the_others_are_done(run: Run, photos: Path, weight
         ),
         (
             ["photos", "--model", "squeezenet1_1", "--weights", "null", "--device", "tpu"],
-            "--device tpu is not to be had",
+            "--device tpu is not available",
         ),
     ],
 )

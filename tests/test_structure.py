@@ -11,19 +11,11 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 SOURCE = REPOSITORY / "src" / "brushwork"
 MOST_LINES = 300
-TOO_LONG = {  # to be emptied: an entry of at most MOST_LINES fails, too
-    "src/brushwork/saliency/callback.py",
-    "src/brushwork/saliency/methods.py",
-    "src/brushwork/study/data_grid.py",
-    "src/brushwork/study/finetune_or_scratch_text.py",
-    "src/brushwork/training/sweep.py",
-    "src/brushwork/training/training.py",
-}
 # What a folder's files may import of the others; the foundation (files directly under `brushwork`) is open to all.
 MAY_IMPORT = {
     "": set(),
     "paintings": {"paintings"},
-    "models": {"models", "paintings"},
+    "models": {"models"},
     "saliency": {"saliency", "models"},
     "study": {"study"},
     "training": {"training", "paintings", "models", "saliency"},
@@ -55,7 +47,7 @@ def test_who_imports_whom() -> None:
     assert len(files) > 15
     for path in files:
         place = path.relative_to(SOURCE).parts
-        folder = place[0] if len(place) > 1 else ""
+        folder = "training" if place == ("__main__.py",) else place[0] if len(place) > 1 else ""
         assert imported_folders(path) <= MAY_IMPORT[folder], path
 
 
@@ -117,7 +109,7 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
 def test_no_file_is_too_long() -> None:
     paths = [REPOSITORY / "train.py", *SOURCE.parent.rglob("*.py"), *(REPOSITORY / "scripts").rglob("*.py")]
     lines = {str(path.relative_to(REPOSITORY)): len(path.read_text("utf-8").splitlines()) for path in paths}
-    assert {name for name, number in lines.items() if number > MOST_LINES} == TOO_LONG
+    assert not {name: number for name, number in lines.items() if number > MOST_LINES}
 
 
 def test_each_folder_has_a_docstring() -> None:

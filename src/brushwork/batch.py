@@ -28,9 +28,8 @@ class FeatureBatch(NamedTuple):
     index: Tensor
 
 
-def named(batch: Any, batch_idx: int) -> Batch | FeatureBatch:
-    """A batch with its fields' names; other data modules give (images, labels), or images alone for a prediction."""
-    if isinstance(batch, Batch | FeatureBatch):
-        return batch
+def from_pair(batch: Any, start: int, rank: int) -> Batch:
+    """What other data modules give, (images, labels) or images alone, as a `Batch`; `index` counts on from `start`."""
     images, labels = batch if isinstance(batch, list | tuple) else (batch, None)
-    return Batch(images, labels, torch.arange(len(images), device=images.device) + batch_idx * len(images))
+    index = start + torch.arange(len(images), device=images.device)
+    return Batch(images, labels, index + (rank << 32))  # apart from other processes' pictures

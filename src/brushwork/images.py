@@ -2,8 +2,10 @@
 
 import io
 import os
+import struct
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "Thumbs.db"
 
 
+# What Pillow's decoders raise on broken input; RuntimeError is AVIF's.
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError, struct.error)
+
+
+@contextmanager
 def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Iterator[Image.Image]:
     """An opened image; each error of opening or decoding it becomes a UserError that names the file."""
     try:

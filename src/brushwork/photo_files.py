@@ -31,7 +31,7 @@ def find(inputs: Iterable[Path]) -> list[Path]:
             hidden = any(map(images.is_hidden, path.relative_to(given).parts))
             if hidden or not path.is_file():
                 continue
-            if images.is_named_as_one(path.name):
+            if images.is_image_file(path.name):
                 found.append(path)
             else:
                 ignored[path.suffix.lower() or "without extension"] += 1

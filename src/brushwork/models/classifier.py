@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brushwork.batch import Batch, FeatureBatch, named
+from brushwork.batch import Batch, FeatureBatch, from_pair
 from brushwork.errors import UserError
 from brushwork.models import backbones, checkpoint, factories, heads
 from brushwork.models.factories import Factory
@@ -47,15 +47,11 @@ class StyleClassifier(L.LightningModule):
         optimizer: parameters -> optimizer; SGD with rate 0.01 and momentum 0.9 by default, the report's.
         scheduler: optimizer -> learning rate scheduler, stepped after each epoch; None keeps the rate.
         loss: called with reduction="none", makes a function (logits, labels) -> losses (batch,); cross-entropy.
-        class_names: names of the outputs; taken from the data module when there is one.
-        seed: of dropout, which is a function of (seed, epoch).
-        zero_init: start the new layer at zero.
+        class_names: of the outputs; taken from the data module when there is one.
+        seed: of dropout, a function of (seed, epoch). zero_init: start the new layer at zero.
         verify_weights: check the hash in the name of a downloaded file.
         init_gain: draw random weights with deviation init_gain / sqrt(fan_in); None: torchvision's way.
         redraw: draw each layer's weights anew, with the mean and deviation of the loaded ones.
-
-    Raises:
-        UserError: an unknown name, weights that can't be had or don't fit, or a head the network can't have.
     """
 
     def __init__(
@@ -82,9 +78,7 @@ class StyleClassifier(L.LightningModule):
         # Names and numbers only, which a checkpoint can hold without code.
         self.save_hyperparameters(ignore=["head", "class_names", "optimizer", "scheduler", "loss"], logger=False)
         self.hparams.update(head=heads.name_of(head), class_names=class_names and list(class_names))
-        self.hparams.update(
-            zip(("optimizer", "scheduler", "loss"), map(factories.describe, self._factories), strict=True)
-        )
+        self.hparams.update(factories.describe_all(*self._factories))
         network, new_layer, self._split_of_weights = initialized(self.hparams, head)
         self.network = network.to(memory_format=torch.channels_last)
         self.preprocessing = backbones.preprocessing(architecture)
@@ -119,8 +113,7 @@ class StyleClassifier(L.LightningModule):
         return backbones.preprocessing(self.hparams.architecture, size, how)
 
     def feature_extractor(self) -> FrozenFeatures | None:
-        """What computes the input of the first trained layer, for a data module that keeps it; None where that layer's
-        input changes in training."""
+        """What computes the input of the first trained layer; None where that input changes in training."""
         if not can_be_kept(self.hparams.tuning, self.trainer.precision):
             return None
         precision = self.trainer.precision_plugin
@@ -151,10 +144,8 @@ class StyleClassifier(L.LightningModule):
         if stage == "fit":
             self.hparams.class_names, self.preprocessing = list(names), data.preprocessing
             if self._split_of_weights not in (None, data.split_hash):
-                log.warning(
-                    "%s was trained on another split: it may have seen paintings that validate here",
-                    self.hparams.weights,
-                )
+                weights = self.hparams.weights
+                log.warning("%s was trained on another split: it may have seen paintings that validate here", weights)
 
     def configure_optimizers(self) -> Any:
         make_optimizer, make_scheduler, _ = self._factories
@@ -184,8 +175,13 @@ class StyleClassifier(L.LightningModule):
     def _logits(self, batch: Batch | FeatureBatch) -> Tensor:
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
 
+    def _named(self, batch: Any) -> Batch | FeatureBatch:
+        if isinstance(batch, Batch | FeatureBatch):
+            return batch
+        return from_pair(batch, sum(len(answers[0]) for answers in self._answers), self.global_rank)
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        batch = named(batch, batch_idx)
+        batch = self._named(batch)
         logits = self._logits(batch)
         loss = self.loss_function(logits, batch.labels)  # (batch,)
         if self._class_weights is not None:
@@ -215,7 +211,7 @@ class StyleClassifier(L.LightningModule):
         self._answers.clear()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        batch = named(batch, batch_idx)
+        batch = self._named(batch)
         logits = self._logits(batch).float()
         probability, predicted = logits.softmax(1).max(1)
         loss = self.loss_function(logits, batch.labels)
@@ -234,15 +230,13 @@ class StyleClassifier(L.LightningModule):
         self._answers.clear()
         if self.trainer.world_size > 1:
             columns = [column.flatten() for column in self.all_gather(columns)]
-        columns = [column.cpu().numpy() for column in columns]
-        _, first = np.unique(columns[0], return_index=True)  # drops the padding that DDP's equal shares need
-        self.scores = Scores(*(column[first] for column in columns), self.num_classes)
+        self.scores = Scores.of(*columns, num_classes=self.num_classes)
         figures = {f"{part}/loss": float(self.scores.loss.mean()), f"{part}/accuracy": self.scores.accuracy}
         self.log_dict(figures, logger=self.logs_to_loggers)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Answers:
         """The answers for a batch, with the paths of its files where a `WikiArtDataModule` knows them."""
-        batch = named(batch, batch_idx)
+        batch = self._named(batch)
         paths = getattr(self.trainer.datamodule, "predicted_paths", None)
         index = batch.index.tolist()
         probabilities = self._logits(batch).float().softmax(1).cpu()
@@ -253,9 +247,6 @@ class StyleClassifier(L.LightningModule):
 
         Args:
             pictures: paths, PIL pictures, or tensors (3, height, width), uint8 or floating in [0, 1]; one or several.
-
-        Raises:
-            UserError: a file can't be read as a picture.
         """
         return as_batch([load(picture) for picture in listed(pictures)], self.preprocessing).to(self.device)
 

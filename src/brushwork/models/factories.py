@@ -27,6 +27,11 @@ def describe(factory: Factory | None) -> dict[str, Any] | None:
     return {"_target_": f"{made.__module__}.{made.__qualname__}"} | plain
 
 
+def describe_all(optimizer: Factory, scheduler: Factory | None, loss: Factory) -> dict[str, dict[str, Any] | None]:
+    """The descriptions of a module's factories by their names."""
+    return {"optimizer": describe(optimizer), "scheduler": describe(scheduler), "loss": describe(loss)}
+
+
 def restore(kind: str, described: dict[str, Any] | None) -> Factory | None:
     """The factory that `describe` described, where it makes one of torch's own classes; else None.
 

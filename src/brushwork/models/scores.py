@@ -22,6 +22,13 @@ class Scores:
     loss: np.ndarray
     num_classes: int
 
+    @classmethod
+    def of(cls, index: torch.Tensor, *others: torch.Tensor, num_classes: int) -> "Scores":
+        """From tensors in any order; of a painting that is there twice (DDP's padding) the first counts."""
+        index, *others = (column.cpu().numpy() for column in (index, *others))
+        index, first = np.unique(index, return_index=True)
+        return cls(index, *(column[first] for column in others), num_classes)
+
     @property
     def correct(self) -> int:
         return int((self.predicted == self.labels).sum())

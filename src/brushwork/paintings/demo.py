@@ -161,7 +161,8 @@ def paint_all(root: Path, per_style: int) -> None:
     paths = {pair: root / pair[0] / file_name(*pair) for pair in wanted}
     if all(path.exists() for path in paths.values()):
         return
-    with files.lock(root / ".lock", f"another process paints the demo in {root}: wait for it", patience=120):
+    busy = f"another process paints the demo in {root}: wait for it"
+    with files.lock(root.with_name(f".{root.name}.lock"), busy, patience=120):
         missing = [pair for pair in wanted if not paths[pair].exists()]
         for style in STYLES:
             (root / style).mkdir(parents=True, exist_ok=True)
