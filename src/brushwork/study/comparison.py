@@ -15,7 +15,6 @@ from brushwork.study import arms, comparison_tables, difference, figures, predic
 from brushwork.study.arms import Arm
 from brushwork.study.difference import Difference
 from brushwork.study.predictions import Predictions
-from brushwork.study.quantities import QUANTITIES
 from brushwork.terminal import wrapped
 
 SIDE = 176  # pixels of a painting or a map on the page
@@ -28,7 +27,7 @@ class Comparison:
 
     A notebook shows it as sentences and tables, `print` as scripts/compare.py does; `write` makes that script's files.
 
-    spreads: {quantity in QUANTITIES: for each arm, None where a run lacks it}.
+    spreads: {label of a quantity: for each arm, None where a run lacks it}.
     over_paintings: for each arm, the interval of the last epoch's accuracy for other paintings, by artist.
     predictions: for each arm; None where its runs were scored on different paintings.
     same_paintings: whether all arms were scored on the same.
@@ -153,7 +152,7 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
     read = [predictions.read(arm) for arm in bar]
     same = predictions.on_same_paintings(read)
     reference, *others = zip(compared, read if same else [None] * len(read), strict=True)
-    spreads = {quantity.label: [quantity.spread(arm.runs) for arm in compared] for quantity in QUANTITIES}
+    spreads = {one.label: [one.spread(arm) for arm in compared] for one in comparison_tables.QUANTITIES}
     return Comparison(
         arms=list(compared),
         spreads={label: spread for label, spread in spreads.items() if any(spread)},

@@ -1,12 +1,15 @@
-"""A comparison as tables of text and as the rows of its CSV."""
+"""The figures of a comparison: what they are, as tables of text, and as the rows of its CSV."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from brushwork import statistics
+from brushwork.run_folder import BASELINES
 from brushwork.statistics import Spread
 from brushwork.study import arms
+from brushwork.study.arms import Arm
 from brushwork.study.difference import Difference, in_points, p_value, points
-from brushwork.study.quantities import LAST, QUANTITIES
+from brushwork.study.runs import Run
 from brushwork.tables import Table
 
 if TYPE_CHECKING:
@@ -14,6 +17,42 @@ if TYPE_CHECKING:
 
 CsvRow = dict[str, Any]
 COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "high", "p", "p_corrected")
+
+
+class Quantity(NamedTuple):
+    """A figure of a run, by its keys in result.json; shown with some digits, and with its interval where it helps."""
+
+    label: str
+    keys: tuple[str, ...]
+    digits: int = 3
+    has_interval: bool = True
+
+    def read(self, run: Run) -> float | None:
+        """None where the run has none."""
+        value: Any = run.result
+        for key in self.keys:
+            value = value.get(key) if value else None
+        return value
+
+    def spread(self, arm: Arm) -> Spread | None:
+        """Over the seeds of an arm; None where a run has no value."""
+        values = [self.read(run) for run in arm.runs]
+        return None if None in values else statistics.spread(values)
+
+
+LAST = Quantity("validation accuracy, last epoch", ("last", "val/accuracy"))
+QUANTITIES = (
+    LAST,
+    Quantity("validation accuracy, best epoch", ("best", "val/accuracy")),
+    Quantity("epoch of the peak", ("best", "epoch"), 1, False),
+    Quantity("balanced accuracy, last epoch", ("last", "val/balanced_accuracy")),
+    *(Quantity(label, ("baselines", name)) for name, label in BASELINES.items()),
+    Quantity("test accuracy, last epoch", ("test", "last", "accuracy")),
+    Quantity("test accuracy, best epoch", ("test", "best", "accuracy")),
+    *(Quantity(f"test: {label}", ("test", "baselines", name)) for name, label in BASELINES.items()),
+    Quantity("seconds", ("seconds",), 0, False),
+    Quantity("images/s in training", ("images_per_second",), 0, False),
+)
 
 
 def of_arms(compared: "Comparison") -> Table:

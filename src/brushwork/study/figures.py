@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 from brushwork import drawing, run_folder
 from brushwork.run_folder import BASELINES
@@ -110,10 +110,7 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
     """
     known = [[runs.map_correlations(run) for run in arm.runs] for arm in arms]
     columns = [name for name in _COMPARED_WITH if any(name in one for of_arm in known for one in of_arm)]
-    strips = []
-    for arm in arms:
-        with Image.open(arm.runs[0].folder / run_folder.SALIENCY_STRIP) as picture:
-            strips.append(np.asarray(picture))
+    strips = [imread(arm.runs[0].folder / run_folder.SALIENCY_STRIP) for arm in arms]
     widest = max(strip.shape[1] for strip in strips)
     heights = [13 * strip.shape[0] / widest for strip in strips]
     figure = Figure(figsize=(13, 4.2 + sum(heights) + 0.3 * len(arms)), dpi=100, layout="constrained")

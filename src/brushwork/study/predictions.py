@@ -71,13 +71,11 @@ def on_same_paintings(predictions: Sequence[Predictions | None]) -> bool:
 def more_often_correct(first: Predictions, second: Predictions) -> list[int]:
     """The paintings for which more of the second arm's seeds are correct, the greatest share first."""
     lead = second.correct.mean(0) - first.correct.mean(0)  # (paintings,)
-    order = np.argsort(-lead, kind="stable")
-    return order[lead[order] > 0].tolist()
+    return [i for i in np.argsort(-lead, kind="stable").tolist() if lead[i] > 0]
 
 
 def always_wrong(predictions: Sequence[Predictions]) -> list[int]:
     """The paintings for which every seed of every arm is wrong, the highest mean probability first."""
     wrong = ~np.any([one.correct.any(0) for one in predictions], axis=0)  # (paintings,)
     probability = np.mean([one.probability.mean(0) for one in predictions], axis=0)
-    order = np.argsort(-probability, kind="stable")
-    return order[wrong[order]].tolist()
+    return [i for i in np.argsort(-probability, kind="stable").tolist() if wrong[i]]

@@ -31,9 +31,9 @@ def test_budgets_are_those_of_the_configuration() -> None:
         REPORT: "report",
         PLATEAU: "plateau",
     }
-    _, command = answers.missing_runs(("random", "full"), [(Panel("random", REPORT, {}, {}, {}), [1.0])])
+    _, command = answers.missing_runs(("random", "full"), [(Panel("random", REPORT, {}, {}, {}), {1.0})])
     assert command.endswith("budget=report")
-    _, command = answers.missing_runs(("random", "full"), [(Panel("random", Budget(None, 8), {}, {}, {}), [1.0])])
+    _, command = answers.missing_runs(("random", "full"), [(Panel("random", Budget(None, 8), {}, {}, {}), {1.0})])
     assert command.endswith("budget=report patience=null trainer.max_epochs=8")
 
 

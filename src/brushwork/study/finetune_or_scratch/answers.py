@@ -8,14 +8,12 @@ from brushwork.study.difference import points, sentence
 from brushwork.study.finetune_or_scratch.grid import PRETRAINED, RANDOM, REDRAWN, Budget, Grid, Panel, Side, share
 from brushwork.study.finetune_or_scratch.pairs import FINE_TUNED, PAIRS, Pair, PanelResults, Result
 
-_COMMAND = "python train.py -m experiment=finetune_or_scratch"
 _WEIGHTS = {
     PRETRAINED: "model.weights=imagenet",
     RANDOM: "model.weights=null",
     REDRAWN: "model.weights=imagenet model.redraw=true",
 }
 _BUDGETS = {Budget(None, 5): "report", Budget(5, 60): "plateau"}  # conf/budget/
-_IMAGENET_PHOTOS = 1_281_167  # the training part of ILSVRC 2012
 
 
 def markdown(grid: Grid, compared: Sequence[PanelResults]) -> str:
@@ -29,7 +27,6 @@ def markdown(grid: Grid, compared: Sequence[PanelResults]) -> str:
         fine_tuned_pair=FINE_TUNED,
         gains={pair: [gain for _, results in compared for gain in results[pair].gains] for pair in PAIRS},
         missing=_missing(compared, PAIRS),
-        imagenet_photos=f"{_IMAGENET_PHOTOS:,}",
         **{"crossover": crossover, "points": points, "span": _span},
     )
 
@@ -50,12 +47,8 @@ def _span(ordered: Sequence[float], shown: Callable[[float], str]) -> str:
 
 def _at_one_end(compared: Sequence[PanelResults], end: Callable) -> dict[str, Any]:
     """What fine-tuning gains with the fewest (`min`) or the most (`max`) paintings of each panel, and their numbers."""
-    gains = {
-        panel.name: gain
-        for panel, results in compared
-        for gain in results[FINE_TUNED].gains
-        if gain.paintings == end(panel.amounts.values())
-    }
+    found = [(panel, gain) for panel, results in compared for gain in results[FINE_TUNED].gains]
+    gains = {panel.name: gain for panel, gain in found if gain.paintings == end(panel.amounts.values())}
     amounts = sorted(gain.paintings for gain in gains.values())
     paintings = _span(amounts, "{:,}".format) if amounts else ""
     return {"gains": gains, "paintings": paintings, "missing": _missing(compared, [FINE_TUNED], end)}
@@ -65,33 +58,29 @@ def _missing(
     compared: Sequence[PanelResults], needed: Sequence[Pair], end: Callable | None = None
 ) -> list[tuple[Side, str, str]]:
     """The runs that pairs lack, arm by arm; with `end` at that amount of data only."""
-    lacking: dict[tuple[Side, Budget | None], list[tuple[Panel, list[float]]]] = {}
+    lacking: dict[tuple[Side, str], dict[str, tuple[Panel, set[float]]]] = {}
     for panel, results in compared:
         of_interest = {end(panel.amounts, key=panel.amounts.get)} if end else {*panel.amounts}
-        sides: dict[Side, set[float]] = {}
-        for side, fractions in ((side, of) for pair in needed for side, of in results[pair].missing.items()):
-            sides.setdefault(side, set()).update(of_interest.intersection(fractions))
-        budget = None if panel.budget in _BUDGETS else panel.budget  # one command sweeps those with a name
-        for side, fractions in sides.items():
-            if fractions:
-                lacking.setdefault((side, budget), []).append((panel, sorted(fractions)))
-    return [(side, *missing_runs(side, found)) for (side, _), found in lacking.items()]
+        kind = "" if panel.budget in _BUDGETS else panel.budget.name  # one command sweeps the budgets with a name
+        for side, fractions in (of_side for pair in needed for of_side in results[pair].missing.items()):
+            if found := of_interest.intersection(fractions):
+                lacking.setdefault((side, kind), {}).setdefault(panel.name, (panel, set()))[1].update(found)
+    return [(side, *missing_runs(side, [*panels.values()])) for (side, _), panels in lacking.items()]
 
 
-def missing_runs(side: Side, found: Sequence[tuple[Panel, Sequence[float]]]) -> tuple[str, str]:
+def missing_runs(side: Side, found: Sequence[tuple[Panel, set[float]]]) -> tuple[str, str]:
     """Where runs are missing, by panel and fractions of the data, and the command that trains them. The panels' budgets
     are in conf/budget/, or they are the same."""
-    where = "; ".join(
-        f"{panel.name}, {' and '.join('all' if one == 1 else share(one) for one in fractions)} of the data"
+    where = [
+        f"{panel.name}, {' and '.join('all' if one == 1 else share(one) for one in sorted(fractions))} of the data"
         for panel, fractions in found
-    )
-    fractions = ",".join(f"{fraction:g}" for fraction in sorted({one for _, some in found for one in some}))
+    ]
+    fractions = ",".join(f"{fraction:g}" for fraction in sorted(set.union(*(some for _, some in found))))
     splits = ",".join(dict.fromkeys(panel.split for panel, _ in found))
     budgets = list(dict.fromkeys(panel.budget for panel, _ in found))
-    if budgets[0] in _BUDGETS:
-        budget = f"budget={','.join(_BUDGETS[budget] for budget in budgets)}"
-    else:
+    budget = f"budget={','.join(_BUDGETS.get(one, 'report') for one in budgets)}"
+    if budgets[0] not in _BUDGETS:
         patience = "null" if budgets[0].patience is None else budgets[0].patience
-        budget = f"budget=report patience={patience} trainer.max_epochs={budgets[0].max_epochs}"
+        budget += f" patience={patience} trainer.max_epochs={budgets[0].max_epochs}"
     settings = f"{_WEIGHTS[side[0]]} tuning={side[1]} data.train_fraction={fractions} split={splits} {budget}"
-    return where, f"{_COMMAND} {settings}"
+    return "; ".join(where), f"python train.py -m experiment=finetune_or_scratch {settings}"

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from brushwork import run_folder, statistics, tables, web_page
 from brushwork.study import comparison_tables
-from brushwork.study.comparison_tables import CsvRow, difference_rows, spread_rows, spread_text
+from brushwork.study.comparison_tables import LAST, CsvRow, difference_rows, spread_rows, spread_text
 from brushwork.study.difference import in_points, p_value
 from brushwork.study.finetune_or_scratch import answers
 from brushwork.study.finetune_or_scratch.grid import Grid, Panel, share
 from brushwork.study.finetune_or_scratch.pairs import Pair, PanelResults, Result
-from brushwork.study.quantities import LAST
 from brushwork.tables import Table
 
 COLUMNS = ("split", "budget", *comparison_tables.COLUMNS[:3], "fraction", "paintings", *comparison_tables.COLUMNS[3:])
