@@ -1,13 +1,15 @@
 """Arms of a comparison: groups of runs that differ in their seed only, and whether arms are comparable."""
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from pathlib import Path
 
 from brushwork import run_folder
 from brushwork.errors import UserError, unknown
+from brushwork.study import predictions
+from brushwork.study.predictions import Predictions
 from brushwork.study.runs import Run, differences, flat
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,11 @@ class Arm:
     @property
     def seeds(self) -> list[int]:
         return [run.seed for run in self.runs]
+
+    @functools.cached_property
+    def predictions(self) -> Predictions | None:
+        """See `predictions.read`."""
+        return predictions.read(self.runs)
 
 
 def group(runs: Sequence[Run]) -> list[Arm]:
@@ -59,7 +66,7 @@ def _names(settings: list[dict[str, str]]) -> list[str]:
     ['lr=0.1', 'lr=0.2']
     """
     keys, distinct = [], 1
-    for key in sorted(settings[0], key=lambda key: (_NAMING.index(key) if key in _NAMING else len(_NAMING), key)):
+    for key in [*(key for key in _NAMING if key in settings[0]), *sorted(settings[0].keys() - {*_NAMING})]:
         finer = len({tuple(one[k] for k in (*keys, key)) for one in settings})
         if finer > distinct:
             keys, distinct = [*keys, key], finer
@@ -89,8 +96,8 @@ def shown(key: str, value: str) -> str:
 
 
 def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
-    """The arms with the reference first, which the others are compared with; by default as they are. Raises UserError
-    where there is a single arm, none has that name, or the arms have different styles."""
+    """The arms, the reference first. Raises UserError where there is a single arm, none has that name, or the arms have
+    different styles."""
     if len(arms) < 2:
         raise UserError(
             f"there is only one arm, {arms[0].name} with {named(arms[0].seeds)}: name runs that differ in more than "
@@ -98,16 +105,22 @@ def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
         )
     if reference is not None and reference not in [arm.name for arm in arms]:
         raise unknown("--reference", reference, [arm.name for arm in arms])
-    first, *others = [run for arm in arms for run in arm.runs]
+    first = arms[0].runs[0]
     expected = styles(first)
-    for run in others:
+    for run in (run for arm in arms for run in arm.runs):
         if (found := styles(run)) != expected:
-            only = [", ".join(sorted(one - other)) or "none" for one, other in permutations([expected, found])]
+            only = [", ".join(sorted(some)) or "none" for some in (expected - found, found - expected)]
             raise UserError(
                 f"{first.folder} and {run.folder} have different styles (only in the first: {only[0]}; only in the "
                 f"second: {only[1]}): compare runs with the same styles"
             )
     return sorted(arms, key=lambda arm: arm.name != reference) if reference else list(arms)
+
+
+def on_same_paintings(arms: Sequence[Arm]) -> bool:
+    """Whether all arms were scored on the same paintings."""
+    paintings = [None if (read := arm.predictions) is None else [*read.paths, *read.styles] for arm in arms]
+    return None not in paintings and all(one == paintings[0] for one in paintings)
 
 
 def styles(run: Run) -> set[str]:

@@ -149,15 +149,15 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
     """Compare each arm with the first. Raises UserError where a run was not validated, or no seed is in common."""
     runs.require_accuracy(run for arm in compared for run in arm.runs)
     bar = tqdm(compared, desc="reading predictions", unit=" arms", leave=False, disable=None)
-    read = [predictions.read(arm) for arm in bar]
-    same = predictions.on_same_paintings(read)
-    reference, *others = zip(compared, read if same else [None] * len(read), strict=True)
+    read = [arm.predictions for arm in bar]
+    same = arms.on_same_paintings(compared)
+    reference, *others = compared
     spreads = {one.label: [one.spread(arm) for arm in compared] for one in comparison_tables.QUANTITIES}
     return Comparison(
         arms=list(compared),
         spreads={label: spread for label, spread in spreads.items() if any(spread)},
         over_paintings=[one and statistics.cluster_interval(one.correct.mean(0), one.artists.tolist()) for one in read],
-        differences=difference.corrected([difference.between(reference, other, len(others)) for other in others]),
+        differences=difference.corrected([difference.between(reference, other, len(others), same) for other in others]),
         warnings=arms.warnings(compared),
         predictions=read,
         same_paintings=same,

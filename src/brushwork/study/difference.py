@@ -12,10 +12,8 @@ from brushwork.errors import UserError
 from brushwork.statistics import LEVEL, MOST_SEEDS, Interval, McNemar, Spread
 from brushwork.study import arms
 from brushwork.study.arms import Arm
-from brushwork.study.predictions import Predictions
 
 ONE_POINT = 0.01  # the difference for which the number of seeds is stated
-ArmPredictions = tuple[Arm, Predictions | None]
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,11 @@ class Difference:
         return points(self.mean) + (f" {in_points(self.over_seeds.interval)}" if self.over_seeds.interval else "")
 
 
-def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Difference:
-    """The difference of the second arm from the first, its reference; the p values are not yet corrected.
+def between(reference: Arm, arm: Arm, count: int, same_paintings: bool) -> Difference:
+    """The difference of an arm from its reference; the p values are not yet corrected.
 
-    Predictions are for the same paintings, or None. So many differences (`count`) will be corrected together. Raises
-    UserError where the arms have no seed in common.
+    So many differences (`count`) will be corrected together. Raises UserError where the arms have no seed in common.
     """
-    (reference, reference_predictions), (arm, predictions) = first, second
     pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]
     if not pairs:
         raise UserError(
@@ -89,10 +85,10 @@ def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Differ
     by_seed = [arm.runs[j].accuracy - reference.runs[i].accuracy for i, j in pairs]
     over_seeds = statistics.spread(by_seed)
     over_paintings, tests = None, None
-    if reference_predictions is not None and predictions is not None:
-        theirs = reference_predictions.correct[[i for i, _ in pairs]]  # (seeds, paintings)
-        own = predictions.correct[[j for _, j in pairs]]
-        over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), predictions.artists.tolist())
+    if same_paintings:
+        theirs = reference.predictions.correct[[i for i, _ in pairs]]  # (seeds, paintings)
+        own = arm.predictions.correct[[j for _, j in pairs]]
+        over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), arm.predictions.artists.tolist())
         tests = [statistics.mcnemar(*both) for both in zip(theirs, own, strict=True)]
     deviation, p = over_seeds.deviation, statistics.paired_p(by_seed)
     needed = deviation and statistics.seeds_needed(deviation, ONE_POINT, LEVEL / count)

@@ -8,7 +8,6 @@ import numpy as np
 
 from brushwork import run_folder
 from brushwork.errors import UserError
-from brushwork.study.arms import Arm
 from brushwork.study.runs import Run
 
 _COLUMNS = ("path", "artist", "style", "predicted", "probability")
@@ -39,10 +38,10 @@ class Predictions:
         return ", ".join(style if len(counts) == 1 else f"{style} {count}" for style, count in counts.most_common())
 
 
-def read(arm: Arm) -> Predictions | None:
-    """An arm's validation predictions of the last epoch; None where its runs were scored on different paintings. Raises
-    UserError where a run has none."""
-    tables = [_table(run) for run in arm.runs]
+def read(runs: Sequence[Run]) -> Predictions | None:
+    """Validation predictions of the last epoch; None where runs were scored on different paintings. Raises UserError
+    where a run has none."""
+    tables = [_table(run) for run in runs]
     if any(not np.array_equal(table[:, :3], tables[0][:, :3]) for table in tables):
         return None
     predicted, probability = (np.stack([table[:, column] for table in tables]) for column in (3, 4))
@@ -60,12 +59,6 @@ def _table(run: Run) -> np.ndarray:
     if not values:
         raise UserError(f"{path} has no predictions of the last epoch: train this run again, or leave it out")
     return np.array(values)
-
-
-def on_same_paintings(predictions: Sequence[Predictions | None]) -> bool:
-    """Whether all arms were scored on the same paintings."""
-    paintings = [None if one is None else [*one.paths, *one.styles] for one in predictions]
-    return None not in paintings and all(one == paintings[0] for one in paintings)
 
 
 def more_often_correct(first: Predictions, second: Predictions) -> list[int]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from brushwork import run_folder
 from brushwork.errors import UserError
@@ -20,12 +21,11 @@ TUNINGS = {  # from the deepest; with their labels
     "head_only": "new layer only",
 }
 Side = tuple[str, str]  # initial weights, tuning
-_AXES = {"data.train_fraction", "model.weights", "model.redraw", "tuning.name", "split.name"}
 _BUDGET = {"patience", "trainer.max_epochs"}
+_AXES = {"data.train_fraction", "model.weights", "model.redraw", "tuning.name", "split.name"} | _BUDGET
 
 
-@dataclass(frozen=True, order=True)
-class Budget:
+class Budget(NamedTuple):
     """The length of a training: so many epochs, or until the accuracy has not risen for `patience` epochs."""
 
     patience: int | None
@@ -38,8 +38,7 @@ class Budget:
         return f"to plateau (patience {self.patience}, at most {self.max_epochs} epochs)"
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """An arm trained on a fraction of the training paintings, their number a mean over seeds."""
 
     fraction: float
@@ -72,6 +71,12 @@ class Panel:
         return f"{self.split.replace('_', '-')} split, {self.budget.name}"
 
     @property
+    def order(self) -> tuple:
+        """Random splits first, fixed numbers of epochs before plateaus."""
+        patience, max_epochs = self.budget
+        return self.split != "random", self.split, patience is not None, max_epochs, patience or 0
+
+    @property
     def points(self) -> list[Point]:
         return [point for line in self.lines.values() for point in line]
 
@@ -98,7 +103,7 @@ def read(runs: Sequence[Run]) -> Grid:
     runs = [_with_defaults(run) for run in runs]
     _check(runs)
     counts, weights = _training_paintings(runs), _name_of_weights(runs)
-    panels: dict[tuple[str, Budget], dict[Side, list[Point]]] = {}
+    panels: dict[tuple[str, Budget], list[tuple[Side, Point]]] = {}
     for arm in arms.group(runs):
         config = arm.runs[0].config
         model, tuning = config["model"], config["tuning"]["name"]
@@ -107,8 +112,8 @@ def read(runs: Sequence[Run]) -> Grid:
         name = f"{weights if initialisation == PRETRAINED else initialisation} {tuning}"
         paintings = round(sum(counts[run.folder] for run in arm.runs) / len(arm.runs))
         point = Point(config["data"]["train_fraction"], paintings, replace(arm, name=name))
-        panels.setdefault((config["split"]["name"], budget), {}).setdefault((initialisation, tuning), []).append(point)
-    made = [_panel(*key, panels[key]) for key in sorted(panels, key=_order)]
+        panels.setdefault((config["split"]["name"], budget), []).append(((initialisation, tuning), point))
+    made = sorted((_panel(*key, points) for key, points in panels.items()), key=lambda panel: panel.order)
     config = runs[0].config
     is_demo = config["data"].get("paint_demo") is not None
     return Grid(made, weights, config["model"]["architecture"], len(arms.styles(runs[0])), is_demo, _warnings(made))
@@ -124,7 +129,7 @@ def _with_defaults(run: Run) -> Run:
 
 def _check(runs: Sequence[Run]) -> None:
     for key, values in differences(runs).items():
-        if key not in _AXES | _BUDGET:
+        if key not in _AXES:
             raise UserError(
                 f"the runs differ in {key} ({' and '.join(sorted(values))}), which is not an axis of this study: "
                 f"name runs with the same {key}"
@@ -156,25 +161,20 @@ def _training_paintings(runs: Sequence[Run]) -> dict[Path, int]:
 
 def _name_of_weights(runs: Sequence[Run]) -> str:
     """The name of the pretrained weights: "ImageNet", or their file."""
-    found = sorted({weights for run in runs if (weights := run.config["model"]["weights"]) is not None})
+    found = sorted({run.config["model"]["weights"] for run in runs} - {None})
     if len(found) > 1:
         raise UserError(f"the runs start from several weights ({', '.join(found)}): name runs that start from one")
     name = Path(found[0]).name if found else "imagenet"
     return "ImageNet" if "imagenet" in name.lower() else name
 
 
-def _order(key: tuple[str, Budget]) -> tuple:
-    """Random splits first, fixed numbers of epochs before plateaus."""
-    split, budget = key
-    return split != "random", split, budget.patience is not None, budget.max_epochs, budget.patience or 0
-
-
-def _panel(split: str, budget: Budget, points: dict[Side, list[Point]]) -> Panel:
-    tunings = [*TUNINGS, *sorted({tuning for _, tuning in points} - TUNINGS.keys())]
-    every = sorted((point for line in points.values() for point in line), key=lambda point: point.paintings)
-    sides = [(one, tuning) for one in INITIALISATIONS for tuning in tunings if (one, tuning) in points]
-    lines = {side: sorted(points[side], key=lambda point: point.paintings) for side in sides}
-    return Panel(split, budget, lines, {point.fraction: point.paintings for point in every}, _baselines(every))
+def _panel(split: str, budget: Budget, points: Sequence[tuple[Side, Point]]) -> Panel:
+    points = sorted(points, key=lambda of_side: of_side[1].paintings)
+    tunings = [*TUNINGS, *sorted({tuning for (_, tuning), _ in points} - TUNINGS.keys())]
+    sides = [(one, tuning) for one in INITIALISATIONS for tuning in tunings]
+    lines = {side: line for side in sides if (line := [point for of, point in points if of == side])}
+    amounts = {point.fraction: point.paintings for _, point in points}
+    return Panel(split, budget, lines, amounts, _baselines([point for _, point in points]))
 
 
 def _baselines(points: Sequence[Point]) -> dict[str, dict[int, float]]:
@@ -185,9 +185,9 @@ def _baselines(points: Sequence[Point]) -> dict[str, dict[int, float]]:
         for point in points:
             values = {run.seed: run.result["baselines"][name] for run in point.arm.runs}
             by_seed.setdefault(point.paintings, {}).update(values)
-        known = {paintings: [*values.values()] for paintings, values in by_seed.items() if None not in values.values()}
-        if known:
-            found[name] = {paintings: sum(values) / len(values) for paintings, values in known.items()}
+        means = {paintings: sum(of.values()) / len(of) for paintings, of in by_seed.items() if None not in of.values()}
+        if means:
+            found[name] = means
     return found
 
 

@@ -1,20 +1,19 @@
 """Pairs of arms, chosen before any run, compared at each amount of data; and where their order changes."""
 
-import functools
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from brushwork.study import difference, predictions
-from brushwork.study.difference import ArmPredictions, Difference
+from brushwork.study import arms, difference
+from brushwork.study.difference import Difference
 from brushwork.study.finetune_or_scratch.grid import PRETRAINED, RANDOM, REDRAWN, Panel, Side
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """An arm and its reference, chosen before any run, so that none is picked by its accuracy."""
 
     question: str
@@ -30,8 +29,7 @@ UPPER = Pair("upper layers against all", (PRETRAINED, "upper"), (PRETRAINED, "fu
 PAIRS = (FINE_TUNED, FROZEN, SCALE, WORTH, UPPER)
 
 
-@dataclass(frozen=True)
-class Gain:
+class Gain(NamedTuple):
     """The difference of a pair, trained on so many paintings."""
 
     paintings: int
@@ -91,19 +89,15 @@ def compare(panels: Sequence[Panel]) -> list[PanelResults]:
 
 def _compare(panel: Panel) -> dict[Pair, Result]:
     points = {side: {point.fraction: point for point in line} for side, line in panel.lines.items()}
-
-    @functools.cache
-    def with_predictions(side: Side, fraction: float) -> ArmPredictions:
-        arm = points[side][fraction].arm
-        return arm, predictions.read(arm)
-
     results = {}
     for pair in PAIRS:
         own, other = points.get(pair.arm, {}), points.get(pair.reference, {})
         both = [one for one in own if one in other and not {*own[one].arm.seeds}.isdisjoint(other[one].arm.seeds)]
-        arms = [(with_predictions(pair.reference, one), with_predictions(pair.arm, one)) for one in both]
-        differences = difference.corrected([difference.between(*two, len(both)) for two in arms])
-        gains = [Gain(own[fraction].paintings, one) for fraction, one in zip(both, differences, strict=True)]
+        two_arms = [(other[one].arm, own[one].arm) for one in both]
+        found = [difference.between(*two, len(both), arms.on_same_paintings(two)) for two in two_arms]
+        gains = [
+            Gain(own[fraction].paintings, one) for fraction, one in zip(both, difference.corrected(found), strict=True)
+        ]
         lacking = [fraction for fraction in panel.amounts if fraction not in both]
         missing = {  # two arms without a common seed are both missing
             pair.arm: [one for one in lacking if one not in own or one in other],
