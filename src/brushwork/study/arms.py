@@ -20,10 +20,7 @@ _NAMING = ("head.name", "tuning.name", "model.architecture", "split.name", "opti
 
 @dataclass(frozen=True)
 class Arm:
-    """Runs of the same settings, one a seed, sorted by seed.
-
-    settings: those in which the arms differ, by dotted name.
-    """
+    """Runs of the same settings, one a seed, sorted by seed; `settings` are those in which arms differ, by name."""
 
     name: str
     runs: list[Run]
@@ -41,19 +38,18 @@ class Arm:
 
 def group(runs: Sequence[Run]) -> list[Arm]:
     """The arms of some runs, sorted by name; of two runs with the same settings and seed the later folder is used."""
-    different = [*differences(runs)]
-    members: dict[tuple[tuple[str, str], ...], dict[int, Run]] = {}
+    different = differences(runs)
+    members: dict[tuple[str, ...], dict[int, Run]] = {}
     for run in runs:
         settings = flat(run.config)
-        same = members.setdefault(tuple((key, str(settings.get(key))) for key in different), {})
+        same = members.setdefault(tuple(str(settings.get(key)) for key in different), {})
         if run.seed in same:
             log.warning("%s repeats seed %d: it is used, %s is not", run.folder, run.seed, same[run.seed].folder)
         same[run.seed] = run
-    settings = [dict(items) for items in members]
-    arms = [
-        Arm(name or runs[0].head, [same[seed] for seed in sorted(same)], of_arm)
-        for name, of_arm, same in zip(_names(settings), settings, members.values(), strict=True)
-    ]
+    settings = [dict(zip(different, values, strict=True)) for values in members]
+    arms = []
+    for name, of_arm, same in zip(_names(settings), settings, members.values(), strict=True):
+        arms.append(Arm(name or runs[0].head, [same[seed] for seed in sorted(same)], of_arm))
     return sorted(arms, key=lambda arm: arm.name)
 
 
@@ -71,9 +67,8 @@ def _names(settings: list[dict[str, str]]) -> list[str]:
         if finer > distinct:
             keys, distinct = [*keys, key], finer
     short = [", ".join(_short(key, one[key]) for key in keys) for one in settings]
-    if len(set(short)) == len(short):
-        return short
-    return [", ".join(f"{key}={one[key]}" for key in keys) for one in settings]
+    full = [", ".join(f"{key}={one[key]}" for key in keys) for one in settings]
+    return short if len(set(short)) == len(short) else full
 
 
 def _short(key: str, value: str) -> str:
@@ -110,9 +105,9 @@ def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
     for run in (run for arm in arms for run in arm.runs):
         if (found := styles(run)) != expected:
             only = [", ".join(sorted(some)) or "none" for some in (expected - found, found - expected)]
+            where = f"only in the first: {only[0]}; only in the second: {only[1]}"
             raise UserError(
-                f"{first.folder} and {run.folder} have different styles (only in the first: {only[0]}; only in the "
-                f"second: {only[1]}): compare runs with the same styles"
+                f"{first.folder} and {run.folder} have different styles ({where}): compare runs with the same styles"
             )
     return sorted(arms, key=lambda arm: arm.name != reference) if reference else list(arms)
 

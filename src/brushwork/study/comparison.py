@@ -1,5 +1,6 @@
 """Is the difference between arms of finished runs significant? All figures of a comparison as an object."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,15 +24,12 @@ SHOWN = 12  # paintings of a gallery
 
 @dataclass(frozen=True)
 class Comparison:
-    """All figures of a comparison; the first arm is the reference.
-
-    A notebook shows it as sentences and tables, `print` as scripts/compare.py does; `write` makes that script's files.
+    """All figures of a comparison; the first arm is the reference. A notebook shows it as sentences and tables.
 
     spreads: {label of a quantity: for each arm, None where a run lacks it}.
     over_paintings: for each arm, the interval of the last epoch's accuracy for other paintings, by artist.
     predictions: for each arm; None where its runs were scored on different paintings.
-    same_paintings: whether all arms were scored on the same.
-    left_out: a line for each run that was found and is not compared.
+    same_paintings: whether all arms were scored on the same. left_out: a line for each run that is not compared.
     """
 
     arms: list[Arm]
@@ -75,20 +73,19 @@ class Comparison:
         """The paintings on which arms disagree, and those for which all are wrong, by a title."""
         if not self.same_paintings:
             return {}
-        reference, *others = zip((arm.name for arm in self.arms), self.predictions, strict=True)
+        reference, *others = self.arms
         found = {}
-        for other in others:
-            for (better, correct), (worse, wrong) in ((other, reference), (reference, other)):
-                found[f"{better} is correct more often than {worse}"] = predictions.more_often_correct(wrong, correct)
+        for better, worse in itertools.chain(*(((other, reference), (reference, other)) for other in others)):
+            paintings = predictions.more_often_correct(worse.predictions, better.predictions)
+            found[f"{better.name} is correct more often than {worse.name}"] = paintings
         return found | {"wrong for every seed of every arm": predictions.always_wrong(self.predictions)}
 
     def figures(self) -> dict[str, Image.Image]:
         """The report's figures 5 to 7 and the arms' confusion matrices, by the names of their files."""
         drawn = {name: figures.curves(self.arms, columns) for name, columns in figures.CURVES.items()}
-        for arm, predicted in zip(self.arms, self.predictions, strict=True):
-            if predicted is not None:
-                name = "confusion-" + re.sub(r"[^\w.=-]+", "_", arm.name)
-                drawn[name] = figures.confusion_matrix(arm, predicted)
+        for arm in self.arms:
+            if arm.predictions is not None:
+                drawn["confusion-" + re.sub(r"[^\w.=-]+", "_", arm.name)] = figures.confusion_matrix(arm)
         return {name: drawing.as_picture(figure) for name, figure in drawn.items()}
 
     def write(
@@ -106,8 +103,8 @@ class Comparison:
         for name, picture in pictures.items():
             with files.atomic_path(folder / f"{name}.png") as temporary:
                 picture.save(temporary, "PNG")
-        rows = comparison_tables.csv_rows(self)
-        run_folder.write_csv(folder / "comparison.csv", comparison_tables.COLUMNS, rows)
+        columns, rows = comparison_tables.COLUMNS, comparison_tables.csv_rows(self)
+        run_folder.write_csv(folder / "comparison.csv", columns, rows)
         document = web_page.render("study/comparison.md.jinja", compared=self, markdown=tables.markdown, names=pictures)
         files.write_text(folder / "comparison.md", document + "\n")
         files.write_text(folder / "comparison.html", page)
@@ -134,11 +131,8 @@ class Comparison:
 def compare(folders: Path | str | Iterable[Path | str], *, reference: str | None = None) -> Comparison:
     """Compare the finished runs in and below some folders; runs that differ in their seed only form an arm.
 
-    Args:
-        reference: the name of the arm that the others are compared with; by default the first by name.
-
-    Raises:
-        UserError: there are no runs, or no two arms; or they can't be compared.
+    `reference` names the arm that the others are compared with; by default it is the first by name. Raises UserError
+    where there are no runs, or no two arms; or they can't be compared.
     """
     places = [folders] if isinstance(folders, Path | str) else folders
     found, left_out = runs.find_all(map(Path, places))
@@ -150,8 +144,7 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
     runs.require_accuracy(run for arm in compared for run in arm.runs)
     bar = tqdm(compared, desc="reading predictions", unit=" arms", leave=False, disable=None)
     read = [arm.predictions for arm in bar]
-    same = arms.on_same_paintings(compared)
-    reference, *others = compared
+    same, (reference, *others) = arms.on_same_paintings(compared), compared
     spreads = {one.label: [one.spread(arm) for arm in compared] for one in comparison_tables.QUANTITIES}
     return Comparison(
         arms=list(compared),

@@ -13,8 +13,6 @@ from brushwork.statistics import LEVEL, MOST_SEEDS, Interval, McNemar, Spread
 from brushwork.study import arms
 from brushwork.study.arms import Arm
 
-ONE_POINT = 0.01  # the difference for which the number of seeds is stated
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -24,7 +22,7 @@ class Difference:
     over_seeds: the mean difference and its interval for other seeds; `p` by the paired t test.
     over_paintings: the interval for other paintings, by a bootstrap over artists.
     mcnemar: first is the reference. What is by painting is None where the arms were scored on different paintings.
-    seeds_needed: to detect a difference of ONE_POINT; None where unknown, or more than MOST_SEEDS.
+    seeds_needed: to detect a difference of 1 point; None where unknown, or more than MOST_SEEDS.
     p_corrected, mcnemar_corrected: by Holm, over all arms that are compared with the reference.
     """
 
@@ -84,15 +82,14 @@ def between(reference: Arm, arm: Arm, count: int, same_paintings: bool) -> Diffe
         )
     by_seed = [arm.runs[j].accuracy - reference.runs[i].accuracy for i, j in pairs]
     over_seeds = statistics.spread(by_seed)
-    over_paintings, tests = None, None
+    over_paintings = tests = None
     if same_paintings:
         theirs = reference.predictions.correct[[i for i, _ in pairs]]  # (seeds, paintings)
         own = arm.predictions.correct[[j for _, j in pairs]]
         over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), arm.predictions.artists.tolist())
         tests = [statistics.mcnemar(*both) for both in zip(theirs, own, strict=True)]
-    deviation, p = over_seeds.deviation, statistics.paired_p(by_seed)
-    needed = deviation and statistics.seeds_needed(deviation, ONE_POINT, LEVEL / count)
-    seeds = [arm.seeds[j] for _, j in pairs]
+    seeds, deviation, p = [arm.seeds[j] for _, j in pairs], over_seeds.deviation, statistics.paired_p(by_seed)
+    needed = deviation and statistics.seeds_needed(deviation, 0.01, LEVEL / count)
     return Difference(arm.name, reference.name, seeds, by_seed, over_seeds, p, over_paintings, tests, needed)
 
 

@@ -14,7 +14,6 @@ from brushwork import drawing, run_folder
 from brushwork.run_folder import BASELINES
 from brushwork.study import reported, runs
 from brushwork.study.arms import Arm
-from brushwork.study.predictions import Predictions
 
 CURVES = {  # the report's figures 5 to 7, by the names of their files: columns of metrics.csv
     "figure-5-validation-accuracy": ["val/accuracy"],
@@ -35,11 +34,8 @@ _COMPARED_WITH = {
 
 def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
     """A panel for each column of metrics.csv: a thin line for each run, a thick one for each arm's mean, in a band from
-    its lowest to its highest seed.
-
-    Accuracies have the baselines as dotted lines, and runs of the report's protocol its peaks beside them (report,
-    figures 5 to 7).
-    """
+    its lowest to its highest seed. Accuracies have the baselines as dotted lines, and runs of the report's protocol its
+    peaks beside them (report, figures 5 to 7)."""
     figure = Figure(figsize=(5.2 * len(columns) + 0.8, 4.2), dpi=130, layout="constrained")
     all_runs = [run for arm in arms for run in arm.runs]
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
@@ -91,8 +87,9 @@ def _finish(axes: Axes) -> None:
     axes.grid(alpha=0.25)
 
 
-def confusion_matrix(arm: Arm, predictions: Predictions) -> Figure:
+def confusion_matrix(arm: Arm) -> Figure:
     """The predictions of all seeds of an arm against the true styles."""
+    predictions = arm.predictions
     names = sorted({*predictions.styles.tolist(), *predictions.predicted.ravel().tolist()})
     labels = np.tile(np.searchsorted(names, predictions.styles), len(arm.seeds))
     predicted = np.searchsorted(names, predictions.predicted).ravel()
@@ -102,11 +99,11 @@ def confusion_matrix(arm: Arm, predictions: Predictions) -> Figure:
 
 def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> Figure:
     """How similar an arm's maps for the true style are to those of `_COMPARED_WITH` for the same paintings: a panel for
-    each, with the rank correlation per epoch. Below, the maps of the first painting, by each arm's first seed.
+    each, with the rank correlation per epoch. Below, the maps of the first painting, by each arm's first seed. All runs
+    have a saliency.csv.
 
-    Lines are means over seeds in a band from the lowest to the highest. Dotted lines are the correlation of maps of
-    different paintings; a star is the mean over pairs of seeds after the last epoch (`between_seeds`, by the arm's
-    name). All runs have a saliency.csv.
+    Lines are means over seeds in a band from the lowest to the highest, dotted ones the correlation of different
+    paintings' maps; a star is the mean over pairs of seeds after the last epoch (`between_seeds`, by the arm's name).
     """
     known = [[runs.map_correlations(run) for run in arm.runs] for arm in arms]
     columns = [name for name in _COMPARED_WITH if any(name in one for of_arm in known for one in of_arm)]
@@ -122,8 +119,8 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
             color = _color(arm, number)
             _draw_correlation(axes, of_arm, "others", color=color, linestyle=":", linewidth=1.2, label="_")
             lines = [one for one in of_arm if column in one]
-            label = _label(arm, lines)
-            _draw_correlation(axes, of_arm, column, color=color, marker="o", linewidth=2.2, label=label)
+            look = {"color": color, "marker": "o", "linewidth": 2.2}
+            _draw_correlation(axes, of_arm, column, label=_label(arm, lines), **look)
             if column == "previous" and arm.name in between_seeds:
                 last = max(max(one[column]) for one in lines)
                 axes.plot(last, between_seeds[arm.name], "*", color=color, markersize=13, markeredgecolor="black")

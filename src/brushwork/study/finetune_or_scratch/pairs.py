@@ -78,11 +78,8 @@ PanelResults = tuple[Panel, dict[Pair, Result]]  # a panel and the results of PA
 
 
 def compare(panels: Sequence[Panel]) -> list[PanelResults]:
-    """Compare the pairs of each panel.
-
-    A pair is a question of its own, asked beforehand: in each panel its p values are corrected over its amounts of
-    data. With a correction over all 15 gains of a panel three seeds could hardly detect even 15 points.
-    """
+    """Compare the pairs of each panel: a pair is a question of its own, its p values corrected over its amounts of
+    data. With a correction over all 15 gains of a panel three seeds could hardly detect even 15 points."""
     bar = tqdm(panels, desc="comparing arms", unit=" panels", leave=False, disable=None)
     return [(panel, _compare(panel)) for panel in bar]
 
