@@ -94,7 +94,18 @@ class Comparison:
         """Write comparison.html, comparison.md, comparison.csv and the figures as PNG; returns their paths. The page
         shows saliency maps (a row a painting), or states why there are none."""
         folder, pictures = Path(folder), self.figures()
-        page = self._page(pictures, maps, "" if maps else why_no_maps)
+        galleries, data = self.galleries(), self.arms[0].runs[0].config["data"]
+        paths = [self.predictions[0].paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
+        page = web_page.render(
+            "study/comparison.html.jinja",
+            compared=self,
+            pictures=pictures,
+            galleries=galleries,
+            thumbnails=web_page.thumbnails(Path(data["root"]), paths, SIDE, data["max_megapixels"]),
+            maps=maps,
+            why_no_maps="" if maps else why_no_maps,
+            **{"data_uri": web_page.data_uri, "painting_title": contact_sheet.title, "side": SIDE, "shown": SHOWN},
+        )
         if maps:
             pictures["saliency"] = contact_sheet.sheet(maps, side=SIDE)
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,22 +121,6 @@ class Comparison:
         files.write_text(folder / "comparison.html", page)
         written = ["comparison.html", "comparison.md", "comparison.csv", *(f"{name}.png" for name in pictures)]
         return [folder / name for name in written]
-
-    def _page(self, pictures: dict[str, Image.Image], maps: Sequence[Sequence[Cell]], why_no_maps: str) -> str:
-        galleries, data = self.galleries(), self.arms[0].runs[0].config["data"]
-        paths = [self.predictions[0].paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
-        return web_page.render(
-            "study/comparison.html.jinja",
-            compared=self,
-            pictures=pictures,
-            galleries=galleries,
-            thumbnails=web_page.thumbnails(Path(data["root"]), paths, SIDE, data["max_megapixels"]),
-            maps=maps,
-            why_no_maps=why_no_maps,
-            side=SIDE,
-            shown=SHOWN,
-            **{"data_uri": web_page.data_uri, "painting_title": contact_sheet.title},
-        )
 
 
 def compare(folders: Path | str | Iterable[Path | str], *, reference: str | None = None) -> Comparison:

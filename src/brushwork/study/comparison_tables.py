@@ -67,28 +67,27 @@ def of_arms(compared: "Comparison") -> Table:
             if not key.endswith("_partial_"):  # repeats its _target_
                 rows.append([key, *(arms.shown(key, arm.settings[key]) for arm in compared.arms)])
     for quantity in QUANTITIES:
-        if quantity.label in compared.spreads:
-            look = {"digits": quantity.digits, "has_interval": quantity.has_interval}
-            cells = [spread_text(one, **look) if one else "n/a" for one in compared.spreads[quantity.label]]
+        if spreads := compared.spreads.get(quantity.label):
+            cells = [spread_text(one, quantity.digits, quantity.has_interval) if one else "n/a" for one in spreads]
             rows.append([quantity.label, *cells])
         if quantity is LAST:
-            intervals = [one and f"[{one[0]:.3f}, {one[1]:.3f}]" for one in compared.over_paintings]
-            rows.append(["95% over paintings", *(one or "n/a" for one in intervals)])
+            intervals = [f"[{one[0]:.3f}, {one[1]:.3f}]" if one else "n/a" for one in compared.over_paintings]
+            rows.append(["95% over paintings", *intervals])
     return rows
 
 
-def spread_text(spread: Spread, digits: int = 3, has_deviation: bool = True, has_interval: bool = True) -> str:
+def spread_text(spread: Spread, digits: int = 3, has_interval: bool = True, has_deviation: bool = True) -> str:
     """A mean over seeds; its deviation and interval only where the seeds differ.
 
     >>> spread_text(Spread(0.4, 0.1, (0.152, 0.648), seeds=3)), spread_text(Spread(0.3, None, None, seeds=1))
     ('0.400 ± 0.100 [0.152, 0.648]', '0.300')
     """
     text = f"{spread.mean:.{digits}f}"
-    if spread.interval is None:
-        return text
-    low, high = spread.interval
-    deviation = f" ± {spread.deviation:.{digits}f}" if has_deviation else ""
-    return text + deviation + (f" [{low:.{digits}f}, {high:.{digits}f}]" if has_interval else "")
+    if spread.interval and has_deviation:
+        text += f" ± {spread.deviation:.{digits}f}"
+    if spread.interval and has_interval:
+        text += " [{:.{digits}f}, {:.{digits}f}]".format(*spread.interval, digits=digits)
+    return text
 
 
 def of_differences(compared: "Comparison") -> Table:
@@ -96,9 +95,8 @@ def of_differences(compared: "Comparison") -> Table:
     holm = ["p (Holm)"] if len(compared.differences) > 1 else []
     rows = [["last epoch, in points", "mean [95% over seeds]", "p", *holm, "95% over paintings"]]
     for one in compared.differences:
-        corrected = [p_value(one.p_corrected)] * len(holm)
-        means = [one.in_points, p_value(one.p), *corrected, in_points(one.over_paintings)]
-        rows.append([f"{one.arm} - {one.reference}", *means])
+        ps = [p_value(one.p), p_value(one.p_corrected)][: 1 + len(holm)]
+        rows.append([f"{one.arm} - {one.reference}", one.in_points, *ps, in_points(one.over_paintings)])
     return rows
 
 
@@ -108,12 +106,11 @@ def of_seeds(compared: "Comparison") -> Table:
     rows = [["by seed", "points", "correct: arm only", "reference only", "McNemar's p", *holm]]
     for one in compared.differences:
         for number, (seed, difference) in enumerate(zip(one.seeds, one.by_seed, strict=True)):
-            cells = ["n/a"] * (3 + len(holm))
+            cells = ["n/a"] * 4
             if one.mcnemar is not None:
-                test = one.mcnemar[number]
-                cells = [str(test.only_second), str(test.only_first), p_value(test.p)]
-                cells += [p_value(one.mcnemar_corrected[number])] * len(holm)
-            rows.append([f"{one.arm}, seed {seed}", points(difference), *cells])
+                test, corrected = one.mcnemar[number], one.mcnemar_corrected[number]
+                cells = [str(test.only_second), str(test.only_first), p_value(test.p), p_value(corrected)]
+            rows.append([f"{one.arm}, seed {seed}", points(difference), *cells[: 3 + len(holm)]])
     return rows
 
 
@@ -131,10 +128,9 @@ def csv_rows(compared: "Comparison") -> Iterator[CsvRow]:
         yield from difference_rows(one)
         base = {"arm": one.arm, "against": one.reference}
         for seed, test, corrected in zip(one.seeds, one.mcnemar or [], one.mcnemar_corrected or [], strict=False):
-            arm, reference = "McNemar: only the arm right", "McNemar: only the reference right"
             ps = {"p": test.p, "p_corrected": corrected}
-            yield base | {"seed": seed, "quantity": arm, "value": test.only_second} | ps
-            yield base | {"seed": seed, "quantity": reference, "value": test.only_first}
+            yield base | {"seed": seed, "quantity": "McNemar: only the arm right", "value": test.only_second} | ps
+            yield base | {"seed": seed, "quantity": "McNemar: only the reference right", "value": test.only_first}
 
 
 def spread_rows(

@@ -97,10 +97,8 @@ def corrected(differences: Sequence[Difference]) -> list[Difference]:
     """With the p values corrected by Holm: each seed's McNemar test over the differences that have this seed."""
     over_seeds = statistics.holm([one.p for one in differences])
     tests = [dict(zip(one.seeds, one.mcnemar or [], strict=False)) for one in differences]
-    by_seed = {
-        seed: statistics.holm([of[seed].p if seed in of else None for of in tests])
-        for seed in {seed for one in differences for seed in one.seeds}
-    }
+    seeds = set().union(*tests)
+    by_seed = {seed: statistics.holm([of[seed].p if seed in of else None for of in tests]) for seed in seeds}
     return [
         replace(one, p_corrected=p, mcnemar_corrected=one.mcnemar and [by_seed[seed][number] for seed in one.seeds])
         for number, (one, p) in enumerate(zip(differences, over_seeds, strict=True))

@@ -50,8 +50,8 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
             for name, label in BASELINES.items():
                 known = {b for run in all_runs if (b := run.result["baselines"][name]) is not None}
                 for number, value in enumerate(sorted(known)):  # one for each split
-                    line = axes.axhline(value, color="0.35", linestyle=BASELINE_STYLES[name], linewidth=1.2)
-                    line.set_label("_" if number else label)
+                    look = {"color": "0.35", "linestyle": BASELINE_STYLES[name], "linewidth": 1.2}
+                    axes.axhline(value, label="_" if number else label, **look)
         if column == "val/accuracy" and all(map(reported.follows, all_runs)):
             for head, (epoch, peak) in reported.PEAKS.items():
                 low, high = reported.interval(peak)

@@ -72,15 +72,15 @@ def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
     for place in places:
         if not place.is_dir():
             raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
-        for path in sorted(place.rglob(run_folder.RESULT)):
+        for folder in sorted(path.parent for path in place.rglob(run_folder.RESULT)):
             try:
-                result = run_folder.read_result(path.parent)
+                result = run_folder.read_result(folder)
                 if result["status"] == "finished":
-                    found[path.parent.resolve()] = _read(path.parent, result)
+                    found[folder.resolve()] = _read(folder, result)
                 else:
-                    others[path.parent] = f"is {result['status']}"
+                    others[folder] = f"is {result['status']}"
             except (OSError, ValueError, KeyError, TypeError) as error:  # damaged, or another program's
-                others[path.parent] = f"holds no run that can be read ({one_line(error)})"
+                others[folder] = f"holds no run that can be read ({one_line(error)})"
     left_out = [f"{folder} {reason}" for folder, reason in others.items()]
     if not found:
         example = f" ({left_out[0]})" if left_out else ""

@@ -71,23 +71,13 @@ class Panel:
         return f"{self.split.replace('_', '-')} split, {self.budget.name}"
 
     @property
-    def order(self) -> tuple:
-        """Random splits first, fixed numbers of epochs before plateaus."""
-        patience, max_epochs = self.budget
-        return self.split != "random", self.split, patience is not None, max_epochs, patience or 0
-
-    @property
     def points(self) -> list[Point]:
         return [point for line in self.lines.values() for point in line]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """All panels, by split and budget, and what their runs have in common.
-
-    weights: the name of the pretrained weights.
-    warnings: what makes its figures less comparable, a line each.
-    """
+    """All panels, what their runs have in common, and warnings: what makes them less comparable, a line each."""
 
     panels: list[Panel]
     weights: str
@@ -113,10 +103,9 @@ def read(runs: Sequence[Run]) -> Grid:
         paintings = round(sum(counts[run.folder] for run in arm.runs) / len(arm.runs))
         point = Point(config["data"]["train_fraction"], paintings, replace(arm, name=name))
         panels.setdefault((config["split"]["name"], budget), []).append(((initialisation, tuning), point))
-    made = sorted((_panel(*key, points) for key, points in panels.items()), key=lambda panel: panel.order)
-    config = runs[0].config
-    is_demo = config["data"].get("paint_demo") is not None
-    return Grid(made, weights, config["model"]["architecture"], len(arms.styles(runs[0])), is_demo, _warnings(made))
+    made = [_panel(*key, panels[key]) for key in sorted(panels, key=_order)]
+    is_demo = runs[0].config["data"].get("paint_demo") is not None
+    return Grid(made, weights, model["architecture"], len(arms.styles(runs[0])), is_demo, _warnings(made))
 
 
 def _with_defaults(run: Run) -> Run:
@@ -130,9 +119,9 @@ def _with_defaults(run: Run) -> Run:
 def _check(runs: Sequence[Run]) -> None:
     for key, values in differences(runs).items():
         if key not in _AXES:
+            listed = " and ".join(sorted(values))
             raise UserError(
-                f"the runs differ in {key} ({' and '.join(sorted(values))}), which is not an axis of this study: "
-                f"name runs with the same {key}"
+                f"the runs differ in {key} ({listed}), which is not an axis of this study: keep one of them"
             )
     require_accuracy(runs)
     for run in runs:
@@ -152,10 +141,7 @@ def _training_paintings(runs: Sequence[Run]) -> dict[Path, int]:
         paths = {row["path"] for row in rows if row["part"] == "val"}
         first, expected = validation.setdefault(split, (run.folder, paths))
         if paths != expected:
-            raise UserError(
-                f"{first} and {run.folder} validate on different paintings, though both have split {split}: name runs "
-                f"that validate on the same"
-            )
+            raise UserError(f"{first} and {run.folder} of split {split} validate on different paintings: leave one out")
     return counts
 
 
@@ -166,6 +152,12 @@ def _name_of_weights(runs: Sequence[Run]) -> str:
         raise UserError(f"the runs start from several weights ({', '.join(found)}): name runs that start from one")
     name = Path(found[0]).name if found else "imagenet"
     return "ImageNet" if "imagenet" in name.lower() else name
+
+
+def _order(key: tuple[str, Budget]) -> tuple:
+    """Random splits first, fixed numbers of epochs before plateaus."""
+    split, (patience, max_epochs) = key
+    return split != "random", split, patience is not None, max_epochs, patience or 0
 
 
 def _panel(split: str, budget: Budget, points: Sequence[tuple[Side, Point]]) -> Panel:
@@ -195,8 +187,7 @@ def _warnings(panels: Sequence[Panel]) -> list[str]:
     points = [point for panel in panels for point in panel.points]
     runs = [run for point in points for run in point.arm.runs]
     found = []
-    precisions = sorted({str(run.result["precision"]) for run in runs})
-    if len(precisions) > 1:
+    if len(precisions := sorted({str(run.result["precision"]) for run in runs})) > 1:
         found.append(f"the runs differ in precision ({', '.join(precisions)}), which may cause differences")
     examples = {tuple(point.arm.seeds): f"{point.arm.name} on {share(point.fraction)}" for point in points}
     found += arms.different_seeds([(examples[seeds], [*seeds]) for seeds in sorted(examples)])

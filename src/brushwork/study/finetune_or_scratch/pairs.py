@@ -35,10 +35,6 @@ class Gain(NamedTuple):
     paintings: int
     difference: Difference
 
-    @property
-    def mean(self) -> float:
-        return self.difference.mean
-
 
 @dataclass(frozen=True)
 class Crossover:
@@ -61,8 +57,7 @@ class Crossover:
         return self.before or self.after
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A pair in a panel.
 
     gains: from few paintings to many.
@@ -81,33 +76,29 @@ def compare(panels: Sequence[Panel]) -> list[PanelResults]:
     """Compare the pairs of each panel: a pair is a question of its own, its p values corrected over its amounts of
     data. With a correction over all 15 gains of a panel three seeds could hardly detect even 15 points."""
     bar = tqdm(panels, desc="comparing arms", unit=" panels", leave=False, disable=None)
-    return [(panel, _compare(panel)) for panel in bar]
+    return [(panel, {pair: _compare(panel, pair) for pair in PAIRS}) for panel in bar]
 
 
-def _compare(panel: Panel) -> dict[Pair, Result]:
-    points = {side: {point.fraction: point for point in line} for side, line in panel.lines.items()}
-    results = {}
-    for pair in PAIRS:
-        own, other = points.get(pair.arm, {}), points.get(pair.reference, {})
-        both = [one for one in own if one in other and not {*own[one].arm.seeds}.isdisjoint(other[one].arm.seeds)]
-        two_arms = [(other[one].arm, own[one].arm) for one in both]
-        found = [difference.between(*two, len(both), arms.on_same_paintings(two)) for two in two_arms]
-        gains = [
-            Gain(own[fraction].paintings, one) for fraction, one in zip(both, difference.corrected(found), strict=True)
-        ]
-        lacking = [fraction for fraction in panel.amounts if fraction not in both]
-        missing = {  # two arms without a common seed are both missing
-            pair.arm: [one for one in lacking if one not in own or one in other],
-            pair.reference: [one for one in lacking if one not in other or one in own],
-        }
-        results[pair] = Result(gains, crossovers(gains), {side: some for side, some in missing.items() if some})
-    return results
+def _compare(panel: Panel, pair: Pair) -> Result:
+    own, other = ({point.fraction: point for point in panel.lines.get(side, [])} for side in (pair.arm, pair.reference))
+    both = [one for one in own if one in other and not {*own[one].arm.seeds}.isdisjoint(other[one].arm.seeds)]
+    two_arms = [(other[one].arm, own[one].arm) for one in both]
+    found = [difference.between(*two, len(both), arms.on_same_paintings(two)) for two in two_arms]
+    gains = [
+        Gain(own[fraction].paintings, one) for fraction, one in zip(both, difference.corrected(found), strict=True)
+    ]
+    lacking = [fraction for fraction in panel.amounts if fraction not in both]
+    missing = {  # two arms without a common seed are both missing
+        pair.arm: [one for one in lacking if one not in own or one in other],
+        pair.reference: [one for one in lacking if one not in other or one in own],
+    }
+    return Result(gains, crossovers(gains), {side: some for side, some in missing.items() if some})
 
 
 def crossovers(gains: Sequence[Gain]) -> list[Crossover]:
     """Where the mean gain changes sign, between the amounts of data with runs; never beyond them."""
     paintings = [gain.paintings for gain in gains]
-    changes = sign_changes(paintings, [gain.mean for gain in gains])
+    changes = sign_changes(paintings, [gain.difference.mean for gain in gains])
     by_seed = [dict(zip(gain.difference.seeds, gain.difference.by_seed, strict=True)) for gain in gains]
     seeds = sorted(set.intersection(*map(set, by_seed))) if gains else []
     of_seeds = {seed: sign_changes(paintings, [values[seed] for values in by_seed]) for seed in seeds}
