@@ -118,8 +118,8 @@ def csv_rows(compared: "Comparison") -> Iterator[CsvRow]:
     """All figures, a row each: of one seed, or over seeds where `seed` is empty."""
     for quantity in QUANTITIES:
         for arm, spread in zip(compared.arms, compared.spreads.get(quantity.label, []), strict=False):
-            base = {"arm": arm.name, "quantity": quantity.label}
-            yield from spread_rows(base, arm.seeds, map(quantity.read, arm.runs), spread)
+            base, values = {"arm": arm.name, "quantity": quantity.label}, map(quantity.read, arm.runs)
+            yield from spread_rows(base, arm.seeds, values, spread)
     for arm, spread, interval in zip(compared.arms, compared.spreads[LAST.label], compared.over_paintings, strict=True):
         if interval is not None:
             base = {"arm": arm.name, "quantity": f"{LAST.label}, over paintings"}

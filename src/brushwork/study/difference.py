@@ -1,7 +1,5 @@
-"""The difference between two arms in the accuracy of the last epoch, whether it is significant, and its text.
-
-The best epoch is not compared: it was chosen on the paintings it is scored on.
-"""
+"""The difference between two arms in the accuracy of the last epoch (the best epoch was chosen on the paintings that it
+is scored on), whether it is significant, and its text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -76,10 +74,8 @@ def between(reference: Arm, arm: Arm, count: int, same_paintings: bool) -> Diffe
     """
     pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]
     if not pairs:
-        raise UserError(
-            f"{reference.name} ({arms.named(reference.seeds)}) and {arm.name} ({arms.named(arm.seeds)}) have no seed "
-            f"in common: train the same ones"
-        )
+        both = " and ".join(f"{one.name} ({arms.named(one.seeds)})" for one in (reference, arm))
+        raise UserError(f"{both} have no seed in common: train the same ones")
     by_seed = [arm.runs[j].accuracy - reference.runs[i].accuracy for i, j in pairs]
     over_seeds = statistics.spread(by_seed)
     over_paintings = tests = None

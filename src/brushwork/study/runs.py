@@ -66,13 +66,11 @@ def find(places: Iterable[Path]) -> list[Run]:
 def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
     """The finished runs in and below some folders, sorted by folder; and a line for each run that is left out, with the
     reason: "logs/heads/replace_two is running". Raises UserError where a folder is missing, or there is no run."""
-    places = list(places)
-    found: dict[Path, Run] = {}
-    others: dict[Path, str] = {}  # by folder: one may be below two places
+    places, found, others = list(places), {}, {}  # by folder: one may be below two places
     for place in places:
         if not place.is_dir():
             raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
-        for folder in sorted(path.parent for path in place.rglob(run_folder.RESULT)):
+        for folder in [path.parent for path in sorted(place.rglob(run_folder.RESULT))]:
             try:
                 result = run_folder.read_result(folder)
                 if result["status"] == "finished":

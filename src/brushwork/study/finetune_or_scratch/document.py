@@ -13,11 +13,7 @@ from brushwork.study.finetune_or_scratch.pairs import FINE_TUNED, PAIRS, Pair, P
 from brushwork.tables import Table
 
 COLUMNS = ("split", "budget", *comparison_tables.COLUMNS[:3], "fraction", "paintings", *comparison_tables.COLUMNS[3:])
-_WEIGHTS = {
-    PRETRAINED: "model.weights=imagenet",
-    RANDOM: "model.weights=null",
-    REDRAWN: "model.weights=imagenet model.redraw=true",
-}
+_WEIGHTS = {PRETRAINED: "imagenet", RANDOM: "null", REDRAWN: "imagenet model.redraw=true"}
 _BUDGETS = {Budget(None, 5): "report", Budget(5, 60): "plateau"}  # conf/budget/
 
 
@@ -67,10 +63,8 @@ def _at_one_end(compared: Sequence[PanelResults], end: Callable) -> dict[str, An
     return {"gains": gains, "paintings": paintings, "missing": _missing(compared, [FINE_TUNED], end)}
 
 
-def _missing(
-    compared: Sequence[PanelResults], needed: Sequence[Pair], end: Callable | None = None
-) -> list[tuple[Side, str, str]]:
-    """The runs that pairs lack, arm by arm; with `end` at that amount of data only."""
+def _missing(compared: Sequence[PanelResults], needed: Sequence[Pair], end: Callable | None = None) -> list[tuple]:
+    """The runs that pairs lack: sides, and for each the two texts of `missing_runs`; with `end` at that amount only."""
     lacking: dict[tuple[Side, str], dict[str, tuple[Panel, set[float]]]] = {}
     for panel, results in compared:
         of_interest = {end(panel.amounts, key=panel.amounts.get)} if end else {*panel.amounts}
@@ -95,7 +89,9 @@ def missing_runs(side: Side, found: Sequence[tuple[Panel, set[float]]]) -> tuple
     if budgets[0] not in _BUDGETS:
         patience = "null" if budgets[0].patience is None else budgets[0].patience
         budget += f" patience={patience} trainer.max_epochs={budgets[0].max_epochs}"
-    settings = f"{_WEIGHTS[side[0]]} tuning={side[1]} data.train_fraction={fractions} split={splits} {budget}"
+    settings = (
+        f"model.weights={_WEIGHTS[side[0]]} tuning={side[1]} data.train_fraction={fractions} split={splits} {budget}"
+    )
     return "; ".join(where), f"python train.py -m experiment=finetune_or_scratch {settings}"
 
 

@@ -1,7 +1,7 @@
 """The experiment's runs by split and budget (panels), and by initial weights and tuning (lines over the data)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -51,8 +51,7 @@ class Point(NamedTuple):
         return [run.accuracy for run in self.arm.runs]
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     """The arms that are comparable: those of one split and budget.
 
     lines: {initial weights and tuning: points from few paintings to many}.
@@ -75,8 +74,7 @@ class Panel:
         return [point for line in self.lines.values() for point in line]
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """All panels, what their runs have in common, and warnings: what makes them less comparable, a line each."""
 
     panels: list[Panel]
