@@ -1,6 +1,5 @@
 """Is the difference between arms of finished runs significant? All figures of a comparison as an object."""
 
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -75,9 +74,10 @@ class Comparison:
             return {}
         reference, *others = self.arms
         found = {}
-        for better, worse in itertools.chain(*(((other, reference), (reference, other)) for other in others)):
-            paintings = predictions.more_often_correct(worse.predictions, better.predictions)
-            found[f"{better.name} is correct more often than {worse.name}"] = paintings
+        for other in others:
+            for better, worse in ((other, reference), (reference, other)):
+                paintings = predictions.more_often_correct(worse.predictions, better.predictions)
+                found[f"{better.name} is correct more often than {worse.name}"] = paintings
         return found | {"wrong for every seed of every arm": predictions.always_wrong(self.predictions)}
 
     def figures(self) -> dict[str, Image.Image]:

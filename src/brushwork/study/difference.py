@@ -37,10 +37,6 @@ class Difference:
     mcnemar_corrected: list[float] | None = None
 
     @property
-    def mean(self) -> float:
-        return self.over_seeds.mean
-
-    @property
     def outcome(self) -> str:
         """The decision rule: significant where the corrected p is below LEVEL and the interval over paintings, if
         known, excludes zero."""
@@ -64,7 +60,9 @@ class Difference:
     @property
     def in_points(self) -> str:
         """The mean over seeds and its interval: "+4.1 [1.2, 7.0]"."""
-        return points(self.mean) + (f" {in_points(self.over_seeds.interval)}" if self.over_seeds.interval else "")
+        return points(self.over_seeds.mean) + (
+            f" {in_points(self.over_seeds.interval)}" if self.over_seeds.interval else ""
+        )
 
 
 def between(reference: Arm, arm: Arm, count: int, same_paintings: bool) -> Difference:

@@ -119,8 +119,7 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
             color = _color(arm, number)
             _draw_correlation(axes, of_arm, "others", color=color, linestyle=":", linewidth=1.2, label="_")
             lines = [one for one in of_arm if column in one]
-            look = {"color": color, "marker": "o", "linewidth": 2.2}
-            _draw_correlation(axes, of_arm, column, label=_label(arm, lines), **look)
+            _draw_correlation(axes, of_arm, column, color=color, marker="o", linewidth=2.2, label=_label(arm, lines))
             if column == "previous" and arm.name in between_seeds:
                 last = max(max(one[column]) for one in lines)
                 axes.plot(last, between_seeds[arm.name], "*", color=color, markersize=13, markeredgecolor="black")

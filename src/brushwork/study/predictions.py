@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from brushwork.study.runs import Run
 _COLUMNS = ("path", "artist", "style", "predicted", "probability")
 
 
-@dataclass(frozen=True)
-class Predictions:
+class Predictions(NamedTuple):
     """The predictions of an arm's runs for the same paintings, a row a seed.
 
     paths, artists, styles: (paintings,), sorted by path.

@@ -66,7 +66,9 @@ def find(places: Iterable[Path]) -> list[Run]:
 def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
     """The finished runs in and below some folders, sorted by folder; and a line for each run that is left out, with the
     reason: "logs/heads/replace_two is running". Raises UserError where a folder is missing, or there is no run."""
-    places, found, others = list(places), {}, {}  # by folder: one may be below two places
+    places = list(places)
+    found: dict[Path, Run] = {}
+    others: dict[Path, str] = {}  # by folder: one may be below two places
     for place in places:
         if not place.is_dir():
             raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
@@ -129,11 +131,7 @@ def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names.
-
-    >>> flat({"head": {"name": "replace_two"}, "seed": 0})
-    {'head.name': 'replace_two', 'seed': 0}
-    """
+    """Nested settings by their dotted names: {"head.name": "replace_two", "seed": 0}."""
     settings = {}
     for key, value in config.items():
         settings |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

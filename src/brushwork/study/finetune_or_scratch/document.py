@@ -47,10 +47,7 @@ def crossover(result: Result) -> str:
 
 
 def _span(ordered: Sequence[float], shown: Callable[[float], str]) -> str:
-    """
-    >>> _span([140, 1750], "{:,}".format), _span([140, 140], "{:,}".format)
-    ('140 to 1,750', '140')
-    """
+    """The first and the last of some numbers: "140 to 1,750", or "140" where both are the same."""
     return " to ".join(dict.fromkeys(shown(end) for end in (ordered[0], ordered[-1])))
 
 

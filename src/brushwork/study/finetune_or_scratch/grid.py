@@ -192,17 +192,11 @@ def _warnings(panels: Sequence[Panel]) -> list[str]:
     to_plateau = [run for run in runs if run.config["patience"] is not None]
     stopped = [run for run in to_plateau if len(run.metrics["epoch"]) == run.config["trainer"]["max_epochs"]]
     if stopped:
-        found.append(
-            f"{len(stopped)} of {len(to_plateau)} runs to plateau reached trainer.max_epochs first, for example "
-            f"{stopped[0].folder.name}: with more epochs they might be better"
-        )
+        reached = f"{len(stopped)} of {len(to_plateau)} runs to plateau reached trainer.max_epochs first"
+        found.append(f"{reached}, for example {stopped[0].folder.name}: with more epochs they might be better")
     return found
 
 
 def share(fraction: float) -> str:
-    """A fraction as text.
-
-    >>> share(0.0625), share(1.0)
-    ('1/16', '1')
-    """
+    """A fraction as text: "1/16"."""
     return str(Fraction(fraction).limit_denominator(1000))

@@ -98,7 +98,7 @@ def _compare(panel: Panel, pair: Pair) -> Result:
 def crossovers(gains: Sequence[Gain]) -> list[Crossover]:
     """Where the mean gain changes sign, between the amounts of data with runs; never beyond them."""
     paintings = [gain.paintings for gain in gains]
-    changes = sign_changes(paintings, [gain.difference.mean for gain in gains])
+    changes = sign_changes(paintings, [gain.difference.over_seeds.mean for gain in gains])
     by_seed = [dict(zip(gain.difference.seeds, gain.difference.by_seed, strict=True)) for gain in gains]
     seeds = sorted(set.intersection(*map(set, by_seed))) if gains else []
     of_seeds = {seed: sign_changes(paintings, [values[seed] for values in by_seed]) for seed in seeds}
