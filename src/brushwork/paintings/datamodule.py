@@ -47,11 +47,11 @@ class WikiArtDataModule(L.LightningDataModule):
             transform of torchvision.transforms.v2. Floating results are taken as normalised, bytes are normalised here.
         class_weights: "balanced" weighs the training loss so that every style counts the same; None: every painting.
         store: keep decoded paintings (and the features of a frozen backbone) on the disk; else files are read again in
-            each epoch. workers: processes that read files then; None goes by the number of cores.
+            each epoch. workers: processes that read files then; None: from the number of cores.
         on_bad_image: "raise", or "skip" to leave files out that can't be read.
         strict: refuse one picture under two styles or in two parts, instead of a warning.
         predict: a folder of pictures for `Trainer.predict`; None: the validation part.
-        paint_demo: paint so many procedural pictures a style into `root` first, where they are missing.
+        paint_demo: number of procedural pictures to paint per style into `root`, where they are missing.
 
     Raises:
         UserError: a value out of range; later, whatever is wrong with the folder, its files or the split.
@@ -152,6 +152,11 @@ class WikiArtDataModule(L.LightningDataModule):
         """(paintings,) int64 class indices, in the catalogue's order."""
         return torch.tensor([self.catalogue.label(painting) for painting in self.catalogue.paintings])
 
+    @property
+    def global_batch_size(self) -> int:
+        """Of all devices together."""
+        return self.batch_size
+
     def part(self, name: str) -> list[Painting]:
         """The paintings of a part."""
         return [self.catalogue.paintings[i] for i in self.indices(name)]
@@ -170,7 +175,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a checkpoint says of the data that it was trained on."""
+        """The data's entries in a checkpoint."""
         return {
             "data": "demo: procedural pictures, no paintings" if self.paint_demo else str(self.root),
             "split_hash": self.split_hash,
@@ -184,7 +189,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Size and normalisation: what was given, else as the network wants them that the Trainer trains."""
+        """Size and normalisation: what was given, else the default of the Trainer's network."""
         module = self.trainer and self.trainer.lightning_module
         if hasattr(module, "preprocessing_for"):
             return module.preprocessing_for(self.image_size, self.resize)
@@ -193,10 +198,12 @@ class WikiArtDataModule(L.LightningDataModule):
         )
 
     def prepare_data(self) -> None:
-        _ = self.predict or self.found
+        if self.predict is None:  # with it, `root` may be missing
+            _ = self.found  # paints the demo, once for all processes
 
     def setup(self, stage: str) -> None:
-        _ = (stage == "predict" and self.predict) or self._selection
+        if stage != "predict" or self.predict is None:
+            _ = self._selection  # checked and split now, so that errors come before training
 
     def train_dataloader(self) -> Iterable[Batch | FeatureBatch]:
         return self._loaders.of_part("train")
@@ -218,7 +225,7 @@ class WikiArtDataModule(L.LightningDataModule):
         indices = self.indices("val") if self.predict is None else list(range(len(self.predicted_paths)))
         return self._loaders.of_files([Path(self.predicted_paths[i]) for i in indices], [-1] * len(indices), indices)
 
-    def shown(self, index: list[int]) -> Tensor:
+    def training_images(self, index: list[int]) -> Tensor:
         """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""
         found = self._loaders.files(index)
         pictures = torch.stack([found[i].images for i in range(len(found))])
@@ -280,9 +287,7 @@ def _check(data: WikiArtDataModule) -> None:
         raise UserError(
             f"expected split.test_fraction to be from 0 to below {1 - val:g} (1 - split.val_fraction), but got {test:g}"
         )
-    if not 0 < data.max_megapixels <= 178:
-        raise UserError(
-            f"expected data.max_megapixels to be at most 178 (Pillow's own guard), but got {data.max_megapixels:g}"
-        )
+    if not 0 < (limit := data.max_megapixels) <= 178:
+        raise UserError(f"expected data.max_megapixels to be above 0, at most 178 (Pillow's guard), but got {limit:g}")
     if data.styles is not None and not data.styles:
         raise UserError("data.styles is empty: name styles, or null for every folder")
