@@ -85,10 +85,12 @@ def load_rgb(
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return upright_rgb(image)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An opened picture as `load_rgb` returns it."""
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # "I;16" and its byte orders, or "I": 16 bits in 32
         grey = np.asarray(image).astype(np.float64)
         if image.mode != "I" or grey.max(initial=0) > 255:

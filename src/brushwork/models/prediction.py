@@ -87,5 +87,5 @@ def load(picture: Picture) -> Image.Image:
         as_bytes = picture if picture.dtype == torch.uint8 else picture.float()
         return to_pil_image(as_bytes.cpu())
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        return images.upright_rgb(picture)
     return images.load_rgb(picture)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from brushwork import images
 from brushwork.batch import Batch, FeatureBatch
+from brushwork.errors import UserError
 from brushwork.paintings import augment, store
 from brushwork.paintings.augment import Augmentation
 from brushwork.preprocessing import Preprocessing
@@ -128,17 +129,18 @@ def on_device(rows: Rows, device: torch.device) -> Rows:
 
 
 class Loaders:
-    """Makes the loaders of a data module for its Trainer; what is kept on the disk is opened once for each network."""
+    """Makes the loaders of a data module for its Trainer; rows on the disk are opened once for the same network."""
 
     def __init__(self, data: "WikiArtDataModule") -> None:
         self.data = data
         self._pictures: dict[Any, Rows | None] = {}  # the painting store, by preprocessing
-        self._extractor_of: Any = None  # the module whose frozen features these are
-        self._features: Rows | None = None
+        self._features: dict[str, Rows | None] = {}  # by what determines them, the frozen weights among it
 
     def of_part(self, part: str) -> StoredBatches | DataLoader:
         """The batches of a part, in the order of the Trainer's epoch."""
         data, trainer = self.data, self.data.trainer
+        if data.batch_size % trainer.world_size:
+            raise UserError(f"data.batch_size={data.batch_size} is not divisible by {trainer.world_size} devices")
         order, device = self._order(part), trainer.strategy.root_device
         is_kept = data.store and not trainer.fast_dev_run
         if is_kept and (features := self._open_features()) is not None:
@@ -217,14 +219,15 @@ class Loaders:
     def _open_features(self) -> Rows | None:
         """The features of the frozen backbone; None where the network has none that stay the same, or no room."""
         data, module = self.data, self.data.trainer.lightning_module
-        if self._extractor_of is not module:
-            self._extractor_of, self._features = module, None
-            repeats = data.transform is None and data.augmentation == Augmentation(flip=data.augmentation.flip)
-            extractor = module.feature_extractor() if repeats and hasattr(module, "feature_extractor") else None
-            if extractor is not None:
-                views, pictures = self._views(), self._open_pictures
-                self._features = store.open_features(data.catalogue, views, extractor, data.preprocessing, pictures)
-        return self._features
+        repeats = data.transform is None and data.augmentation == Augmentation(flip=data.augmentation.flip)
+        extractor = module.feature_extractor() if repeats and hasattr(module, "feature_extractor") else None
+        if extractor is None:
+            return None
+        key = str((data.preprocessing, extractor.about))
+        if key not in self._features:
+            views, pictures = self._views(), self._open_pictures
+            self._features[key] = store.open_features(data.catalogue, views, extractor, data.preprocessing, pictures)
+        return self._features[key]
 
     def _open_pictures(self) -> Rows | None:
         """All paintings from the painting store; None where there is no room for it."""
