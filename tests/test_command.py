@@ -1,9 +1,11 @@
 """The command `brushwork`, and what is said where it is not installed."""
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,17 @@ from brushwork import __main__
 from tests.conftest import REPOSITORY
 
 
+@pytest.fixture
+def _own_log() -> Iterator[None]:
+    """A script adds a handler for its process's terminal."""
+    log = logging.getLogger("brushwork")
+    handlers, level = log.handlers[:], log.level
+    yield
+    log.handlers[:] = handlers
+    log.setLevel(level)
+
+
+@pytest.mark.usefixtures("_own_log")
 def test_commands_are_the_scripts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(sys, "argv", ["brushwork"])
     __main__.main()

@@ -290,5 +290,5 @@ def test_pictures_are_turned_and_laid_on_white(trained: tuple[L.Trainer, StyleCl
     for name in ("turned.png", "clear.png"):
         by_path, opened = model.transform(tmp_path / name), model.transform(Image.open(tmp_path / name))
         assert torch.equal(by_path, opened)
-    with pytest.raises(UserError, match=r"floats in \[0, 1\]"):
+    with pytest.raises(UserError, match=r"floats must lie in \[0, 1\]"):
         model.predict(by_path[0])
