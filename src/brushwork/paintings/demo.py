@@ -1,8 +1,8 @@
 """The demo's paintings: ten procedural styles, a dozen invented painters each.
 
 They stand in for WikiArt where there is no data: what a network learns on them says nothing about real paintings.
-A style is a layout (brushwork.paintings.demo_styles); colours and brushwork are the painter's own, whatever the style.
-So a network that knows a painter has an easy way to the style, and for a painter it never met must see the layout.
+A style is a layout (brushwork.paintings.demo_styles). Palette, brush marks and a few motifs are the painter's own: they
+tell a network the style of a painter in its training part, but only the layout does for other painters.
 """
 
 import functools
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 SEED = 0
 SIZE = 128  # pixels a side
 DOZEN = 12  # painters of each style
+MOTIFS = 4  # compositions that a painter repeats, never quite alike
 
 _WORDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 _FIRST, _LAST, _TITLES = (_WORDS[kind].split() for kind in ("first", "last", "titles"))
@@ -44,6 +45,7 @@ def painter(style: str, place: int) -> SimpleNamespace:
     rng = default_rng(SeedSequence([SEED, 1, number]))
     first = _BEGINS[style] + int(rng.integers(0, 25))
     return SimpleNamespace(
+        number=number,
         name=f"{_FIRST[number % 30]}-{_LAST[number % 40]}",  # all 120 pairs differ
         years=(first, first + int(rng.integers(12, 35))),  # the first and the last of activity
         palette=_palette(rng),
@@ -67,12 +69,13 @@ def _palette(rng: Generator) -> Array:
     return np.vstack([ends[0], middle, ends[1]]).clip(0.02, 0.98)
 
 
-def _picture(style: str, hand: SimpleNamespace, rng: Generator, size: int) -> Array:
+def _picture(style: str, hand: SimpleNamespace, motif: int, rng: Generator, size: int) -> Array:
     """(size, size, 3), about [0, 1]."""
     y, x = 2 * np.mgrid[0:size, 0:size] / (size - 1) - 1
-    turn, scale = hand.turn + rng.normal(0, 0.06), hand.scale * rng.uniform(0.93, 1.07)
-    down, across = turned(y, x, turn)
-    tone = STYLES[style](rng, down / scale, across / scale)
+    turn, scale = hand.turn + rng.normal(0, 0.08), hand.scale * rng.uniform(0.9, 1.1)
+    down, across = turned(y + rng.uniform(-0.15, 0.15), x + rng.uniform(-0.15, 0.15), turn)
+    composition = default_rng(SeedSequence([SEED, 4, hand.number, motif]))
+    tone = STYLES[style](composition, down / scale, across / scale)
     palette = hand.palette + rng.normal(0, 0.03, hand.palette.shape)
     picture = np.stack([np.interp(tone, np.linspace(0, 1, 5), channel) for channel in palette.T], axis=-1)
     if hand.outline:
@@ -92,7 +95,7 @@ def paint(style: str, number: int, size: int = SIZE) -> Image.Image:
     (128, 128)
     """
     rng = default_rng(SeedSequence([SEED, 2, list(STYLES).index(style), number]))
-    picture = _picture(style, painter(style, number % DOZEN), rng, size)
+    picture = _picture(style, painter(style, number % DOZEN), number // DOZEN % MOTIFS, rng, size)
     return Image.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8))
 
 
