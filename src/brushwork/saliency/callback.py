@@ -17,7 +17,7 @@ from brushwork.models.predictor import Predictor
 from brushwork.saliency import methods
 from brushwork.saliency.history import MapHistory
 from brushwork.saliency.layers import network_of
-from brushwork.saliency.panel import Maps, Panel
+from brushwork.saliency.panel import Column, Panel, column
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +89,9 @@ class SaliencyLogger(L.Callback):
             log.warning("saliency: no panels: %s", one_line(error))
             return
         self._history = MapHistory([p.path for p in self._panel.paintings], self.method, self.every_n_epochs)
+        self._key = [self.method, *self._panel.batch.shape, *self._history.paths]
         self._reference = self._load_reference()
-        self._reference_column: tuple[str, Maps] | None = None
-        self._photographs_done = False
+        self._reference_column: Column | None = None  # not drawn yet
         self._active = True
 
     def _load_reference(self) -> Predictor | None:
@@ -106,14 +106,11 @@ class SaliencyLogger(L.Callback):
             log.warning("saliency: without %s: %s", self.reference, error)
             return None
 
-    def _panel_key(self) -> list[Any]:
-        return [self.method, *self._panel.batch.shape, *(painting.path for painting in self._panel.paintings)]
-
     def state_dict(self) -> dict[str, Any]:
-        return {"panel": self._panel_key()} | self._history.state() if self._active else {}
+        return {"panel": self._key} | self._history.state() if self._active else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if self._active and state_dict.get("panel") == self._panel_key():
+        if self._active and state_dict.get("panel") == self._key:
             self._history.load(state_dict)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -135,9 +132,8 @@ class SaliencyLogger(L.Callback):
         network = network_of(pl_module)
         when = "before training" if step == 0 else f"after epoch {step}"
         try:
-            if not self._photographs_done:  # once: these networks never change
-                self._photographs_done = True
-                self._draw_photographs(network, pl_module.hparams, device)
+            if self._reference_column is None:  # once: these networks never change
+                self._reference_column = self._draw_photographs(network, pl_module.hparams, device)
             picture, probabilities, maps = panel.draw(network, device, self.method, when, self._reference_column)
             means = history.add(step, maps, when, f"true style {probabilities[0, panel.labels[0]]:.2f}")
             strip = history.picture(panel.column[0])
@@ -157,20 +153,22 @@ class SaliencyLogger(L.Callback):
             log.warning("saliency: no more panels in this run: %s", one_line(error))
             self._active = False
 
-    def _draw_photographs(self, network: nn.Module, hparams: Mapping[str, Any], device: torch.device) -> None:
-        """The maps of networks trained on photographs: the reference, and ImageNet's own network."""
+    def _draw_photographs(self, network: nn.Module, hparams: Mapping[str, Any], device: torch.device) -> Column:
+        """The maps of networks trained on photographs: of ImageNet's own network for the history, and the reference's
+        column, if any."""
         reference, self._reference = self._reference, None  # its memory is freed after this
         architecture = self.architecture or hparams.get("architecture")
         weights = self.weights if self.architecture else hparams.get("weights")
         if not self._history.rows and isinstance(architecture, str) and weights is not None:
             own = self._imagenet_network(reference, architecture, weights, network)
             if own is not None:
-                maps = self._panel.predicted(own, device, self.method)
-                self._history.add_imagenet(maps.maps, f"{architecture} of ImageNet:\npredicted class", maps.captions[0])
+                maps, captions = self._panel.predicted(own, device, self.method)
+                self._history.add_imagenet(maps, f"{architecture} of ImageNet:\npredicted class", captions[0])
                 del own
-        if reference is not None:
-            maps = self._panel.predicted(reference, device, self.method, own_input=self.reference)
-            self._reference_column = f"{reference.name} of photographs", maps
+        if reference is None:
+            return {}
+        drawn = self._panel.predicted(reference, device, self.method, own_input=self.reference)
+        return column(f"{reference.name} of photographs,\npredicted class", *drawn)
 
     def _imagenet_network(
         self, reference: Predictor | None, architecture: str, weights: str, network: nn.Module

@@ -1,5 +1,6 @@
 """Saliency methods from several gradients or passes, and all methods by their names."""
 
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -47,13 +48,10 @@ def input_x_gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tens
 
 
 class Completeness(NamedTuple):
-    """How exact integrated gradients are (section 3), (batch,) float32 each.
+    """How exact integrated gradients are (section 3), (batch,) float32 each."""
 
-    rise: S_c(image) - S_c(baseline). error: |sum of all attributions - rise|, 0 if exact.
-    """
-
-    error: Tensor
-    rise: Tensor
+    error: Tensor  # |sum of all attributions - rise|, 0 if exact
+    rise: Tensor  # S_c(image) - S_c(baseline)
 
 
 def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, steps: int = 50) -> Tensor:
@@ -92,9 +90,10 @@ def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     each lies half a side from the next, and the last ones are cut at the edge. The map may be zero everywhere.
     Arguments and errors as for `gradient`.
     """
-    height, width = images.shape[2:]
-    side = max(1, min(height, width) // 7)
-    squares = [(slice(i, i + side), slice(j, j + side)) for i in _starts(height, side) for j in _starts(width, side)]
+    side = max(1, min(images.shape[2:]) // 7)
+    step = max(1, side // 2)
+    sides = [[slice(at, at + side) for at in range(0, size - side + step, step)] for size in images.shape[2:]]
+    squares = list(itertools.product(*sides))  # (rows, columns)
     falls, counts = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])  # (batch, height, width), (h, w)
     together = max(1, _AT_ONCE // max(1, len(images)))
     with torch.no_grad():
@@ -109,16 +108,6 @@ def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
                 falls[:, rows, columns] += (score - without)[:, None, None]
                 counts[rows, columns] += 1
     return relu(falls / counts)
-
-
-def _starts(length: int, side: int) -> range:
-    """Where squares begin so that the last one reaches the end.
-
-    >>> list(_starts(10, 4)), list(_starts(11, 4))
-    ([0, 2, 4, 6], [0, 2, 4, 6, 8])
-    """
-    step = max(1, side // 2)
-    return range(0, length - side + step, step)
 
 
 def _score(model: nn.Module, pixels: Tensor, targets: Targets) -> Tensor:
@@ -141,12 +130,8 @@ METHODS: dict[str, maps.Method] = {
 def logits_and_maps(
     names: Sequence[str], model: nn.Module, images: Tensor, targets: Targets | None = None
 ) -> tuple[Tensor, dict[str, Tensor], Completeness | None]:
-    """The logits (batch, num_classes), the maps of one class by the methods' names, and the completeness of integrated
-    gradients, where they are among them.
-
-    Args:
-        targets: None takes each image's predicted class.
-    """
+    """The logits (batch, num_classes), the maps by the methods' names, and the completeness of integrated gradients
+    where they are among them. targets=None: each image's predicted class."""
     found, completeness = {}, None
     if "gradient" in names:  # one pass gives both
         logits, found["gradient"] = maps.logits_and_saliency(model, images, targets)
@@ -172,17 +157,14 @@ def in_batches(name: str, model: nn.Module, images: Tensor, targets: Tensor, bat
 def named(text: str, model: nn.Module) -> list[str]:
     """The methods that a text names: one, several with commas between, or "all" that are defined for this network;
     each passes `check`."""
-    if text != "all":
-        chosen = list(dict.fromkeys(name.strip() for name in text.split(",")))
-        for name in chosen:
-            check(name, model)
-        return chosen
     chosen = []
-    for name in METHODS:
+    for name in METHODS if text == "all" else dict.fromkeys(map(str.strip, text.split(","))):
         try:
             check(name, model)
             chosen.append(name)
         except UserError as error:
+            if text != "all":
+                raise
             log.warning("without %s: %s", name, error)
     return chosen
 

@@ -56,21 +56,18 @@ def class_contrast(
     images: Tensor,
     targets: Tensor,
     of_targets: np.ndarray | None = None,
-    *,
     batch_size: int = 8,
 ) -> np.ndarray:
     """How much a map depends on the class: 1 - `rank_correlation` of the target's map and another class's.
 
     The other class is the median of the image's ranking by score: neither the similar class that comes second nor the
     least likely one (which Rebuffi et al. 2020, "There and Back Again", take for their class sensitivity). From 0 (the
-    same map) over 1 (nothing in common) to 2; higher is better, up to 1.
+    same map) over 1 (nothing in common) to 2; higher is better, up to 1. (count,) float64, NaN where a map is constant
+    or not finite.
 
     Args:
         name: of the method. images: (count, 3, height, width). targets: (count,) int64.
         of_targets: (count, height, width), the maps of the targets where they are at hand.
-
-    Returns:
-        (count,) float64; NaN where a map is constant or not finite.
     """
     if of_targets is None:
         of_targets = methods.in_batches(name, model, images, targets, batch_size)

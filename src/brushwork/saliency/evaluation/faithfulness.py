@@ -43,8 +43,7 @@ def curve(
     """
     if kind not in KINDS:
         raise ValueError(f"expected kind to be one of {', '.join(KINDS)}, but got {kind}")
-    if saliency.shape != image.shape[1:] or not np.isfinite(saliency).all():
-        size = tuple(image.shape[1:])
+    if saliency.shape != (size := tuple(image.shape[1:])) or not np.isfinite(saliency).all():
         raise ValueError(f"expected a finite map of the image's {size}, but got {saliency.dtype} of {saliency.shape}")
     step = step or image.shape[2]
     changed = np.arange(-(-saliency.size // step) + 1) * step  # pixels, before each pass
@@ -82,9 +81,7 @@ def centre_map(height: int, width: int) -> np.ndarray:
 def _ranks(saliency: np.ndarray, seed: int) -> np.ndarray:
     """(height, width) int64: 0 for the most salient pixel; equal ones in random order."""
     order = np.random.default_rng(seed).permutation(saliency.size)
-    ranks = np.empty(saliency.size, np.int64)
-    ranks[np.lexsort((order, -saliency.ravel()))] = np.arange(saliency.size)
-    return ranks.reshape(saliency.shape)
+    return np.lexsort((order, -saliency.ravel())).argsort().reshape(saliency.shape)
 
 
 def _blurred(pixels: Tensor) -> Tensor:

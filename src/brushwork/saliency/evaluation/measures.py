@@ -1,16 +1,14 @@
 """The measures by which maps are evaluated, by the name of their column in maps.csv, and the baselines."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Measure:
-    """title: a column's head. better: "higher", "lower", or "" where it only gives the scale of another measure.
-    explanation: for readers who don't know the paper."""
+class Measure(NamedTuple):
+    """How a measure is shown, and in which direction a score is better."""
 
     title: str
-    better: str
-    explanation: str
+    better: str  # "higher", "lower", or "" where it only gives the scale of another measure
+    explanation: str  # for readers who don't know the paper
 
     def gain(self, value: float, other: float) -> float:
         """By how much a value is better than another."""

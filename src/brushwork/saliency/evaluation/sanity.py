@@ -19,7 +19,6 @@ def cascade(
     images: Tensor,
     targets: Tensor,
     originals: Mapping[str, np.ndarray],
-    *,
     steps: int = 12,
     batch_size: int = 8,
     seed: int = 0,
@@ -31,14 +30,13 @@ def cascade(
     weights. Each tensor keeps its mean and deviation (`backbones.redraw`), where the paper draws from the layer's
     initialisation. Running statistics of normalisations and the random state stay as they were.
 
+    Yields of each step the layers redrawn in it, the highest first, and by method the rank correlations (count,)
+    float64; NaN where a map is constant.
+
     Args:
         images: (count, 3, height, width). targets: (count,) int64, the classes of the original maps.
         originals: by method, (count, height, width): the original maps, as `methods.in_batches` gives them.
         steps: at most. The first is the classifier alone; the other layers are divided evenly.
-
-    Yields:
-        Of each step the layers redrawn in it, the highest first, and by method the rank correlations (count,) float64;
-        NaN where a map is constant.
     """
     if steps < 1:
         raise ValueError(f"expected steps to be at least 1, but got {steps}")
@@ -71,10 +69,8 @@ def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
 
 
 class _Uses(TorchFunctionMode):
-    """When each parameter is first passed to a function, by its id.
-
-    Hooks on modules would miss parameters that a parent uses by itself: attention's output layer, a class token.
-    """
+    """When each parameter is first passed to a function, by its id. Hooks on modules would miss parameters that a
+    parent uses by itself: attention's output layer, a class token."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,6 +93,5 @@ def _divided(found: list, steps: int) -> list[list]:
     """
     if steps == 1:
         return [found]
-    groups = max(1, min(steps - 1, len(found) - 1))
-    places = np.array_split(np.arange(1, len(found)), groups)
+    places = np.array_split(np.arange(1, len(found)), steps - 1)
     return [found[:1], *([found[i] for i in group] for group in places if len(group))]

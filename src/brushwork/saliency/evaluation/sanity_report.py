@@ -23,10 +23,8 @@ def rows(predictor: Predictor, table: Sequence[Row], out: Path, max_megapixels: 
     """A row for each step and method: the mean rank correlation of the photos' maps with their original ones.
 
     Step 0 is the original network. `photos`: how many have a correlation; a constant map has none. `other_photos`: the
-    chance level, the mean correlation of maps of different photos.
-
-    Args:
-        table: of the photos (see `results`), of which the first PHOTOS by name are taken. out: where their maps are.
+    chance level, the mean correlation of maps of different photos. Of the `table` (see `results`) the first PHOTOS by
+    name are taken; `out` holds their maps.
     """
     chosen = sorted({row["photo"] for row in table})[:PHOTOS]
     given = [row for row in table if row["photo"] in chosen and row["map"]]
