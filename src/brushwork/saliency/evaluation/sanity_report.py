@@ -1,5 +1,6 @@
 """The sanity check of some photos as a table, a figure and a sentence."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,11 +36,16 @@ def rows(predictor: Predictor, table: Sequence[Row], out: Path, max_megapixels: 
     targets = torch.tensor([of_photo[photo] for photo in chosen])
     pictures = torch.stack([predictor.transform(images.load_rgb(photo, max_megapixels)) for photo in chosen])
     chance = {method: agreement.between_images(of) for method, of in originals.items()}
-    found = [_row(0, "none", method, np.ones(len(chosen)), chance[method]) for method in originals]
-    steps = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
-    bar = tqdm(steps, desc="sanity check", total=_STEPS, unit=" steps", leave=False, disable=None)
-    for number, (layers, correlations) in enumerate(bar, 1):
-        found += [_row(number, " ".join(layers), method, of, chance[method]) for method, of in correlations.items()]
+    cascade = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
+    bar = tqdm(cascade, desc="sanity check", total=_STEPS, unit=" steps", leave=False, disable=None)
+    unchanged = {method: np.ones(len(chosen)) for method in methods}
+    found = []
+    for step, (layers, correlations) in enumerate(itertools.chain([(["none"], unchanged)], bar)):
+        for method, of in correlations.items():
+            means = [agreement.mean(values) for values in (of, chance[method])]
+            cells = ["" if mean is None else f"{mean:.3f}" for mean in means]
+            count = int(np.isfinite(of).sum())
+            found.append(dict(zip(COLUMNS, (str(step), " ".join(layers), method, str(count), *cells), strict=True)))
     return found
 
 
@@ -74,10 +80,3 @@ def figure(table: Sequence[Row]) -> Figure:
     axes.grid(alpha=0.25)
     drawn.legend(loc="outside right upper", fontsize=8)
     return drawn
-
-
-def _row(step: int, layers: str, method: str, correlations: np.ndarray, chance: np.ndarray) -> Row:
-    means = [agreement.mean(values) for values in (correlations, chance)]
-    cells = ["" if mean is None else f"{mean:.3f}" for mean in means]
-    count = int(np.isfinite(correlations).sum())
-    return dict(zip(COLUMNS, (str(step), layers, method, str(count), *cells), strict=True))
