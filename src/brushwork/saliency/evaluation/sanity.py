@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from brushwork.models import backbones
 from brushwork.saliency import maps, methods
 from brushwork.saliency.evaluation.agreement import rank_correlation
+from brushwork.saliency.layers import EachCall
 
 
 def cascade(
@@ -56,33 +56,23 @@ def cascade(
 def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
     """The modules that have parameters of their own, by name, in the order in which a forward pass of an image
     (1, 3, height, width) uses these; unused ones (an auxiliary classifier) are left out."""
-    uses = _Uses()
+    order: dict[int, int] = {}  # when each parameter is first passed to a function, by its id
+
+    def note(function: Callable, arguments: tuple, output: Any) -> None:
+        # Hooks on modules would miss parameters that a parent uses itself: attention's output layer, a class token.
+        for value in arguments:
+            if isinstance(value, nn.Parameter):
+                order.setdefault(id(value), len(order))
+
     device = next(model.parameters()).device
-    with maps.preserved_state(model, image.to(device)) as pixels, torch.no_grad(), uses:
+    with maps.preserved_state(model, image.to(device)) as pixels, torch.no_grad(), EachCall(note):
         model(pixels)
     found = []
     for name, module in model.named_modules():
-        used = [uses.order[id(own)] for own in module.parameters(recurse=False) if id(own) in uses.order]
+        used = [order[id(own)] for own in module.parameters(recurse=False) if id(own) in order]
         if used:
             found.append((min(used), name or type(model).__name__, module))
     return [(name, module) for _, name, module in sorted(found, key=lambda one: one[0])]
-
-
-class _Uses(TorchFunctionMode):
-    """When each parameter is first passed to a function, by its id. Hooks on modules would miss parameters that a
-    parent uses by itself: attention's output layer, a class token."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.order: dict[int, int] = {}
-
-    def __torch_function__(
-        self, function: Callable, types: tuple[type, ...], args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        for value in (*args, *(kwargs or {}).values()):
-            if isinstance(value, nn.Parameter):
-                self.order.setdefault(id(value), len(self.order))
-        return function(*args, **(kwargs or {}))
 
 
 def _divided(found: list, steps: int) -> list[list]:
