@@ -3,9 +3,8 @@
 import functools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -14,11 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from brushwork import images
 
 _BORDER = 6  # pixels around each picture
-_PAPER, _INK = "white", "black"
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A picture (None leaves the place empty), and lines of text under it."""
 
     picture: Image.Image | None
@@ -36,9 +33,7 @@ def sheet(
 ) -> Image.Image:
     """Draw rows of cells, each picture fitted into a square of `side` pixels with its proportions kept.
 
-    Args:
-        titles: one above each column.
-        text_size: of captions, in pixels; what is too long for its column ends in an ellipsis.
+    `titles` stand above the columns. `text_size` is in pixels; what is too long for its column ends in an ellipsis.
     """
     columns = max(len(row) for row in rows)
     letters = font(text_size)
@@ -47,25 +42,27 @@ def sheet(
     title_lines = [title.splitlines() for title in titles]
     top = line * max(map(len, title_lines), default=0) + (_BORDER if titles else 0)
     heights = [side + 2 * _BORDER + line * max(len(cell.caption.splitlines()) for cell in row) for row in rows]
-    page = Image.new("RGB", (columns * column_width, top + sum(heights)), _PAPER)
+    page = Image.new("RGB", (columns * column_width, top + sum(heights)), "white")
     draw = ImageDraw.Draw(page)
 
     def write(lines: list[str], column: int, y: int) -> None:
         for number, text in enumerate(lines):
-            text = shortened(text, letters, side)
-            draw.text((column * column_width + _BORDER, y + number * line), text, _INK, letters)
+            place = (column * column_width + _BORDER, y + number * line)
+            draw.text(place, shortened(text, letters, side), "black", letters)
 
     for column, lines in enumerate(title_lines):
         write(lines, column, _BORDER)
     y = top
-    for row, height in zip(rows, heights, strict=True):
+    for row, row_height in zip(rows, heights, strict=True):
         for column, cell in enumerate(row):
             if cell.picture is not None:
-                fitted = _fit(cell.picture, side)
-                left = column * column_width + _BORDER + (side - fitted.width) // 2
-                page.paste(fitted, (left, y + _BORDER + (side - fitted.height) // 2))
+                scale = side / max(cell.picture.size)
+                width, height = (max(1, round(length * scale)) for length in cell.picture.size)
+                left = column * column_width + _BORDER + (side - width) // 2
+                fitted = cell.picture.resize((width, height), Image.Resampling.BILINEAR)
+                page.paste(fitted, (left, y + _BORDER + (side - height) // 2))
             write(cell.caption.splitlines(), column, y + _BORDER + side + 2)
-        y += height
+        y += row_height
     return page
 
 
@@ -93,29 +90,18 @@ def title(path: str) -> str:
 
 
 def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, max_megapixels: float) -> Image.Image:
-    """Sample paintings of each style with titles (report, figure 1): the same ones for the same paintings.
-
-    Args:
-        paintings: (path under `root`, style) of each.
-    """
+    """Sample paintings of each style with titles (report, figure 1): the same ones for the same paintings, of which
+    (path under `root`, style) are given."""
     styles = [style for _, style in paintings]
     chosen = sorted(pick(styles, per_style * len(set(styles)), seed=0), key=lambda i: paintings[i][::-1])
-    cells = [
-        Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}")
-        for path, style in (paintings[i] for i in chosen)
-    ]
+    drawn = [paintings[i] for i in chosen]
+    cells = [Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}") for path, style in drawn]
     return in_columns(cells, columns=2 * per_style, side=160)
 
 
 def in_columns(cells: Sequence[Cell], columns: int, **options: Any) -> Image.Image:
     """A sheet of `columns` columns; `options` as for `sheet`."""
     return sheet([cells[start : start + columns] for start in range(0, len(cells), columns)], **options)
-
-
-def _fit(picture: Image.Image, side: int) -> Image.Image:
-    scale = side / max(picture.size)
-    size = tuple(max(1, round(length * scale)) for length in picture.size)
-    return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR)
 
 
 def shortened(text: str, letters: ImageFont.FreeTypeFont, width: int) -> str:

@@ -41,13 +41,12 @@ class SaliencyLogger(L.Callback):
 
     Args:
         every_n_epochs: and after the last epoch.
-        paintings: rows of the panel. seed: which ones.
-        reference: the torchvision architecture of the second column, VGG-16 in the report; None leaves it out.
-        reference_weights: its weights (see `predictor.imagenet`). Unavailable ones are a warning.
+        paintings: rows of the panel. seed: which ones. method: of the maps, a name of `methods.METHODS`.
+        reference, reference_weights: the torchvision architecture of the second column (None leaves it out) and its
+            weights (see `predictor.imagenet`); unavailable ones are a warning.
         architecture, weights: of the network in training before its first step, to compare with ImageNet's own network;
             by default from the module's `hparams`. weights=None: random or unknown.
         verify_weights: check the hash in the name of torchvision's file.
-        method: of the maps, a name of `methods.METHODS`.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class SaliencyLogger(L.Callback):
         verify_weights: bool = True,
         method: str = "gradient",
     ) -> None:
-        for name, value in [("every_n_epochs", every_n_epochs), ("paintings", paintings)]:
+        for name, value in {"every_n_epochs": every_n_epochs, "paintings": paintings}.items():
             if value < 1:
                 raise UserError(f"expected callbacks.saliency.{name} to be at least 1, but got {value}")
         if method not in methods.METHODS:
@@ -157,24 +156,25 @@ class SaliencyLogger(L.Callback):
         """The maps of networks trained on photographs: of ImageNet's own network for the history, and the reference's
         column, if any."""
         reference, self._reference = self._reference, None  # its memory is freed after this
-        architecture = self.architecture or hparams.get("architecture")
-        weights = self.weights if self.architecture else hparams.get("weights")
-        if not self._history.rows and isinstance(architecture, str) and weights is not None:
-            own = self._imagenet_network(reference, architecture, weights, network)
-            if own is not None:
-                maps, captions = self._panel.predicted(own, device, self.method)
-                self._history.add_imagenet(maps, f"{architecture} of ImageNet:\npredicted class", captions[0])
-                del own
+        own = None if self._history.rows else self._imagenet_network(reference, network, hparams)
+        if own is not None:
+            maps, captions = self._panel.predicted(own, device, self.method)
+            self._history.add_imagenet(maps, f"{own.name} of ImageNet:\npredicted class", captions[0])
+            del own
         if reference is None:
             return {}
         drawn = self._panel.predicted(reference, device, self.method, own_input=self.reference)
         return column(f"{reference.name} of photographs,\npredicted class", *drawn)
 
     def _imagenet_network(
-        self, reference: Predictor | None, architecture: str, weights: str, network: nn.Module
+        self, reference: Predictor | None, network: nn.Module, hparams: Mapping[str, Any]
     ) -> Predictor | None:
         """ImageNet's own network: the architecture with the weights and head that training began from; None where
         training began from random or redrawn weights or from a checkpoint of ours."""
+        architecture = self.architecture or hparams.get("architecture")
+        weights = self.weights if self.architecture else hparams.get("weights")
+        if not isinstance(architecture, str) or weights is None:
+            return None
         found = reference
         if reference is None or (self.reference, self.reference_weights) != (architecture, weights):
             try:

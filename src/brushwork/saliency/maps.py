@@ -21,9 +21,9 @@ def gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     M(i, j) = max over channels of |dS_c / dI(i, j, channel)|, where S_c is the un-normalised score (logit)
     of class c, not its softmax.
 
-    Correct wherever it is called: inside training, validation, test or inference mode, under autocast, with
-    frozen parameters. It runs in eval mode and in full precision, and leaves the model's modes and `.grad`,
-    the images, the random state and the TF32 settings as they were.
+    Correct wherever it is called: inside training, validation, test or inference mode, under autocast, with frozen
+    parameters. It runs in eval mode and in full precision, and leaves modes, `.grad`, images, random state and TF32
+    settings as they were.
 
     Args:
         model: (batch, 3, height, width) to logits (batch, num_classes); a network, or a LightningModule.
@@ -50,8 +50,8 @@ def logits_and_saliency(model: nn.Module, images: Tensor, targets: Targets | Non
 
 
 def method(compute: Method) -> Method:
-    """Decorates a function that computes maps, so that it runs in `preserved_state`: it gets a copy of the images, and
-    targets (batch,), and returns (batch, height, width) in any precision."""
+    """Decorates a function that computes maps (batch, height, width) in any precision, so that it runs in
+    `preserved_state`, with a copy of the images and targets (batch,)."""
 
     @functools.wraps(compute)
     def method(model: nn.Module, images: Tensor, targets: Targets, *args: Any, **kwargs: Any) -> Tensor:
@@ -108,9 +108,7 @@ def as_tensor(targets: Targets, batch: int) -> Tensor:
 
 def _as_input(images: Tensor, model: nn.Module) -> Tensor:
     """A copy in the dtype of the model's parameters and, where its first convolution is channels-last, in that layout.
-
-    A copy: the original may be an inference tensor, or a part of somebody's graph.
-    """
+    The original may be an inference tensor, or a part of somebody's graph."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     kernels = next((p for p in model.parameters() if p.ndim == 4), None)
     last = kernels is not None and kernels.is_contiguous(memory_format=torch.channels_last)
