@@ -17,7 +17,7 @@ _STRIP_MAPS = 9  # of the network in training: they fill a screen's width
 
 
 class MapHistory:
-    """The rank correlations of each painting's map for the true style with other maps of it, `every` so many steps.
+    """The rank correlations of each painting's map for the true style with other maps of it, after `every` epochs.
 
     previous: the map at the step before. start: the map before training, where only the new layer is random.
     imagenet: the map of ImageNet's own network, where it is known (`add_imagenet`).

@@ -3,7 +3,6 @@
 import itertools
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -47,13 +46,6 @@ def input_x_gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tens
     return (images * maps.score_gradient(model, images, targets)[1]).sum(1).abs()
 
 
-class Completeness(NamedTuple):
-    """How exact integrated gradients are (section 3), (batch,) float32 each."""
-
-    error: Tensor  # |sum of all attributions - rise|, 0 if exact
-    rise: Tensor  # S_c(image) - S_c(baseline)
-
-
 def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, steps: int = 50) -> Tensor:
     """The image times the mean gradient between it and the mean colour (Sundararajan et al. 2017, section 3).
 
@@ -67,8 +59,9 @@ def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, ste
 
 def integrated_gradients_and_completeness(
     model: nn.Module, images: Tensor, targets: Targets, steps: int = 50
-) -> tuple[Tensor, Completeness]:
-    """As `integrated_gradients`, and how far their sum is from what it should be."""
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """As `integrated_gradients`, and how exact they are, (batch,) float32 each: the error |sum of all attributions -
+    rise|, 0 if exact, and the rise S_c(image) - S_c(baseline)."""
     points, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]; the weights add up to 2
     with maps.preserved_state(model, images) as pixels:
         total = torch.zeros_like(pixels)
@@ -78,7 +71,7 @@ def integrated_gradients_and_completeness(
         with torch.no_grad():
             rise = _score(model, pixels, targets) - _score(model, torch.zeros_like(pixels), targets)
         error = (attribution.sum((1, 2)) - rise).abs()
-    return attribution.float().abs(), Completeness(error.float(), rise.float())
+    return attribution.float().abs(), (error.float(), rise.float())
 
 
 @maps.method
@@ -129,7 +122,7 @@ METHODS: dict[str, maps.Method] = {
 
 def logits_and_maps(
     names: Sequence[str], model: nn.Module, images: Tensor, targets: Targets | None = None
-) -> tuple[Tensor, dict[str, Tensor], Completeness | None]:
+) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor] | None]:
     """The logits (batch, num_classes), the maps by the methods' names, and the completeness of integrated gradients
     where they are among them. targets=None: each image's predicted class."""
     found, completeness = {}, None

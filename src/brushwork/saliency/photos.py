@@ -30,7 +30,7 @@ class Photo:
     maps: dict[str, np.ndarray]  # by method, (height, width) float32
     target: int  # the class of the maps
     probabilities: np.ndarray  # (num_classes,) softmax
-    completeness: tuple[float, float] | None = None  # of integrated gradients (see `methods.Completeness`)
+    completeness: tuple[float, float] | None = None  # of integrated gradients: error, rise of the score
     stem: str = ""  # the name of its results
     true: int | None = None  # its class, where it is known
     objects: Mapping[str, Segment | None] | None = None  # by method (`segment`), where they were looked for

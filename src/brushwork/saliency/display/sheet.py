@@ -59,7 +59,7 @@ def notes(photo: Photo) -> list[str]:
 
 
 def _completeness(photo: Photo, method: str) -> list[str]:
-    """How exact integrated gradients are (see `methods.Completeness`)."""
+    """How exact integrated gradients are (see `methods.integrated_gradients_and_completeness`)."""
     if method != "integrated_gradients":
         return []
     error, rise = photo.completeness

@@ -21,7 +21,6 @@ def curve(
     *,
     step: int | None = None,
     batch_size: int = 8,
-    seed: int = 0,
 ) -> np.ndarray:
     """The probability of a class while pixels change in falling order of a map (Petsiuk et al. 2018, section 4.1).
 
@@ -36,7 +35,6 @@ def curve(
         image: (3, height, width), as the model takes it: normalised, on its device.
         saliency: (height, width), finite. target: the class c.
         step: pixels that change at a time; None takes the image's width, 224 of 224 x 224 as in the paper.
-        seed: of the order of equal values.
 
     Returns:
         (steps + 1,) float64, from 0 to 1; the last step may be of fewer pixels.
@@ -49,7 +47,7 @@ def curve(
     changed = np.arange(-(-saliency.size // step) + 1) * step  # pixels, before each pass
     with maps.preserved_state(model, image[None]) as pixels, torch.no_grad():
         first, last = (pixels, torch.zeros_like(pixels)) if kind == "deletion" else (_blurred(pixels), pixels)
-        order = torch.from_numpy(_ranks(saliency, seed)).to(pixels.device)  # (height, width)
+        order = torch.from_numpy(_ranks(saliency, seed=0)).to(pixels.device)  # (height, width)
         probabilities = []
         for counts in torch.from_numpy(changed).to(pixels.device).split(batch_size):
             mask = order < counts[:, None, None, None]  # (batch, 1, height, width)
