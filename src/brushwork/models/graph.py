@@ -30,10 +30,8 @@ class Layer(NamedTuple):
 def layers(network: nn.Module, image_size: int) -> list[Layer]:
     """The layers of a torchvision classifier from "input" to its logits. Its modes and weights stay as they are.
 
-    The network runs once, in eval mode, on a grey image.
-
-    Raises:
-        torch.fx.proxy.TraceError and others: torch.fx can't follow the network's control flow.
+    The network runs once, in eval mode, on a grey image. Raises torch.fx.proxy.TraceError and others where torch.fx
+    can't follow the network's control flow.
     """
     device = next(network.parameters()).device
     with in_eval_mode(network), torch.no_grad():

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _ALTERNATIVE = "or leave that column out with callbacks.saliency.reference=null"
 _NEEDED = ("catalogue", "parts", "preprocessing", "max_megapixels")  # of the data module
 
 
+@dataclass(eq=False)
 class SaliencyLogger(L.Callback):
     """Logs a panel of validation paintings and their maps before training (step 0) and after epochs (step = epoch).
 
@@ -38,39 +40,28 @@ class SaliencyLogger(L.Callback):
     without a TensorBoardLogger or a data module with `catalogue`, `parts` and `preprocessing`. It leaves torch's random
     state alone and changes nothing in training; a picture that can't be drawn is a warning. Its history is part of
     last.ckpt: a resumed run continues it; with another panel or method it starts anew.
-
-    Args:
-        every_n_epochs: and after the last epoch.
-        paintings: rows of the panel. seed: which ones. method: of the maps, a name of `methods.METHODS`.
-        reference, reference_weights: the torchvision architecture of the second column (None leaves it out) and its
-            weights (see `predictor.imagenet`); unavailable ones are a warning.
-        architecture, weights: of the network in training before its first step, to compare with ImageNet's own network;
-            by default from the module's `hparams`. weights=None: random or unknown.
-        verify_weights: check the hash in the name of torchvision's file.
     """
 
-    def __init__(
-        self,
-        every_n_epochs: int = 1,
-        paintings: int = 8,
-        seed: int = 0,
-        reference: str | None = "vgg16",
-        reference_weights: str | None = "imagenet",
-        architecture: str | None = None,
-        weights: str | None = None,
-        verify_weights: bool = True,
-        method: str = "gradient",
-    ) -> None:
-        for name, value in {"every_n_epochs": every_n_epochs, "paintings": paintings}.items():
-            if value < 1:
+    every_n_epochs: int = 1  # and after the last epoch
+    paintings: int = 8  # rows of the panel
+    seed: int = 0  # which paintings
+    reference: str | None = "vgg16"  # the torchvision architecture of the second column; None leaves it out
+    reference_weights: str | None = "imagenet"  # see `predictor.imagenet`; unavailable ones are a warning
+    # Of the network in training before its first step, to compare with ImageNet's own network; by default from the
+    # module's `hparams`. weights=None: random or unknown.
+    architecture: str | None = None
+    weights: str | None = None
+    verify_weights: bool = True  # check the hash in the name of torchvision's file
+    method: str = "gradient"  # of the maps, a name of `methods.METHODS`
+
+    def __post_init__(self) -> None:
+        for name in ("every_n_epochs", "paintings"):
+            if (value := getattr(self, name)) < 1:
                 raise UserError(f"expected callbacks.saliency.{name} to be at least 1, but got {value}")
-        if method not in methods.METHODS:
-            raise unknown("callbacks.saliency.method", method, methods.METHODS)
-        if reference is not None and reference not in backbones.architectures():
-            raise unknown("callbacks.saliency.reference", reference, backbones.architectures())
-        self.every_n_epochs, self.paintings, self.seed, self.method = every_n_epochs, paintings, seed, method
-        self.reference, self.reference_weights, self.verify_weights = reference, reference_weights, verify_weights
-        self.architecture, self.weights = architecture, weights
+        if self.method not in methods.METHODS:
+            raise unknown("callbacks.saliency.method", self.method, methods.METHODS)
+        if self.reference is not None and self.reference not in backbones.architectures():
+            raise unknown("callbacks.saliency.reference", self.reference, backbones.architectures())
         self._active = False
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

@@ -100,20 +100,18 @@ def require_relus(model: nn.Module) -> None:
     network = network_of(model)
     other = next((type(m).__name__ for m in network.modules() if isinstance(m, _OTHER_THAN_RELU)), None)
     if other or not any(isinstance(m, nn.ReLU | nn.ReLU6) for m in network.modules()):
-        raise UserError(
-            f"guided_backprop is defined for ReLUs, and {type(network).__name__} has {other or 'none'}: "
-            f"use gradient or smoothgrad"
-        )
+        has = f"{type(network).__name__} has {other or 'none'}"
+        raise UserError(f"guided_backprop is defined for ReLUs, and {has}: use gradient or smoothgrad")
 
 
 def last_spatial_layer(model: nn.Module) -> nn.Module:
     """The layer whose output are the last spatial maps; raises a UserError where none is known."""
-    network = network_of(model)
-    if type(network) not in _LAST_SPATIAL:
+    kind = type(network_of(model))
+    if kind not in _LAST_SPATIAL:
         raise UserError(
-            f"gradcam needs spatial maps before the classifier; {type(network).__name__} has none known: use gradient"
+            f"gradcam needs spatial maps before the classifier; {kind.__name__} has none known: use gradient"
         )
-    return _LAST_SPATIAL[type(network)](network)
+    return _LAST_SPATIAL[kind](network_of(model))
 
 
 REQUIREMENTS = {"guided_backprop": require_relus, "gradcam": last_spatial_layer}

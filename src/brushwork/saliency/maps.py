@@ -70,8 +70,18 @@ def preserved_state(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
     if images.ndim != 4 or not images.is_floating_point():
         got = f"{images.dtype} of {tuple(images.shape)}"
         raise ValueError(f"expected images to be floats of shape (batch, 3, height, width), but got {got}")
-    with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
-        yield _as_input(images, model)
+    cuda, cudnn, cpu = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    units = [cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv]
+    before = [unit.fp32_precision for unit in units]
+    with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad():
+        try:
+            for unit in units:  # no TF32, no reduced precision on CPUs
+                unit.fp32_precision = "ieee"
+            with torch.autocast(images.device.type, enabled=False):
+                yield _as_input(images, model)
+        finally:
+            for unit, precision in zip(units, before, strict=True):
+                unit.fp32_precision = precision
 
 
 def score_gradient(
@@ -114,19 +124,3 @@ def _as_input(images: Tensor, model: nn.Module) -> Tensor:
     last = kernels is not None and kernels.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if last else torch.preserve_format
     return images.detach().to(dtype, memory_format=layout, copy=True)
-
-
-@contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """No autocast, no TF32, no reduced precision on CPUs."""
-    cuda, cudnn, cpu = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
-    units = [cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv]
-    before = [unit.fp32_precision for unit in units]
-    try:
-        for unit in units:
-            unit.fp32_precision = "ieee"
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for unit, precision in zip(units, before, strict=True):
-            unit.fp32_precision = precision

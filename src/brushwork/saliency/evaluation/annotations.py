@@ -39,13 +39,12 @@ class Annotation:
 def read(
     photos: Sequence[Path], predictor: Predictor, table: Path | None = None, outlines: bool = True
 ) -> list[Annotation]:
-    """The annotation of each photo.
+    """The annotation of each photo; a UserError names the file and line of what is invalid.
 
     The table is a CSV with `photo` (the file's name, a path from the table's folder, or an absolute one) and any of
     `class` (a name or an index) and `left`, `top`, `right`, `bottom`; several rows of a photo are several boxes.
     Without boxes there, `outlines` come from PHOTO.txt beside it, in YOLO's format: a line an outline,
-    `class x y x y ...`, x and y from 0 to 1. Without a class there, it is `class_by_name`'s. A UserError names the
-    file and line of what is invalid.
+    `class x y x y ...`, x and y from 0 to 1. Without a class there, it is `class_by_name`'s.
     """
     found = [Annotation(photo) for photo in photos]
     if table is not None:
@@ -124,9 +123,9 @@ def _polygon(line: str, where: str) -> list[tuple[float, float]]:
         raise UserError(f"{expected}, but got '{line[:40]}'") from None
     if len(values) < 6 or len(values) % 2:
         raise UserError(f"{expected} of three points or more, but got {len(values)} numbers after the class")
-    outside = [value for value in values if not 0 <= value <= 1]
-    if outside:
-        raise UserError(f"{where}: {outside[0]:g} is not from 0 to 1; give shares of the photo's width and height")
+    for value in values:
+        if not 0 <= value <= 1:
+            raise UserError(f"{where}: {value:g} is not from 0 to 1; give shares of the photo's width and height")
     return list(zip(values[::2], values[1::2], strict=True))
 
 

@@ -28,12 +28,12 @@ def rows(predictor: Predictor, table: Sequence[Row], out: Path, max_megapixels: 
     name are taken; `out` holds their maps.
     """
     chosen = sorted({row["photo"] for row in table})[:PHOTOS]
-    given = [row for row in table if row["photo"] in chosen and row["map"]]
-    maps = {(row["photo"], row["method"]): np.load(out / row["map"]) for row in given}
-    of_photo = {row["photo"]: predictor.class_names.index(row["target"]) for row in given}
+    given = sorted((row for row in table if row["photo"] in chosen and row["map"]), key=lambda row: row["photo"])
     methods = list(dict.fromkeys(row["method"] for row in given))
-    originals = {method: np.stack([maps[photo, method] for photo in chosen]) for method in methods}
-    targets = torch.tensor([of_photo[photo] for photo in chosen])
+    maps = {method: [np.load(out / row["map"]) for row in given if row["method"] == method] for method in methods}
+    originals = {method: np.stack(of_photos) for method, of_photos in maps.items()}
+    targets = {row["photo"]: predictor.class_names.index(row["target"]) for row in given}
+    targets = torch.tensor(list(targets.values()))
     pictures = torch.stack([predictor.transform(images.load_rgb(photo, max_megapixels)) for photo in chosen])
     chance = {method: agreement.between_images(of) for method, of in originals.items()}
     cascade = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
