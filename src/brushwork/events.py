@@ -23,7 +23,6 @@ def add_picture(writer: SummaryWriter, tag: str, picture: Image.Image, step: int
     """Add a picture to the images of TensorBoard (`SummaryWriter.add_image` itself writes PNG)."""
     encoded = io.BytesIO()
     picture.convert("RGB").save(encoded, "JPEG", quality=QUALITY)
-    image = Summary.Image(
-        height=picture.height, width=picture.width, colorspace=3, encoded_image_string=encoded.getvalue()
-    )
-    writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+    jpeg = encoded.getvalue()
+    image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": jpeg}
+    writer.file_writer.add_summary(Summary(value=[{"tag": tag, "image": image}]), step)

@@ -194,7 +194,7 @@ def test_what_cannot_be_drawn_never_stops_a_training(
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(maps, "logits_and_saliency", full)
+    monkeypatch.setattr(maps, "score_gradient", full)
     assert jobs.run_job(make_job(*SHORT)) is not None
     assert caplog.text.count("saliency: no more panels in this run: CUDA out of memory") == 1
     assert logged(tmp_path / "run") == {}

@@ -42,17 +42,12 @@ def layers(network: nn.Module, image_size: int) -> list[Layer]:
         if node.op in ("output", "get_attr"):
             continue
         module = network.get_submodule(node.target) if node.op == "call_module" else None
-        meta = node.meta.get("tensor_meta")
-        found.append(
-            Layer(
-                _name(node),
-                type(module).__name__ if module else "input" if node.op == "placeholder" else "function",
-                _describe(module) if module else _name(node),
-                tuple(meta.shape) if hasattr(meta, "shape") else (),
-                sum(parameter.numel() for parameter in module.parameters()) if module else 0,
-                tuple(_name(other) for other in node.all_input_nodes if other.op != "get_attr"),
-            )
-        )
+        kind = type(module).__name__ if module else "input" if node.op == "placeholder" else "function"
+        description = _describe(module) if module else _name(node)
+        shape = getattr(node.meta.get("tensor_meta"), "shape", ())
+        parameters = sum(parameter.numel() for parameter in module.parameters()) if module else 0
+        inputs = tuple(_name(other) for other in node.all_input_nodes if other.op != "get_attr")
+        found.append(Layer(_name(node), kind, description, tuple(shape), parameters, inputs))
     return found
 
 
@@ -76,13 +71,10 @@ def _describe(module: nn.Module) -> str:
 def part(found: list[Layer], name: str) -> list[Layer]:
     """The layers of a part of the network, named from there: `part(layers, "classifier")` begins with "0"."""
     prefix = f"{name}."
-    return [
-        layer._replace(
-            name=layer.name.removeprefix(prefix), inputs=tuple(other.removeprefix(prefix) for other in layer.inputs)
-        )
-        for layer in found
-        if layer.name.split(".")[0] == name
-    ]
+    chosen = [layer for layer in found if layer.name.split(".")[0] == name]
+    inputs = [tuple(other.removeprefix(prefix) for other in layer.inputs) for layer in chosen]
+    names = [layer.name.removeprefix(prefix) for layer in chosen]
+    return [layer._replace(name=n, inputs=i) for layer, n, i in zip(chosen, names, inputs, strict=True)]
 
 
 def add_graph(writer: SummaryWriter, found: list[Layer], tag: str | None = None) -> None:
@@ -90,7 +82,9 @@ def add_graph(writer: SummaryWriter, found: list[Layer], tag: str | None = None)
 
     `SummaryWriter.add_graph` would trace with torch.jit, which is deprecated and names no layer's sizes.
     """
-    names = {layer.name: _node_name(layer) for layer in found}
+    # The dashboard folds nodes at "/", and shows ten letters of a name: "classifier/1_Linear".
+    kinds = {layer.name: "" if layer.kind in ("input", "function") else f"_{layer.kind}" for layer in found}
+    names = {name: name.replace(".", "/") + kind for name, kind in kinds.items()}
     graph = GraphDef()
     for layer in found:
         shape = {"dim": [{"size": size} for size in layer.shape]}
@@ -110,13 +104,3 @@ def add_graph(writer: SummaryWriter, found: list[Layer], tag: str | None = None)
     plugin = {"plugin_name": PLUGIN_NAME_RUN_METADATA_WITH_GRAPH, "content": b"1"}
     value = {"tag": tag, "tensor": tensor, "metadata": {"plugin_data": plugin}}
     writer.file_writer.add_summary(Summary(value=[value]), 0)
-
-
-def _node_name(layer: Layer) -> str:
-    """The path with "/", which the dashboard folds, and the kind: it shows ten letters of it.
-
-    >>> _node_name(Layer("classifier.1", "Linear", "Linear(9216, 4096)", (1, 4096), 37752832, ()))
-    'classifier/1_Linear'
-    """
-    path = layer.name.replace(".", "/")
-    return path if layer.kind in ("input", "function") else f"{path}_{layer.kind}"

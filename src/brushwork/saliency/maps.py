@@ -15,6 +15,19 @@ Targets = Tensor | Sequence[int] | int
 Method = Callable[..., Tensor]  # (model, images, targets) to (batch, height, width)
 
 
+def method(compute: Method) -> Method:
+    """Decorates a function that computes maps (batch, height, width) in any precision, so that it runs in
+    `preserved_state`, with a copy of the images and targets (batch,)."""
+
+    @functools.wraps(compute)
+    def method(model: nn.Module, images: Tensor, targets: Targets, *args: Any, **kwargs: Any) -> Tensor:
+        with preserved_state(model, images) as pixels:
+            return compute(model, pixels, as_tensor(targets, len(pixels)), *args, **kwargs).float()
+
+    return method
+
+
+@method
 def gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     """How sensitive the score of a class is to each pixel (Simonyan, Vedaldi, Zisserman 2014, section 3).
 
@@ -36,29 +49,10 @@ def gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     Raises:
         ValueError: shapes or dtypes don't fit, or a target is no class of the model.
     """
-    return logits_and_saliency(model, images, targets)[1]
+    return score_gradient(model, images, targets)[1].abs().amax(1)
 
 
 class_saliency = gradient  # its first name
-
-
-def logits_and_saliency(model: nn.Module, images: Tensor, targets: Targets | None = None) -> tuple[Tensor, Tensor]:
-    """As `gradient`, and the logits (batch, num_classes) of that pass. targets=None: each image's predicted class."""
-    with preserved_state(model, images) as pixels:
-        logits, of_pixels = score_gradient(model, pixels, targets)
-    return logits.float(), of_pixels.float().abs().amax(1)
-
-
-def method(compute: Method) -> Method:
-    """Decorates a function that computes maps (batch, height, width) in any precision, so that it runs in
-    `preserved_state`, with a copy of the images and targets (batch,)."""
-
-    @functools.wraps(compute)
-    def method(model: nn.Module, images: Tensor, targets: Targets, *args: Any, **kwargs: Any) -> Tensor:
-        with preserved_state(model, images) as pixels:
-            return compute(model, pixels, as_tensor(targets, len(pixels)), *args, **kwargs).float()
-
-    return method
 
 
 @contextmanager

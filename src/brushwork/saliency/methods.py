@@ -1,4 +1,7 @@
-"""Saliency methods from several gradients or passes, and all methods by their names."""
+"""Saliency methods from several gradients or passes, and all methods by their names.
+
+Arguments, results and errors of each are those of `maps.gradient`.
+"""
 
 import itertools
 import logging
@@ -25,7 +28,7 @@ def smoothgrad(model: nn.Module, images: Tensor, targets: Targets, samples: int 
     M(i, j) = max over channels of |mean over samples of dS_c / dI (I + e)|, where e is Gaussian with deviation
     `noise` * (max I - min I) of the image. The noise comes from a generator of its own and is the same for each
     image, so that a map does not depend on the images beside it. The paper sees little gain above 50 samples; noise of
-    0.1 to 0.2 is best. Arguments and errors as for `gradient`.
+    0.1 to 0.2 is best.
     """
     generator = torch.Generator().manual_seed(0)  # on the CPU: the same noise on every device
     deviation = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
@@ -41,7 +44,6 @@ def input_x_gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tens
     """The image times its gradient (Shrikumar et al. 2016, "Not Just a Black Box").
 
     M(i, j) = |sum over channels of I * dS_c / dI|. I is the normalised image, so that the mean colour is zero.
-    Arguments and errors as for `gradient`.
     """
     return (images * maps.score_gradient(model, images, targets)[1]).sum(1).abs()
 
@@ -51,8 +53,7 @@ def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, ste
 
     M(i, j) = |sum over channels of I * mean over a of dS_c / dI (a I)|, a from 0 to 1. The baseline is zero in the
     normalised image: the mean colour of the training pictures. (With a black one, as in the paper, black pixels could
-    never count.) `steps` are points of Gauss-Legendre quadrature, 20 to 300 in the paper. Arguments and errors as for
-    `gradient`.
+    never count.) `steps` are points of Gauss-Legendre quadrature, 20 to 300 in the paper.
     """
     return integrated_gradients_and_completeness(model, images, targets, steps)[0]
 
@@ -81,7 +82,6 @@ def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     M(i, j) = ReLU(mean of S_c(I) - S_c(I covered) over the squares on (i, j)): of the score, as in all our maps,
     where the paper has the probability. A square's side is a seventh of the image's shorter one (32 pixels of 224);
     each lies half a side from the next, and the last ones are cut at the edge. The map may be zero everywhere.
-    Arguments and errors as for `gradient`.
     """
     side = max(1, min(images.shape[2:]) // 7)
     step = max(1, side // 2)
@@ -126,11 +126,13 @@ def logits_and_maps(
     """The logits (batch, num_classes), the maps by the methods' names, and the completeness of integrated gradients
     where they are among them. targets=None: each image's predicted class."""
     found, completeness = {}, None
-    if "gradient" in names:  # one pass gives both
-        logits, found["gradient"] = maps.logits_and_saliency(model, images, targets)
-    else:
-        with maps.preserved_state(model, images) as pixels, torch.no_grad():
-            logits = model(pixels).float()
+    with maps.preserved_state(model, images) as pixels, torch.set_grad_enabled("gradient" in names):
+        if "gradient" in names:  # one pass gives both
+            logits, of_pixels = maps.score_gradient(model, pixels, targets)
+            found["gradient"] = of_pixels.float().abs().amax(1)
+        else:
+            logits = model(pixels)
+    logits = logits.float()
     targets = logits.argmax(1) if targets is None else targets
     for name in names:
         if name == "integrated_gradients":

@@ -35,7 +35,11 @@ def picture(saliency_map: np.ndarray, brightest: float | None = None, photo: Ima
     photo (the network's input, of the map's size) in grey, of which less shows where the map is salient. One with a
     defect is a grey panel that names it."""
     if (problem := defect(saliency_map)) is not None:
-        return _blank(saliency_map.shape, problem)
+        height, width = saliency_map.shape
+        panel = Image.new("RGB", (width, height), _BLANK)
+        place, letters = (width / 2, height / 2), font(max(8, width // 16))
+        ImageDraw.Draw(panel).text(place, f"no map:\n{problem}", "white", letters, anchor="mm", align="center")
+        return panel
     intensity = (saliency_map / (scale(saliency_map) if brightest is None else brightest)).clip(0, 1)
     if photo is None:
         return Image.fromarray(_colors(intensity))
@@ -58,11 +62,3 @@ def outlined(photo: Image.Image, mask: np.ndarray, box: tuple[int, int, int, int
 def _colors(intensity: np.ndarray) -> np.ndarray:
     """(height, width) in [0, 1] to uint8 (height, width, 3)."""
     return matplotlib.colormaps[COLORS](intensity, bytes=True)[..., :3]
-
-
-def _blank(shape: tuple[int, int], reason: str) -> Image.Image:
-    height, width = shape
-    panel = Image.new("RGB", (width, height), _BLANK)
-    place, letters = (width / 2, height / 2), font(max(8, width // 16))
-    ImageDraw.Draw(panel).text(place, f"no map:\n{reason}", "white", letters, anchor="mm", align="center")
-    return panel

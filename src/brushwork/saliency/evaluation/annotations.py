@@ -74,18 +74,15 @@ def class_by_name(photo: Path, class_names: Sequence[str]) -> int | None:
         name = re.sub(r"^n\d{8}_", "", text)
         spelling = str.casefold if name == text else str  # ImageNet distinguishes a Cardigan, a dog, from a cardigan
         spelled = spelling(name.replace("_", " "))
-        found = _by_spelling(tuple(class_names), spelling).get(spelled, [])
+        found = [index for index, one in enumerate(_spelled(tuple(class_names), spelling)) if one == spelled]
         if len(found) == 1 and _NAMED_ALIKE.get(spelled.casefold()) not in class_names:
             return found[0]
     return None
 
 
-@functools.cache
-def _by_spelling(class_names: tuple[str, ...], spelling: Callable[[str], str]) -> dict[str, list[int]]:
-    found = defaultdict(list)
-    for index, name in enumerate(class_names):
-        found[spelling(name.replace("_", " "))].append(index)
-    return found
+@functools.cache  # there may be thousands of photos
+def _spelled(class_names: tuple[str, ...], spelling: Callable[[str], str]) -> list[str]:
+    return [spelling(name.replace("_", " ")) for name in class_names]
 
 
 def mask(annotation: Annotation, size: tuple[int, int], predictor: Predictor) -> np.ndarray | None:
