@@ -41,8 +41,10 @@ def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
     foreground, background = _seeds(saliency_map)
     cv2.setRNGSeed(0)  # of its k-means
     models = np.zeros((1, 13 * _COMPONENTS)), np.zeros((1, 13 * _COMPONENTS))  # background, foreground: filled in place
-    strip, labels = _strip(pixels[background], pixels[foreground], (cv2.GC_BGD, cv2.GC_FGD))
-    cv2.grabCut(strip, labels, None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    seeds = [np.repeat(of, -(-_COMPONENTS // len(of)), axis=0) for of in (pixels[background], pixels[foreground])]
+    labels = np.repeat(np.uint8([cv2.GC_BGD, cv2.GC_FGD]), [len(of) for of in seeds])
+    strip = np.concatenate(seeds)  # as a picture of one row
+    cv2.grabCut(strip[None], labels[None], None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
     labels = np.full(saliency_map.shape, cv2.GC_PR_BGD, np.uint8)
     cv2.grabCut(pixels, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
     _, pieces, facts, _ = cv2.connectedComponentsWithStats((labels == cv2.GC_PR_FGD).astype(np.uint8))
@@ -68,9 +70,3 @@ def _seeds(saliency_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # The largest value may stand on more than 5% of the pixels.
     foreground = saliency_map > high if (saliency_map > high).any() else saliency_map >= high
     return foreground, (saliency_map <= low) & ~foreground
-
-
-def _strip(background: np.ndarray, foreground: np.ndarray, labels: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels (count, 3) of both in a picture of one row, and its labels: what the colour models are made from."""
-    parts = [np.repeat(part, -(-_COMPONENTS // len(part)), axis=0) for part in (background, foreground)]
-    return np.concatenate(parts)[None], np.repeat(np.uint8(labels), [len(part) for part in parts])[None]

@@ -24,7 +24,8 @@ def curve(
 ) -> np.ndarray:
     """The probability of a class while pixels change in falling order of a map (Petsiuk et al. 2018, section 4.1).
 
-    p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels have changed in I_k. Deletion starts from the
+    (steps + 1,) float64: p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels have changed in I_k (fewer
+    in the last step). Deletion starts from the
     image and sets pixels to zero of the normalised image, the mean colour; a good map makes p fall at once. Insertion
     starts from the blurred image and restores the image's pixels; a good map makes p rise at once.
 
@@ -35,9 +36,6 @@ def curve(
         image: (3, height, width), as the model takes it: normalised, on its device.
         saliency: (height, width), finite. target: the class c.
         step: pixels that change at a time; None takes the image's width, 224 of 224 x 224 as in the paper.
-
-    Returns:
-        (steps + 1,) float64, from 0 to 1; the last step may be of fewer pixels.
     """
     if kind not in KINDS:
         raise ValueError(f"expected kind to be one of {', '.join(KINDS)}, but got {kind}")

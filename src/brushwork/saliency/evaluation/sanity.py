@@ -56,23 +56,17 @@ def cascade(
 def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
     """The modules that have parameters of their own, by name, in the order in which a forward pass of an image
     (1, 3, height, width) uses these; unused ones (an auxiliary classifier) are left out."""
-    order: dict[int, int] = {}  # when each parameter is first passed to a function, by its id
+    owners = {id(parameter): name.rpartition(".")[0] for name, parameter in model.named_parameters()}
+    used: dict[str, None] = {}  # names of modules
 
     def note(function: Callable, arguments: tuple, output: Any) -> None:
         # Hooks on modules would miss parameters that a parent uses itself: attention's output layer, a class token.
-        for value in arguments:
-            if isinstance(value, nn.Parameter):
-                order.setdefault(id(value), len(order))
+        used.update(dict.fromkeys(owners[id(value)] for value in arguments if id(value) in owners))
 
     device = next(model.parameters()).device
     with maps.preserved_state(model, image.to(device)) as pixels, torch.no_grad(), EachCall(note):
         model(pixels)
-    found = []
-    for name, module in model.named_modules():
-        used = [order[id(own)] for own in module.parameters(recurse=False) if id(own) in order]
-        if used:
-            found.append((min(used), name or type(model).__name__, module))
-    return [(name, module) for _, name, module in sorted(found, key=lambda one: one[0])]
+    return [(name or type(model).__name__, model.get_submodule(name)) for name in used]
 
 
 def _divided(found: list, steps: int) -> list[list]:

@@ -32,8 +32,8 @@ def rows(predictor: Predictor, table: Sequence[Row], out: Path, max_megapixels: 
     methods = list(dict.fromkeys(row["method"] for row in given))
     maps = {method: [np.load(out / row["map"]) for row in given if row["method"] == method] for method in methods}
     originals = {method: np.stack(of_photos) for method, of_photos in maps.items()}
-    targets = {row["photo"]: predictor.class_names.index(row["target"]) for row in given}
-    targets = torch.tensor(list(targets.values()))
+    classes = {row["photo"]: predictor.class_names.index(row["target"]) for row in given}
+    targets = torch.tensor(list(classes.values()))
     pictures = torch.stack([predictor.transform(images.load_rgb(photo, max_megapixels)) for photo in chosen])
     chance = {method: agreement.between_images(of) for method, of in originals.items()}
     cascade = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
@@ -51,15 +51,12 @@ def rows(predictor: Predictor, table: Sequence[Row], out: Path, max_megapixels: 
 
 def sentence(table: Sequence[Row]) -> str:
     """The result after the last step, when all weights are redrawn."""
-    last = {row["method"]: row for row in table}  # of each method, the last step
-    results = [
-        f"{method} {row['rank_correlation'] or 'unknown'} ({row['other_photos'] or 'unknown'})"
-        for method, row in last.items()
-    ]
+    last = {row["method"]: [row[name] or "unknown" for name in ("rank_correlation", "other_photos")] for row in table}
+    results = ", ".join(f"{method} {correlation} ({chance})" for method, (correlation, chance) in last.items())
     photos = "1 photo" if table[0]["photos"] == "1" else f"{table[0]['photos']} photos"
     return (
         f"sanity check: rank correlation of the maps before and after all weights are redrawn (one draw, {photos}; in "
-        f"brackets that of maps of different photos, the chance level): {', '.join(results)}"
+        f"brackets that of maps of different photos, the chance level): {results}"
     )
 
 
