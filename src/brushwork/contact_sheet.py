@@ -1,7 +1,8 @@
 """Pictures in a grid, each with a caption: what TensorBoard and the figures show of paintings and maps."""
 
 import functools
-from collections import Counter
+import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,10 +32,8 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 def sheet(
     rows: Sequence[Sequence[Cell]], side: int = 160, titles: Sequence[str] = (), text_size: int = 12
 ) -> Image.Image:
-    """Draw rows of cells, each picture fitted into a square of `side` pixels with its proportions kept.
-
-    `titles` stand above the columns. `text_size` is in pixels; what is too long for its column ends in an ellipsis.
-    """
+    """Draw rows of cells, each picture fitted into a square of `side` pixels with its proportions kept, and `titles`
+    above the columns. Text, of `text_size` pixels, that is too long for its column ends in an ellipsis."""
     columns = max(len(row) for row in rows)
     letters = font(text_size)
     line = text_size + 4
@@ -73,10 +72,8 @@ def pick(groups: Sequence[str], count: int, seed: int) -> list[int]:
     ['a', 'b', 'c']
     """
     order = np.random.default_rng(seed).permutation(len(groups)).tolist()
-    turns, seen = {}, Counter()
-    for position in order:
-        turns[position] = (seen[groups[position]], groups[position])
-        seen[groups[position]] += 1
+    seen = defaultdict(itertools.count)
+    turns = {position: (next(seen[groups[position]]), groups[position]) for position in order}
     return sorted(order, key=turns.__getitem__)[:count]
 
 

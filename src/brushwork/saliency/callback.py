@@ -23,7 +23,6 @@ from brushwork.saliency.panel import Column, Panel, column
 log = logging.getLogger(__name__)
 
 TAG, STRIP, CORRELATION = "saliency/panel", "saliency/strip", "map correlation"
-_ALTERNATIVE = "or leave that column out with callbacks.saliency.reference=null"
 _NEEDED = ("catalogue", "parts", "preprocessing", "max_megapixels")  # of the data module
 
 
@@ -87,9 +86,10 @@ class SaliencyLogger(L.Callback):
     def _load_reference(self) -> Predictor | None:
         if self.reference is None:
             return None
+        alternative = "or leave that column out with callbacks.saliency.reference=null"
         try:
             with torch.inference_mode(False):
-                found = predictor.imagenet(self.reference, self.reference_weights, self.verify_weights, _ALTERNATIVE)
+                found = predictor.imagenet(self.reference, self.reference_weights, self.verify_weights, alternative)
             methods.check(self.method, found.network)
             return found
         except UserError as error:

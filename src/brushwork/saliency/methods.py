@@ -109,15 +109,9 @@ def _score(model: nn.Module, pixels: Tensor, targets: Targets) -> Tensor:
     return logits.gather(1, maps.checked_targets(targets, logits)[:, None])[:, 0]
 
 
-METHODS: dict[str, maps.Method] = {
-    "gradient": maps.gradient,
-    "smoothgrad": smoothgrad,
-    "input_x_gradient": input_x_gradient,
-    "integrated_gradients": integrated_gradients,
-    "guided_backprop": layers.guided_backprop,
-    "gradcam": layers.gradcam,
-    "occlusion": occlusion,
-}
+_PIXELS = (maps.gradient, smoothgrad, input_x_gradient, integrated_gradients)
+_LAYERS = (layers.guided_backprop, layers.gradcam)
+METHODS: dict[str, maps.Method] = {method.__name__: method for method in (*_PIXELS, *_LAYERS, occlusion)}
 
 
 def logits_and_maps(

@@ -49,10 +49,9 @@ class Panel:
         self.labels = torch.tensor([data.catalogue.label(painting) for painting in self.paintings])
         self.class_names = data.catalogue.class_names
         size, resize = self.preprocessing.image_size, self.preprocessing.resize
-        self.column = [
-            Cell(images.resize(picture, size, resize), f"{p.style}\n{contact_sheet.title(p.path)}")
-            for picture, p in zip(self.pictures, self.paintings, strict=True)
-        ]
+        shown = [images.resize(picture, size, resize) for picture in self.pictures]
+        captions = [f"{painting.style}\n{contact_sheet.title(painting.path)}" for painting in self.paintings]
+        self.column = list(map(Cell, shown, captions))
 
     def draw(
         self, network: nn.Module, device: torch.device, method: str, when: str, reference: Column
@@ -64,10 +63,9 @@ class Panel:
         of_true = methods.METHODS[method](network, batch, self.labels.to(device)).cpu().numpy()
         probabilities = logits.softmax(1).cpu()
         columns = {f"painting {when}\nmaps: {method}": self.column} | reference
-        for word, maps, classes in [
-            ("predicted", found[method].cpu().numpy(), probabilities.argmax(1)),
-            ("true", of_true, self.labels),
-        ]:
+        of_predicted = found[method].cpu().numpy()
+        drawn = [("predicted", of_predicted, probabilities.argmax(1)), ("true", of_true, self.labels)]
+        for word, maps, classes in drawn:
             pairs = zip(classes.tolist(), probabilities, strict=True)
             captions = [f"{word} {self.class_names[c]}\n{row[c]:.2f}" for c, row in pairs]
             columns |= column(f"network in training,\n{word} style", maps, captions)

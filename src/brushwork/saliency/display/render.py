@@ -41,11 +41,12 @@ def picture(saliency_map: np.ndarray, brightest: float | None = None, photo: Ima
         ImageDraw.Draw(panel).text(place, f"no map:\n{problem}", "white", letters, anchor="mm", align="center")
         return panel
     intensity = (saliency_map / (scale(saliency_map) if brightest is None else brightest)).clip(0, 1)
+    colors = matplotlib.colormaps[COLORS]
     if photo is None:
-        return Image.fromarray(_colors(intensity))
+        return Image.fromarray(colors(intensity, bytes=True)[..., :3])
     grey = np.asarray(photo.convert("L"), np.float32)[..., None] * 0.75
     weight = np.sqrt(intensity)[..., None]  # makes faint values visible
-    mixed = (1 - weight) * grey + weight * _colors(0.25 + 0.75 * intensity)
+    mixed = (1 - weight) * grey + weight * colors(0.25 + 0.75 * intensity, bytes=True)[..., :3]
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
@@ -57,8 +58,3 @@ def outlined(photo: Image.Image, mask: np.ndarray, box: tuple[int, int, int, int
     left, top, right, bottom = box
     ImageDraw.Draw(drawn).rectangle((left, top, right - 1, bottom - 1), outline=_BOX, width=2)
     return drawn
-
-
-def _colors(intensity: np.ndarray) -> np.ndarray:
-    """(height, width) in [0, 1] to uint8 (height, width, 3)."""
-    return matplotlib.colormaps[COLORS](intensity, bytes=True)[..., :3]

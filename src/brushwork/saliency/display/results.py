@@ -45,11 +45,9 @@ def refuse_to_replace(out: Path, stems: Sequence[str], paths: Sequence[Path], ov
     for stem in stems:
         if (out / f"{stem}.png").resolve() in photos:
             raise UserError(f"{out / stem}.png is one of the photos: choose another --out")
-    if overwrite or (resume and (out / ABOUT).exists()):
-        return
     names = [*(f"{stem}.png" for stem in stems), TABLE, SANITY, EVALUATION, GALLERY]
     existing = [name for name in names if (out / name).exists()]
-    if existing:
+    if existing and not overwrite and not (resume and (out / ABOUT).exists()):
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         alternatives = "choose another --out, --resume (an interrupted run), or --overwrite"
         raise UserError(f"{out.resolve()} holds {existing[0]}{more} already: {alternatives}")

@@ -129,7 +129,7 @@ def _polygon(line: str, where: str) -> list[tuple[float, float]]:
 def _read_table(path: Path, annotations: list[Annotation], predictor: Predictor) -> None:
     """Puts the table's classes and boxes into the annotations."""
     if not path.is_file():
-        columns = ", ".join(("photo", "class", *_SIDES))
+        columns = f"photo, class, {', '.join(_SIDES)}"
         raise UserError(f"there is no file {path.resolve()}: name a CSV with the columns {columns}")
     reader = csv.DictReader(io.StringIO(_text(path), newline=""))
     columns = reader.fieldnames or []

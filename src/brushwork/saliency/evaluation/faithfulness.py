@@ -24,10 +24,9 @@ def curve(
 ) -> np.ndarray:
     """The probability of a class while pixels change in falling order of a map (Petsiuk et al. 2018, section 4.1).
 
-    (steps + 1,) float64: p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels have changed in I_k (fewer
-    in the last step). Deletion starts from the
-    image and sets pixels to zero of the normalised image, the mean colour; a good map makes p fall at once. Insertion
-    starts from the blurred image and restores the image's pixels; a good map makes p rise at once.
+    (steps + 1,) float64: p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels, at last all, have changed
+    in I_k. Deletion starts from the image and sets pixels to zero of the normalised image, the mean colour; a good map
+    makes p fall at once. Insertion starts from the blurred image and restores the image's pixels; there p should rise.
 
     As in the paper's published code, the blur (11 x 11 pixels, deviation 5) pads with zeros. Unlike there, equal
     values of the map are in random order: plateaus, as Grad-CAM and occlusion have, would else start from one corner.

@@ -46,11 +46,8 @@ def cascade(
     for group in _divided(layers(model, images[:1])[::-1], steps):
         for _, layer in group:
             backbones.redraw(layer, recurse=False, generator=generator)
-        correlations = {
-            method: rank_correlation(original, methods.in_batches(method, model, images, targets, batch_size))
-            for method, original in originals.items()
-        }
-        yield [name for name, _ in group], correlations
+        redrawn = {method: methods.in_batches(method, model, images, targets, batch_size) for method in originals}
+        yield [name for name, _ in group], {name: rank_correlation(originals[name], of) for name, of in redrawn.items()}
 
 
 def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
