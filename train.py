@@ -1,6 +1,6 @@
 """Fine-tune a classifier on paintings: python train.py head=replace_two
 
-conf/ has every choice; brushwork/training/run.py is the recipe: data, model, callbacks, trainer, fit, test.
+conf/ has every choice; brushwork/training/recipe.py is the recipe: data, model, callbacks, trainer, fit, test.
 """
 
 import sys

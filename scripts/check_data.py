@@ -54,8 +54,7 @@ def main() -> int:
     show_log()
 
     # A second to import, which --help and a mistyped option don't need.
-    from brushwork.paintings.checks.page import page
-    from brushwork.paintings.checks.report import check
+    from brushwork.paintings.checks.report import check, page
 
     start = time.perf_counter()
     try:

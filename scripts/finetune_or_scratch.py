@@ -40,7 +40,7 @@ def main() -> int:
     # Seconds to import, which --help and a mistyped option don't need.
     from brushwork import drawing, run_folder
     from brushwork.study import runs
-    from brushwork.study.finetune_or_scratch import answers, figure, grid, pairs, tables
+    from brushwork.study.finetune_or_scratch import document, figure, grid, pairs
     from brushwork.tables import plain
 
     found, left_out = runs.find_all(arguments.runs)
@@ -52,19 +52,18 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(out / FIGURE) as temporary:
         picture.save(temporary, "PNG")
-    run_folder.write_csv(out / "finetune_or_scratch.csv", tables.COLUMNS, tables.csv_rows(compared))
-    files.write_text(out / "finetune_or_scratch.md", tables.markdown(read, compared, left_out, FIGURE) + "\n")
+    run_folder.write_csv(out / "finetune_or_scratch.csv", document.COLUMNS, document.csv_rows(compared))
+    files.write_text(out / "finetune_or_scratch.md", document.document(read, compared, left_out, FIGURE) + "\n")
 
-    for one in compared:
-        print(f"{one.panel.name}\n")
-        shown = [tables.accuracy_table(one.panel), *([tables.gains_table(one)] if one.gains else [])]
-        for table in shown:
+    for panel, results in compared:
+        print(f"{panel.name}\n")
+        for table in filter(None, [document.accuracy_table(panel), document.gains_table(results)]):
             print("\n".join(plain(table)), end="\n\n")
     for line in left_out:
         print(f"left out: {line}")
     for warning in read.warnings:
         print(wrapped(f"warning: {warning}"))
-    for line in answers.markdown(read, compared).splitlines():
+    for line in document.answers(read, compared).splitlines():
         if line.startswith("- "):
             print(wrapped(line[2:], "  "))
         elif line:

@@ -261,3 +261,34 @@ def test_importing_takes_no_time() -> None:
     code = "import sys, brushwork; brushwork.__all__; print(sorted({'torch', 'numpy', 'lightning'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_features_are_those_of_the_weights_in_use(paintings: Path, tmp_path: Path) -> None:
+    """One model object, weights of two checkpoints one after the other, one data module."""
+    data = WikiArtDataModule(paintings, image_size=32)
+    paths = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        trainer = quiet(tmp_path / str(seed))
+        trainer.fit(classifier(init_gain=1.4), data)
+        paths.append(trainer.checkpoint_callback.best_model_path)
+    model = classifier()
+    found = [quiet(tmp_path).validate(model, data, ckpt_path=path, verbose=False)[0]["val/loss"] for path in paths]
+    fresh = WikiArtDataModule(paintings, image_size=32)
+    alone = quiet(tmp_path).validate(classifier(), fresh, ckpt_path=paths[1], verbose=False)[0]["val/loss"]
+    assert found[0] != found[1] == alone
+
+
+def test_pictures_are_turned_and_laid_on_white(trained: tuple[L.Trainer, StyleClassifier], tmp_path: Path) -> None:
+    """Alike by path and as an opened picture; numbers that are no picture's are refused."""
+    _, model = trained
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = torch.randint(0, 255, (3, 40, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    v2.functional.to_pil_image(pixels).save(tmp_path / "turned.png", exif=exif)
+    Image.new("RGBA", (50, 50), (200, 10, 30, 90)).save(tmp_path / "clear.png")
+    for name in ("turned.png", "clear.png"):
+        by_path, opened = model.transform(tmp_path / name), model.transform(Image.open(tmp_path / name))
+        assert torch.equal(by_path, opened)
+    with pytest.raises(UserError, match=r"floats must lie in \[0, 1\]"):
+        model.predict(by_path[0])

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lightning as L
 import pytest
+import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
@@ -220,7 +222,7 @@ def test_signals(tmp_path: Path, number: signal.Signals, code: int, more: list[s
     assert len(folders) == 1  # no second job was started
     assert result(folders[0])["status"] == "interrupted"
     assert result(folders[0])["last"]["epoch"] >= 1
-    assert ("1 of 2 jobs" if "-m" in more else "go on with ckpt_path=") in out
+    assert ("1 of 2 jobs" if "-m" in more else "resume with ckpt_path=") in out
 
 
 def test_two_processes_train_as_one(tmp_path: Path, train_here: Callable[..., tuple[int, str, str]]) -> None:
@@ -334,3 +336,22 @@ def test_sweep_killed_twice_ends_as_an_unbroken_one(tmp_path: Path) -> None:
                 k: v for k, v in other.items() if "seconds" not in k
             }
     shutil.rmtree(tmp_path / "killed")
+
+
+def test_a_gpu_that_is_full_is_one_line(
+    tmp_path: Path, paintings: Path, train_here: Callable[..., tuple[int, str, str]]
+) -> None:
+    full = "+callbacks.full._target_=tests.test_train_command.FullGpu"
+    code, _, error = train_here(tmp_path, *QUIET, f"data.root={paintings}", full)
+    assert code == 1
+    (line,) = [line for line in error.splitlines() if line.startswith("error")]
+    assert "out of GPU memory with data.batch_size=8 in trainer.precision=auto" in line
+    assert "smaller data.batch_size" in line
+    assert "Traceback" not in error
+
+
+class FullGpu(L.Callback):
+    """Raises what torch raises when a GPU has no memory left."""
+
+    def on_train_batch_start(self, *args: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")

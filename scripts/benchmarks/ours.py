@@ -78,12 +78,11 @@ def fill_store(setup: Setup) -> dict[str, float]:
     """How fast the paintings are decoded, resized and written."""
     from brushwork.models import backbones
     from brushwork.paintings import catalogue, store
-    from brushwork.paintings.checks import facts
 
     with tempfile.TemporaryDirectory(dir=setup.work) as folder:
         os.environ["BRUSHWORK_CACHE"] = folder
         start = time.perf_counter()
         found = catalogue.scan(Path(setup.root))
         preprocessing = backbones.preprocessing("alexnet", setup.image_size)
-        store.open_pictures(found, facts.identities(found), preprocessing, 89)
+        store.open_pictures(found, preprocessing, 89)
         return {"paintings/s": len(found.paintings) / (time.perf_counter() - start)}

@@ -29,7 +29,7 @@ class FeatureBatch(NamedTuple):
 
 
 def from_pair(batch: Any, start: int, rank: int) -> Batch:
-    """What other data modules give, (images, labels) or images alone, as a `Batch`; `index` counts on from `start`."""
+    """A batch of another data module, (images, labels) or images alone, as a `Batch`; `index` begins at `start`."""
     images, labels = batch if isinstance(batch, list | tuple) else (batch, None)
     index = start + torch.arange(len(images), device=images.device)
     return Batch(images, labels, index + (rank << 32))  # apart from other processes' pictures

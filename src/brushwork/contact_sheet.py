@@ -32,36 +32,33 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 def sheet(
     rows: Sequence[Sequence[Cell]], side: int = 160, titles: Sequence[str] = (), text_size: int = 12
 ) -> Image.Image:
-    """Draw rows of cells, each picture fitted into a square of `side` pixels with its proportions kept, and `titles`
-    above the columns. Text, of `text_size` pixels, that is too long for its column ends in an ellipsis."""
-    columns = max(len(row) for row in rows)
-    letters = font(text_size)
-    line = text_size + 4
-    column_width = side + 2 * _BORDER
-    title_lines = [title.splitlines() for title in titles]
-    top = line * max(map(len, title_lines), default=0) + (_BORDER if titles else 0)
+    """Draw rows of cells, each picture fitted into a square of `side` pixels with its proportions kept.
+
+    `titles` has one for each column. `text_size` is in pixels; what is too long for its column ends in an ellipsis.
+    """
+    letters, line, column_width = font(text_size), text_size + 4, side + 2 * _BORDER
+    y = line * max((len(heading.splitlines()) for heading in titles), default=0) + (_BORDER if titles else 0)
     heights = [side + 2 * _BORDER + line * max(len(cell.caption.splitlines()) for cell in row) for row in rows]
-    page = Image.new("RGB", (columns * column_width, top + sum(heights)), "white")
+    page = Image.new("RGB", (max(map(len, rows)) * column_width, y + sum(heights)), "white")
     draw = ImageDraw.Draw(page)
 
-    def write(lines: list[str], column: int, y: int) -> None:
-        for number, text in enumerate(lines):
-            place = (column * column_width + _BORDER, y + number * line)
-            draw.text(place, shortened(text, letters, side), "black", letters)
+    def write(text: str, column: int, y: int) -> None:
+        for number, words in enumerate(text.splitlines()):
+            place = column * column_width + _BORDER, y + number * line
+            draw.text(place, shortened(words, letters, side), "black", letters)
 
-    for column, lines in enumerate(title_lines):
-        write(lines, column, _BORDER)
-    y = top
-    for row, row_height in zip(rows, heights, strict=True):
+    for column, heading in enumerate(titles):
+        write(heading, column, _BORDER)
+    for row, height in zip(rows, heights, strict=True):
         for column, cell in enumerate(row):
             if cell.picture is not None:
                 scale = side / max(cell.picture.size)
-                width, height = (max(1, round(length * scale)) for length in cell.picture.size)
-                left = column * column_width + _BORDER + (side - width) // 2
-                fitted = cell.picture.resize((width, height), Image.Resampling.BILINEAR)
-                page.paste(fitted, (left, y + _BORDER + (side - height) // 2))
-            write(cell.caption.splitlines(), column, y + _BORDER + side + 2)
-        y += row_height
+                size = tuple(max(1, round(length * scale)) for length in cell.picture.size)
+                fitted = cell.picture.resize(size, Image.Resampling.BILINEAR)
+                left = column * column_width + _BORDER + (side - fitted.width) // 2
+                page.paste(fitted, (left, y + _BORDER + (side - fitted.height) // 2))
+            write(cell.caption, column, y + _BORDER + side + 2)
+        y += height
     return page
 
 
@@ -78,8 +75,7 @@ def pick(groups: Sequence[str], count: int, seed: int) -> list[int]:
 
 
 def title(path: str) -> str:
-    """What an ArtGAN file name says.
-
+    """
     >>> title("Baroque/caravaggio_bacchus-1595.jpg")
     'caravaggio: bacchus 1595'
     """
@@ -87,12 +83,16 @@ def title(path: str) -> str:
 
 
 def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, max_megapixels: float) -> Image.Image:
-    """Sample paintings of each style with titles (report, figure 1): the same ones for the same paintings, of which
-    (path under `root`, style) are given."""
+    """Sample paintings of each style with titles (report, figure 1): the same ones for the same paintings.
+
+    `paintings` are (path under `root`, style).
+    """
     styles = [style for _, style in paintings]
-    chosen = sorted(pick(styles, per_style * len(set(styles)), seed=0), key=lambda i: paintings[i][::-1])
-    drawn = [paintings[i] for i in chosen]
-    cells = [Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}") for path, style in drawn]
+    chosen = [paintings[i] for i in pick(styles, per_style * len(set(styles)), seed=0)]
+    cells = [
+        Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}")
+        for path, style in sorted(chosen, key=lambda painting: painting[::-1])
+    ]
     return in_columns(cells, columns=2 * per_style, side=160)
 
 

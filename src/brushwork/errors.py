@@ -1,11 +1,11 @@
-"""UserError: what a user can mend, said in one line."""
+"""UserError: a mistake that the user can correct, in one line."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake the user can mend. The message names the thing and the next step, in one line."""
+    """A mistake that the user can correct. The message names the thing and the next step, in one line."""
 
 
 def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:

@@ -1,6 +1,5 @@
 """What TensorBoard gets beyond numbers: pictures as JPEG, so that event files stay small."""
 
-import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,6 +7,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
+
+from brushwork import images
 
 QUALITY = 88  # of JPEG: a page of paintings at it takes a tenth of its PNG
 
@@ -21,8 +22,6 @@ def writers(loggers: Iterable[Any]) -> list[SummaryWriter]:
 
 def add_picture(writer: SummaryWriter, tag: str, picture: Image.Image, step: int = 0) -> None:
     """Add a picture to the images of TensorBoard (`SummaryWriter.add_image` itself writes PNG)."""
-    encoded = io.BytesIO()
-    picture.convert("RGB").save(encoded, "JPEG", quality=QUALITY)
-    jpeg = encoded.getvalue()
-    image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": jpeg}
+    encoded = images.encoded(picture.convert("RGB"), "JPEG", QUALITY)
+    image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": encoded}
     writer.file_writer.add_summary(Summary(value=[{"tag": tag, "image": image}]), step)

@@ -84,9 +84,8 @@ def cached(path: Path, load: Callable[[Path], T], compute: Callable[[], T], save
 def lock(path: Path, refusal: str, patience: float | None = None) -> Iterator[None]:
     """Hold the lock at `path`; the system releases it when the process ends, even if it is killed.
 
-    Raises:
-        UserError: with the text `refusal`, when another process still holds it after `patience` seconds
-            (default: LOCK_PATIENCE; -1 waits for ever).
+    UserError with the text `refusal`, when another process still holds it after `patience` seconds (None:
+    LOCK_PATIENCE; -1 waits for ever).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -4,25 +4,28 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
 
 from brushwork.errors import UserError, unknown
 
 if TYPE_CHECKING:  # torch takes seconds to import, which a check of files does not need
     from torch import Tensor
 
+T, R = TypeVar("T"), TypeVar("R")
+
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, and around pictures with data.resize=pad
 MIN_SIDE = 32  # pixels: a picture with a shorter side is reported
 
-# Our own limit, checked at every open, replaces Pillow's *warning* at 89 megapixels; Pillow's *error* at twice that
-# stays.
+# Our own limit, checked at every open, replaces Pillow's warning at 89 megapixels; its error at twice that stays.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -72,22 +75,22 @@ def load_rgb(
     EXIF orientation is applied; CMYK, grey and palette pictures become RGB; transparent pixels show `BACKGROUND`;
     16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white).
 
+    UserError if the file is no image, is truncated, or has more than `max_megapixels`.
+
     Args:
         content: the file's bytes, if already read; `path` is then only a name for errors.
-        at_least: a JPEG may be decoded faster at 1/2, 1/4 or 1/8 of its size, as long as both of its sides keep so
-            many pixels.
-
-    Raises:
-        UserError: the file is no image, is truncated, or has more than `max_megapixels`.
+        at_least: a JPEG may be decoded faster at 1/2, 1/4 or 1/8 of its size, if both sides keep so many pixels.
     """
     with _open(path, max_megapixels, content) as image:
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return upright_rgb(image)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An opened picture as `load_rgb` returns it."""
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # "I;16" and its byte orders, or "I": 16 bits in 32
         grey = np.asarray(image).astype(np.float64)
         if image.mode != "I" or grey.max(initial=0) > 255:
@@ -108,6 +111,23 @@ def thumbnail(path: Path, side: int, max_megapixels: float = 89) -> Image.Image:
     return picture
 
 
+def encoded(picture: Image.Image, kind: str, quality: int) -> bytes:
+    """A picture as the content of a file, `kind` "JPEG" or "WEBP"."""
+    content = io.BytesIO()
+    picture.save(content, kind, quality=quality)
+    return content.getvalue()
+
+
+def in_threads(function: Callable[[T], R], items: Sequence[T], task: str, unit: str) -> Iterator[tuple[T, R]]:
+    """Each item with what `function` returns for it, in order, with a progress bar; an interrupt cancels the rest."""
+    pool = ThreadPoolExecutor()
+    try:
+        bar = tqdm(items, desc=task, unit=f" {unit}", leave=False, disable=None)
+        yield from zip(bar, pool.map(function, items), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def default_workers(devices: int = 1) -> int:
     """The number of decoding processes: one fewer than this process's cores, divided among the devices; 1 to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -117,9 +137,8 @@ def default_workers(devices: int = 1) -> int:
 def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
     """A picture of `size` x `size` pixels, bilinear with antialiasing.
 
-    Args:
-        how: "squash" changes the aspect ratio (the report), "crop" takes the largest square in the middle, "pad" adds
-            `BACKGROUND` along the shorter side.
+    "squash" changes the aspect ratio (the report), "crop" takes the largest square in the middle, "pad" adds
+    `BACKGROUND` along the shorter side.
     """
     from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
@@ -128,25 +147,21 @@ def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
 
 def load_square(path: Path | str, size: int, how: str = "squash", max_megapixels: float = 89) -> "Tensor":
     """`resize(load_rgb(path), size, how)` as uint8 (size, size, 3), in 60 % of the time."""
-    from torchvision.transforms.functional import pil_to_tensor
-
-    pixels = _decode_plain_jpeg(path, max_megapixels)
-    if pixels is None:
-        pixels = pil_to_tensor(load_rgb(path, max_megapixels))
-    return _square(pixels, size, how).permute(1, 2, 0).contiguous()
+    return _square(_pixels(path, max_megapixels), size, how).permute(1, 2, 0).contiguous()
 
 
-def _decode_plain_jpeg(path: Path | str, max_megapixels: float) -> "Tensor | None":
-    """uint8 (3, height, width) of an upright RGB JPEG by torchvision, which saves a copy; None for other files."""
+def _pixels(path: Path | str, max_megapixels: float) -> "Tensor":
+    """`load_rgb` as uint8 (3, height, width); upright RGB JPEGs are decoded by torchvision, which saves a copy."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
+    from torchvision.transforms.functional import pil_to_tensor
 
     with _open(path, max_megapixels) as image:
         is_plain = image.format == "JPEG" and image.mode == "RGB"
-        if not is_plain or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-            return None
-        content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
-        return decode_jpeg(content, ImageReadMode.RGB)
+        if is_plain and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
+            return decode_jpeg(content, ImageReadMode.RGB)
+    return pil_to_tensor(load_rgb(path, max_megapixels))
 
 
 def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":
@@ -157,14 +172,13 @@ def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":
         return interpolate(pixels[None], shape, mode="bilinear", antialias=True)[0]
 
     height, width = pixels.shape[1:]
+    shortest, longest = sorted((height, width))
     if how == "squash":
         return resized(pixels, size, size)
     if how == "crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return resized(pixels[:, top : top + side, left : left + side], size, size)
+        top, left = (height - shortest) // 2, (width - shortest) // 2
+        return resized(pixels[:, top : top + shortest, left : left + shortest], size, size)
     if how == "pad":
-        longest = max(height, width)
         height, width = (max(1, round(side * size / longest)) for side in (height, width))
         top, left = (size - height) // 2, (size - width) // 2
         borders = left, size - width - left, top, size - height - top

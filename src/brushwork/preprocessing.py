@@ -1,4 +1,4 @@
-"""How a network wants its pictures: size and normalisation, applied to pictures and batches."""
+"""A network's input preprocessing: size and normalisation, applied to pictures and batches."""
 
 import functools
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from brushwork import images
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network wants its pictures: a square of `image_size` pixels, normalised per channel."""
+    """A network's input preprocessing: a square of `image_size` pixels, normalised per channel."""
 
     image_size: int
     mean: tuple[float, float, float]

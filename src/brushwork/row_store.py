@@ -69,9 +69,7 @@ class RowStore:
     def open(self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str) -> Rows | None:
         """The rows of `keys`; missing ones are computed and added first. None, after a warning, if that is impossible.
 
-        Args:
-            make: positions in `keys` to their rows (len, *shape), on any device.
-            name: for the progress bar and the log.
+        `make` takes positions in `keys` to their rows (len, *shape), on any device. `name` is for the bar and the log.
         """
         known = self._known()
         if any(tuple(key) not in known for key in keys):
@@ -92,11 +90,9 @@ class RowStore:
 
     def _known(self) -> dict[tuple, int]:
         """The row of each stored key."""
-        try:
+        known, complete = {}, 0
+        with suppress(FileNotFoundError, NotADirectoryError):
             complete = (self.folder / ROWS).stat().st_size // self.row_bytes
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        known: dict[tuple, int] = {}
         for row, line in enumerate(_complete_lines(self.folder)[:complete]):
             try:
                 known[tuple(json.loads(line))] = row
@@ -113,43 +109,36 @@ class RowStore:
         with files.lock(self.folder / LOCK, "", patience=-1):
             known = self._known()
             missing = [i for i, key in enumerate(keys) if tuple(key) not in known]
-            if missing:  # else another process has added them
-                needed, free = len(missing) * self.row_bytes, shutil.disk_usage(self.folder).free
-                log.info("%s: %s to compute, %s, kept in %s", name, f"{len(missing):,}", size_of(needed), self.folder)
-                if needed + _SPARE_BYTES > free:
-                    raise OSError(
-                        f"{size_of(free)} are free, and a run needs {size_of(_SPARE_BYTES)} besides; "
-                        f"set BRUSHWORK_CACHE to a folder on another disk"
-                    )
-                files.write_json(self.folder / ABOUT, self.about)
-                self._add(keys, missing, make, name, len(known))
-
-    def _add(
-        self, keys: Sequence[Key], missing: list[int], make: Callable[[list[int]], Tensor], name: str, before: int
-    ) -> None:
-        try:
-            with (
-                open(self.folder / ROWS, "ab") as rows,
-                open(self.folder / KEYS, "ab") as lines,
-                tqdm(total=len(missing), desc=name, unit=" rows", leave=False, disable=None) as bar,
-            ):
-                rows.truncate(before * self.row_bytes)  # a killed process may have left an incomplete row or line
-                lines.truncate(sum(map(len, _complete_lines(self.folder)[:before])))
-                step = _rows_per_chunk(self.row_bytes)
-                for start in range(0, len(missing), step):
-                    chunk = missing[start : start + step]
-                    rows.write(make(chunk).cpu().contiguous().view(-1).view(torch.uint8).numpy())
-                    rows.flush()
-                    os.fsync(rows.fileno())  # before the lines that declare the rows complete
-                    lines.writelines(json.dumps(list(keys[i])).encode() + b"\n" for i in chunk)
-                    lines.flush()
-                    bar.update(len(chunk))
-                os.fsync(lines.fileno())
-        except OSError:
-            if before == 0:  # free the disk; rows that another process may have mapped are never truncated
-                (self.folder / KEYS).unlink(missing_ok=True)
-                (self.folder / ROWS).unlink(missing_ok=True)
-            raise
+            if not missing:  # another process has added them
+                return
+            needed, free = len(missing) * self.row_bytes, shutil.disk_usage(self.folder).free
+            log.info("%s: %s to compute, %s, kept in %s", name, f"{len(missing):,}", size_of(needed), self.folder)
+            if needed + _SPARE_BYTES > free:
+                raise OSError(
+                    f"{size_of(free)} are free, and a run needs {size_of(_SPARE_BYTES)} besides; "
+                    f"set BRUSHWORK_CACHE to a folder on another disk"
+                )
+            files.write_json(self.folder / ABOUT, self.about)
+            bar = tqdm(total=len(missing), desc=name, unit=" rows", leave=False, disable=None)
+            try:
+                with bar, open(self.folder / ROWS, "ab") as rows, open(self.folder / KEYS, "ab") as lines:
+                    # A killed process may have left an incomplete row or line.
+                    rows.truncate(len(known) * self.row_bytes)
+                    lines.truncate(sum(map(len, _complete_lines(self.folder)[: len(known)])))
+                    for part in torch.tensor(missing).split(_rows_per_chunk(self.row_bytes)):
+                        chunk = part.tolist()
+                        rows.write(make(chunk).cpu().contiguous().view(-1).view(torch.uint8).numpy())
+                        rows.flush()
+                        os.fsync(rows.fileno())  # before the lines that declare the rows complete
+                        lines.writelines(json.dumps(list(keys[i])).encode() + b"\n" for i in chunk)
+                        lines.flush()
+                        bar.update(len(chunk))
+                    os.fsync(lines.fileno())
+            except OSError:
+                if not known:  # free the disk; rows that another process may have mapped are never truncated
+                    (self.folder / KEYS).unlink(missing_ok=True)
+                    (self.folder / ROWS).unlink(missing_ok=True)
+                raise
 
 
 def stores_folder() -> Path:
@@ -202,6 +191,6 @@ def _rows_per_chunk(row_bytes: int) -> int:
 def _complete_lines(folder: Path) -> list[bytes]:
     try:
         content = (folder / KEYS).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)

@@ -2,15 +2,12 @@
 
 import base64
 import functools
-import io
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from PIL import Image
-from tqdm import tqdm
 
 from brushwork import images
 from brushwork.errors import UserError
@@ -32,10 +29,8 @@ def _environment() -> jinja2.Environment:
 def render(template: str, **values: Any) -> str:
     """Fill in a template: a page (`.html.jinja`: values are escaped), or Markdown (`.md.jinja`: they are not).
 
-    A page has the common style as `style | safe`, and the macro `table(rows)` of web_page.html.jinja.
-
-    Args:
-        template: the file relative to the package, "study/comparison.html.jinja"; or, with a newline in it, HTML.
+    A page has the common style as `style | safe`, and the macro `table(rows)` of web_page.html.jinja. `template` is
+    the file relative to the package, "study/comparison.html.jinja"; or, with a newline in it, HTML.
     """
     environment = _environment()
     made = environment.from_string(template) if "\n" in template else environment.get_template(template)
@@ -44,9 +39,7 @@ def render(template: str, **values: Any) -> str:
 
 def data_uri(picture: Image.Image, quality: int = 70) -> str:
     """A picture as a data URI (WebP)."""
-    encoded = io.BytesIO()
-    picture.save(encoded, "WEBP", quality=quality)
-    return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
+    return "data:image/webp;base64," + base64.b64encode(images.encoded(picture, "WEBP", quality)).decode()
 
 
 def thumbnails(root: Path, paths: Iterable[str], side: int, max_megapixels: float) -> dict[str, str | None]:
@@ -58,10 +51,4 @@ def thumbnails(root: Path, paths: Iterable[str], side: int, max_megapixels: floa
         except UserError:
             return None
 
-    paths = sorted(set(paths))
-    pool = ThreadPoolExecutor()
-    try:
-        bar = tqdm(paths, desc="drawing thumbnails", unit=" thumbnails", leave=False, disable=None)
-        return dict(zip(bar, pool.map(small, paths), strict=True))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return dict(images.in_threads(small, sorted(set(paths)), "drawing thumbnails", "thumbnails"))

@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from brushwork import row_store, run_folder
 from brushwork.models import backbones, features, heads, tuning
 from brushwork.paintings import demo, store
-from brushwork.paintings.checks import facts
 from brushwork.row_store import RowStore
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
@@ -66,7 +65,7 @@ def run(
     "overrides",
     [
         ["optimizer.lr=0.1"],
-        ["model=squeezenet1_1"],
+        ["model=squeezenet1_1", "seed=9"],
         ["data.flip=false"],
         ["optimizer.lr=0.1", "split.test_fraction=0.2"],
     ],
@@ -131,7 +130,7 @@ def test_room_for_the_pictures_alone(
 def _pictures_of(make_job: MakeJob) -> tuple:
     job = make_job(folder="none")
     preprocessing = backbones.preprocessing(job.settings.model.architecture, 32)
-    return job.data.catalogue, facts.identities(job.data.catalogue), preprocessing, 89
+    return job.data.catalogue, preprocessing, 89
 
 
 def to_compute(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -173,9 +172,9 @@ def test_bf16_features_are_kept_as_they_are(make_job: MakeJob) -> None:
 def test_what_cannot_be_kept_is_not(make_job: MakeJob) -> None:
     """Crops and colours never repeat; a network that is trained has no features to keep."""
     for trained, precision in [("head_only", "32-true"), ("classifier", "32-true"), ("head_only", "bf16-mixed")]:
-        assert features.can_be_kept(trained, precision)
+        assert features.can_be_cached(trained, precision)
     for trained, precision in [("upper", "32-true"), ("full", "32-true"), ("head_only", "bf16-true")]:
-        assert not features.can_be_kept(trained, precision)
+        assert not features.can_be_cached(trained, precision)
     for varied in ("data.crop_scale=0.5", "data.color_jitter=0.2"):
         run(make_job, varied, "trainer.max_epochs=1", folder=varied.split("=")[0])
     assert {listed.about["kind"] for listed in row_store.listed()} == {"pictures"}

@@ -12,7 +12,6 @@ from PIL import Image
 from brushwork import images, row_store
 from brushwork.errors import UserError
 from brushwork.paintings import catalogue, demo, store
-from brushwork.paintings.checks import facts
 from brushwork.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -27,7 +26,7 @@ def root(paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def pictures(root: Path, preprocessing: Preprocessing = PREPROCESSING, styles: list[str] | None = None) -> torch.Tensor:
     found = catalogue.scan(root, styles)
-    return store.open_pictures(found, facts.identities(found), preprocessing, 89)[torch.arange(len(found.paintings))]
+    return store.open_pictures(found, preprocessing, 89)[torch.arange(len(found.paintings))]
 
 
 @pytest.mark.parametrize("how", ["squash", "crop", "pad"])

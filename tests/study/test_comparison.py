@@ -12,7 +12,6 @@ from brushwork import run_folder, tables
 from brushwork.errors import UserError
 from brushwork.study import arms, comparison, comparison_tables, figures, predictions, reported, runs
 from brushwork.study.comparison import Comparison
-from brushwork.study.verdict import verdict
 from tests.study.conftest import WriteRun
 
 PAINTINGS = 40
@@ -47,7 +46,7 @@ def test_a_clear_difference_has_its_interval(compare) -> None:
     assert [(test.only_first, test.only_second) for test in one.mcnemar] == [(0, 10), (0, 12), (0, 14)]
     assert [test.p for test in one.mcnemar] == pytest.approx([2**-9, 2**-11, 2**-13])
     assert one.over_paintings[0] > 0.1
-    assert verdict(one) == "b is better than a by 30.0 points (95% interval over seeds 17.6 to 42.4; 3 seeds)."
+    assert one.verdict == "b is better than a by 30.0 points (95% interval over seeds 17.6 to 42.4; 3 seeds)."
     assert compared.spreads["validation accuracy, last epoch"][0].mean == 0.25
     assert compared.spreads["majority (no pixel)"][1].mean == 0.5
     assert "colour and texture (no network)" not in compared.spreads
@@ -55,7 +54,7 @@ def test_a_clear_difference_has_its_interval(compare) -> None:
 
 def test_worse_says_by_how_much(compare) -> None:
     (one,) = compare(a=[right(20), right(22), right(24)], b=[right(10)] * 3).differences
-    assert verdict(one) == "b is worse than a by 30.0 points (95% interval over seeds 17.6 to 42.4; 3 seeds)."
+    assert one.verdict == "b is worse than a by 30.0 points (95% interval over seeds 17.6 to 42.4; 3 seeds)."
 
 
 def test_no_difference_says_how_many_seeds_would_show_one(compare) -> None:
@@ -63,7 +62,7 @@ def test_no_difference_says_how_many_seeds_would_show_one(compare) -> None:
     (one,) = compare(a=[right(20)] * 3, b=[right(20), right(22), right(19)]).differences
     assert one.p > 0.05
     assert one.seeds_needed == pytest.approx((2.8016 * 100 * one.over_seeds.deviation) ** 2 + 1.92, abs=1)
-    assert verdict(one) == (
+    assert one.verdict == (
         f"No significant difference between b and a: +0.8 points (95% interval over seeds -8.7 to 10.3; 3 seeds). "
         f"Detecting a difference of 1 point would take about {one.seeds_needed} seeds."
     )
@@ -75,7 +74,7 @@ def test_seeds_agree_on_what_few_artists_decide(compare) -> None:
     (one,) = compare(a=[right(10)] * 3, b=few).differences
     assert one.p < 0.05
     assert one.over_paintings[0] <= 0
-    assert verdict(one).startswith(
+    assert one.verdict.startswith(
         "b is better than a by 7.5 points on these paintings (95% interval over seeds 1.3 to 13.7; 3 seeds), but not "
         "significantly on others (95% interval over paintings "
     )
@@ -84,7 +83,7 @@ def test_seeds_agree_on_what_few_artists_decide(compare) -> None:
 def test_one_seed_has_no_interval_over_seeds(compare) -> None:
     (one,) = compare(a=[right(20)], b=[right(28)]).differences
     assert (one.over_seeds.interval, one.p, one.seeds_needed) == (None, None, None)
-    sentence = verdict(one)
+    sentence = one.verdict
     assert sentence.startswith(
         "The difference between b and a is +20.0 points, but not tested: with one seed there is no interval over seeds."
     )
@@ -133,7 +132,7 @@ def test_arms_on_different_paintings_are_not_compared_painting_by_painting(write
     (one,) = compared.differences
     assert (compared.same_paintings, one.mcnemar, one.over_paintings) == (False, None, None)
     assert [len(one.paths) for one in compared.predictions] == [40, 30]
-    assert verdict(one).endswith("The arms were scored on different paintings.")
+    assert one.verdict.endswith("The arms were scored on different paintings.")
     assert compared.warnings[0].startswith("the runs differ in their split")
     compared.write(tmp_path / "out")
     assert "<p>The arms were scored on different paintings.</p>" in (tmp_path / "out/comparison.html").read_text()
@@ -215,8 +214,8 @@ def test_the_reports_peaks_stand_beside_runs_of_its_protocol_only(write_run: Wri
     theirs = runs.find([write_run("ours", right(10), styles=ten, settings=settings)])
     other = runs.find([write_run("other", right(10), styles=ten, settings=settings | {"optimizer.lr": 0.1})])
     assert [reported.follows(run) for run in (*theirs, *other)] == [True, False]
-    for peak in reported.PEAKS:  # the design's 3.4 points
-        assert np.diff(peak.interval) / 2 == pytest.approx(0.034, abs=0.001)
+    for _, peak in reported.PEAKS.values():  # the design's 3.4 points
+        assert np.diff(reported.interval(peak)) / 2 == pytest.approx(0.034, abs=0.001)
     (drawn,) = figures.curves(arms.group(theirs), ["val/accuracy"]).axes
     labels = drawn.get_legend_handles_labels()[1]
     assert {"report: replace_last 0.368 ± 0.034", "report: replace_two 0.386 ± 0.034"} <= set(labels)

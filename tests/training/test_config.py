@@ -32,7 +32,7 @@ CONF = REPOSITORY / "conf"
         ("split.val_fraction=1.5", "expected split.val_fraction to be between 0 and 1, but got 1.5"),
         ("data.resize=crp", "unknown data.resize 'crp': did you mean 'crop'"),
         ("data.on_bad_image=skp", "unknown data.on_bad_image 'skp': did you mean 'skip'"),
-        ("data.max_megapixels=500", "expected data.max_megapixels to be at most 178"),
+        ("data.max_megapixels=500", "expected data.max_megapixels to be above 0, at most 178"),
         ("data.styles=[]", "data.styles is empty"),
         ("optimizer._target_=torch.optim.SGG", "optimizer cannot be built"),
     ],
@@ -60,6 +60,7 @@ def test_every_choice_composes(make_job: MakeJob) -> None:
         "optimizer",
         "scheduler",
         "logger",
+        "callbacks",
         "data",
         "split",
         "experiment",
@@ -81,6 +82,21 @@ def test_config_hash_is_of_what_is_computed(make_job: MakeJob, tmp_path: Path) -
     for other in ("seed=1", "optimizer.lr=0.5", "data.image_size=64", "tuning=head_only", "model.weights=imagenet"):
         assert make_job(other).config_hash != base, other
     assert make_job(folder="elsewhere").config_hash == base
+
+
+@pytest.mark.parametrize(
+    ("overrides", "of_version_0_1"),
+    [
+        ([], "5c70d24b0f7e2290"),
+        (["head=replace_two", "seed=3", "optimizer=adamw", "scheduler=cosine", "data.flip=false"], "50de7c2f8f5ca121"),
+    ],
+)
+def test_config_hash_is_that_of_earlier_versions(overrides: list[str], of_version_0_1: str) -> None:
+    """So that a sweep of version 0.1 goes on: what conf/data and conf/model take from other groups counts once."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        job = config.make_job(compose("train", ["run_dir=x", *overrides]))
+    assert job.config_hash == of_version_0_1
+    assert set(job.resolved["model"]) == {"architecture", "weights", "verify_weights", "init_gain", "redraw"}
 
 
 def test_no_config_object_gets_through(make_job: MakeJob) -> None:

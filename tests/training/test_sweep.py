@@ -11,8 +11,7 @@ from hydra.types import RunMode
 from brushwork import files, run_folder
 from brushwork.errors import UserError
 from brushwork.training import job as jobs
-from brushwork.training import run as recipe
-from brushwork.training import sweep, sweep_events
+from brushwork.training import recipe, sweep, sweep_events
 from brushwork.training.config import Job
 from tests.conftest import REPOSITORY
 

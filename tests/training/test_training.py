@@ -25,9 +25,8 @@ from brushwork.errors import UserError
 from brushwork.models import checkpoint
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.predictor import load_predictor
-from brushwork.training import dashboard
+from brushwork.training import dashboard, recipe
 from brushwork.training import job as jobs
-from brushwork.training import run as recipe
 from brushwork.training.config import Job
 from tests.conftest import BOTH_HEADS, without_pictures, write_paintings
 

@@ -1,4 +1,4 @@
-"""torchvision's classifiers: their names, how they are built, how they want their pictures."""
+"""torchvision's classifiers: their names, how they are built, their preprocessing."""
 
 import math
 

@@ -47,7 +47,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def describe(model: "StyleClassifier") -> dict[str, Any]:
-    """Plain values that say all one needs to use the weights, and where they come from.
+    """Plain values: what is needed to use the weights, and where they come from.
 
     Of the model: architecture, head, class_names, preprocessing, initial_weights, seed, tuning, optimizer, scheduler.
     Of its Trainer: ema_decay, precision. Of its WikiArtDataModule, where it has one: data, split_hash, train_fraction,
@@ -98,11 +98,11 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_to_resume(path: Path, max_epochs: int | None) -> dict[str, Any]:
-    """A checkpoint from which a run can go on up to `max_epochs` (None or -1: without an end).
+def check_resumable(path: Path, max_epochs: int | None) -> None:
+    """Refuse a checkpoint from which no run can be resumed up to `max_epochs` (None or -1: without an end).
 
     Raises:
-        UserError: as `read`; or it holds weights only, or has that many epochs behind it.
+        UserError: as `read`; or it holds weights only, or has already trained that many epochs.
     """
     content = read(path)
     if not content.get("optimizer_states"):
@@ -114,7 +114,6 @@ def read_to_resume(path: Path, max_epochs: int | None) -> dict[str, Any]:
         raise UserError(
             f"{path} has {content['epoch'] + 1} epochs behind it, more than trainer.max_epochs={max_epochs}: raise it"
         )
-    return content
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
@@ -147,7 +146,7 @@ def refuse_other_classes(path: Path | str, theirs: list[str], ours: list[str]) -
     only_theirs = ", ".join(name for name in theirs if name not in ours) or "none"
     only_ours = ", ".join(name for name in ours if name not in theirs) or "none"
     raise UserError(
-        f"{path} knows other classes than the data: only in the checkpoint: {only_theirs}; "
+        f"{path} has other classes than the data: only in the checkpoint: {only_theirs}; "
         f"only in the data: {only_ours}; choose the same by data.root and data.styles"
     )
 

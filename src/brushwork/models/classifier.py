@@ -15,7 +15,7 @@ from brushwork.batch import Batch, FeatureBatch, from_pair
 from brushwork.errors import UserError
 from brushwork.models import backbones, checkpoint, factories, heads
 from brushwork.models.factories import Factory
-from brushwork.models.features import FrozenFeatures, can_be_kept
+from brushwork.models.features import FrozenFeatures, can_be_cached
 from brushwork.models.initial import check, initialized
 from brushwork.models.modes import in_eval_mode
 from brushwork.models.prediction import Answers, Picture, listed, load
@@ -27,7 +27,7 @@ from brushwork.preprocessing import Preprocessing, as_batch
 log = logging.getLogger(__name__)
 
 SGD = partial(torch.optim.SGD, lr=0.01, momentum=0.9)  # the report's, section 2.2
-_PREDICTED_AT_ONCE = 64  # pictures
+_AT_ONCE = 64  # pictures that are predicted in a batch
 
 
 class StyleClassifier(L.LightningModule):
@@ -74,16 +74,18 @@ class StyleClassifier(L.LightningModule):
     ) -> None:
         super().__init__()
         check(architecture, head, tuning, weights, init_gain, redraw)
-        self._factories = optimizer or SGD, scheduler or None, loss or nn.CrossEntropyLoss
+        self._make_optimizer, self._make_scheduler = optimizer or SGD, scheduler or None
+        make_loss = loss or nn.CrossEntropyLoss
         # Names and numbers only, which a checkpoint can hold without code.
         self.save_hyperparameters(ignore=["head", "class_names", "optimizer", "scheduler", "loss"], logger=False)
         self.hparams.update(head=heads.name_of(head), class_names=class_names and list(class_names))
-        self.hparams.update(factories.describe_all(*self._factories))
+        self.hparams.update(factories.describe_all(self._make_optimizer, self._make_scheduler, make_loss))
         network, new_layer, self._split_of_weights = initialized(self.hparams, head)
         self.network = network.to(memory_format=torch.channels_last)
         self.preprocessing = backbones.preprocessing(architecture)
-        self.loss_function = self._factories[2](reduction="none")
-        self._new_layer = [new_layer]  # in a list: it is part of `network` already, and registered once
+        self.loss_function = make_loss(reduction="none")
+        # In lists, so that torch does not register these parts of `network` a second time.
+        self._new_layer = [new_layer]
         first = first_trained(self.network, new_layer, tuning)
         self._tail = [first and heads.tail(self.network, first)]
         self.trained_parameters = choose_parameters(self.network, new_layer, tuning)
@@ -108,13 +110,13 @@ class StyleClassifier(L.LightningModule):
         return self.hparams.class_names or [str(number) for number in range(self.num_classes)]
 
     def preprocessing_for(self, image_size: int | None, resize: str | None) -> Preprocessing:
-        """How this network wants pictures of another size, or resized in another way; None: as it is used to."""
+        """The preprocessing at another size or resize mode; None: the network's own."""
         size, how = image_size or self.preprocessing.image_size, resize or self.preprocessing.resize
         return backbones.preprocessing(self.hparams.architecture, size, how)
 
     def feature_extractor(self) -> FrozenFeatures | None:
         """What computes the input of the first trained layer; None where that input changes in training."""
-        if not can_be_kept(self.hparams.tuning, self.trainer.precision):
+        if not can_be_cached(self.hparams.tuning, self.trainer.precision):
             return None
         precision = self.trainer.precision_plugin
         return FrozenFeatures(
@@ -133,32 +135,31 @@ class StyleClassifier(L.LightningModule):
         names = getattr(data, "class_names", None) if stage != "predict" else None
         if names is None:
             return
-        where = self.trainer.ckpt_path or "the model"
         if self.hparams.class_names is not None:
-            checkpoint.refuse_other_classes(where, self.hparams.class_names, names)
+            checkpoint.refuse_other_classes(self.trainer.ckpt_path or "the model", self.hparams.class_names, names)
         elif len(names) != self.num_classes:
             raise UserError(
                 f"the data have {len(names)} classes, but the model has num_classes={self.num_classes}: "
                 f"make it with num_classes=data.num_classes"
             )
         if stage == "fit":
-            self.hparams.class_names, self.preprocessing = list(names), data.preprocessing
-            if self._split_of_weights not in (None, data.split_hash):
+            self.hparams.class_names = list(names)
+            self.preprocessing = getattr(data, "preprocessing", self.preprocessing)
+            if self._split_of_weights not in (None, getattr(data, "split_hash", None)):
                 weights = self.hparams.weights
                 log.warning("%s was trained on another split: it may have seen paintings that validate here", weights)
 
     def configure_optimizers(self) -> Any:
-        make_optimizer, make_scheduler, _ = self._factories
-        optimizer = make_optimizer(self.trained_parameters)
-        if make_scheduler is None:
+        optimizer = self._make_optimizer(self.trained_parameters)
+        if self._make_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": make_scheduler(optimizer)}
+        return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
 
     def on_fit_start(self) -> None:
         data = self.trainer.datamodule
         weights = data.loss_weights() if hasattr(data, "loss_weights") else None
         self._class_weights = None if weights is None else weights.to(self.device)  # (num_classes,)
-        self._batch_size = getattr(data, "batch_size", None)
+        self._batch_size = getattr(data, "global_batch_size", None)
 
     def on_train_epoch_start(self) -> None:
         set_train_mode(self.network, self.new_layer, self.hparams.tuning)  # Lightning leaves modes alone
@@ -175,25 +176,25 @@ class StyleClassifier(L.LightningModule):
     def _logits(self, batch: Batch | FeatureBatch) -> Tensor:
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
 
-    def _named(self, batch: Any) -> Batch | FeatureBatch:
-        if isinstance(batch, Batch | FeatureBatch):
-            return batch
-        return from_pair(batch, sum(len(answers[0]) for answers in self._answers), self.global_rank)
+    def _as_batch(self, batch: Any) -> Batch | FeatureBatch:
+        seen = sum(len(answers[0]) for answers in self._answers)
+        return batch if isinstance(batch, Batch | FeatureBatch) else from_pair(batch, seen, self.global_rank)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        batch = self._named(batch)
+        batch = self._as_batch(batch)
         logits = self._logits(batch)
         loss = self.loss_function(logits, batch.labels)  # (batch,)
         if self._class_weights is not None:
-            loss = loss * self._class_weights[batch.labels]  # torch's own weights are relative to the batch's
+            loss = (
+                loss * self._class_weights[batch.labels]
+            )  # CrossEntropyLoss(weight) would divide by the batch's sum of weights
         with torch.no_grad():
             self._sums += torch.stack([loss.sum(), (logits.argmax(1) == batch.labels).sum().to(loss)])
         self._paintings += len(batch.labels)
         loss = loss.mean()
         if self._batch_size is None:
             return loss
-        # Every painting weighs the same: an epoch's last batch may hold a single one, which would otherwise move the
-        # network as far as a whole batch (2,241 paintings in batches of 64 let a SqueezeNet diverge).
+        # An epoch's last batch may hold a single painting, which must not move the network as far as a whole batch.
         return loss * (len(batch.labels) * self.trainer.world_size / self._batch_size)
 
     def training_figures(self) -> dict[str, float]:
@@ -211,7 +212,7 @@ class StyleClassifier(L.LightningModule):
         self._answers.clear()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        batch = self._named(batch)
+        batch = self._as_batch(batch)
         logits = self._logits(batch).float()
         probability, predicted = logits.softmax(1).max(1)
         loss = self.loss_function(logits, batch.labels)
@@ -236,14 +237,14 @@ class StyleClassifier(L.LightningModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Answers:
         """The answers for a batch, with the paths of its files where a `WikiArtDataModule` knows them."""
-        batch = self._named(batch)
+        batch = self._as_batch(batch)
         paths = getattr(self.trainer.datamodule, "predicted_paths", None)
         index = batch.index.tolist()
         probabilities = self._logits(batch).float().softmax(1).cpu()
         return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in index])
 
     def transform(self, pictures: Picture | Sequence[Picture]) -> Tensor:
-        """Pictures as this network wants them, (batch, 3, height, width) float32, normalised, on the model's device.
+        """Pictures preprocessed for this network, (batch, 3, height, width) float32, normalised, on the model's device.
 
         Args:
             pictures: paths, PIL pictures, or tensors (3, height, width), uint8 or floating in [0, 1]; one or several.
@@ -257,8 +258,8 @@ class StyleClassifier(L.LightningModule):
         """
         pictures, answers = listed(pictures), Answers()
         with torch.inference_mode(), in_eval_mode(self.network):
-            for start in range(0, len(pictures), _PREDICTED_AT_ONCE):
-                some = pictures[start : start + _PREDICTED_AT_ONCE]
+            for start in range(0, len(pictures), _AT_ONCE):
+                some = pictures[start : start + _AT_ONCE]
                 images = some.to(self.device) if isinstance(some, Tensor) else self.transform(some)
                 paths = [str(one) if isinstance(one, str | Path) else None for one in some]
                 answers += Answers.of(self(images).float().softmax(1).cpu(), self.class_names, paths)
@@ -270,7 +271,7 @@ class StyleClassifier(L.LightningModule):
         content[checkpoint.KEY] = checkpoint.describe(self)
 
     def on_load_checkpoint(self, content: dict[str, Any]) -> None:
-        """A fit that goes on from a checkpoint must go on as it began."""
+        """A fit that is resumed must keep its settings and its data."""
         if self._trainer is not None and self.trainer.state.fn == "fit" and checkpoint.KEY in content:
             path = Path(self.trainer.ckpt_path)
             checkpoint.refuse_other_run(path, content[checkpoint.KEY], checkpoint.describe(self))
@@ -282,17 +283,14 @@ class StyleClassifier(L.LightningModule):
         """The trained model of a checkpoint, in eval mode. Needs neither the data nor the weights it began from.
 
         Args:
-            head: the function that made the head, where it is none of ours: a checkpoint holds its name only.
-
-        Raises:
-            UserError: the file is missing, damaged, another program's, or its head is not known.
+            head: the function that made the head, where it is not built in: a checkpoint stores its name only.
         """
         path = Path(checkpoint_path)
         content = checkpoint.read(path)
         described = content[checkpoint.KEY]
         if head is None and described["head"] not in heads.HEADS:
             raise UserError(
-                f"{path} has a head made by {described['head']}, which a checkpoint can't hold: "
+                f"{path} has a head made by {described['head']}, which a checkpoint can't store: "
                 f"give the function, load_from_checkpoint(path, head={described['head'].rpartition('.')[2]})"
             )
         with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten

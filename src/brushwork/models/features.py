@@ -1,4 +1,4 @@
-"""What a frozen backbone makes of pictures: the input of the first trained layer, computed once and kept."""
+"""A frozen backbone's outputs, the input of the first trained layer, computed once and cached."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class FrozenFeatures:
         precision: its name.
 
     Attributes:
-        about: plain values by which features are told from those of other weights, preprocessing or devices.
+        about: plain values that distinguish these features from those of other weights, preprocessing or devices.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FrozenFeatures:
             return input_of(self.first_trained, self.network, images).cpu()
 
 
-def can_be_kept(tuning_name: str, precision: str) -> bool:
+def can_be_cached(tuning_name: str, precision: str) -> bool:
     """Whether the features of a picture are the same in each epoch.
 
     Precisions that convert the weights themselves do so only after features were computed.

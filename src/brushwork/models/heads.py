@@ -131,7 +131,7 @@ def check(head: str | Head) -> None:
 
 
 def name_of(head: str | Head) -> str:
-    """The name by which a checkpoint knows a head: a function of one's own is named by its module.
+    """The name of a head in a checkpoint; a custom function is named by its module.
 
     >>> name_of(replace_two), name_of("replace_last")
     ('replace_two', 'replace_last')

@@ -11,7 +11,7 @@ def freeze(network: nn.Module) -> nn.Module:
     """Set eval mode and switch off the gradients of parameters, so that a saliency map needs less memory.
 
     Kernels become channels-last in memory, in which convolutions are faster. They round differently, so that a few
-    ReLUs fall on the other side of zero: a map's ranks stay, single pixels may differ by hundredths of the largest.
+    ReLUs' inputs change sign: a map's ranks stay, single pixels may differ by hundredths of the largest.
     """
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 

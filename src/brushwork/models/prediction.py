@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from brushwork import images
+from brushwork.errors import UserError
 
 Picture = str | Path | Image.Image | Tensor
 
@@ -79,8 +80,12 @@ def load(picture: Picture) -> Image.Image:
         UserError: the file can't be read as a picture.
     """
     if isinstance(picture, Tensor):
-        as_bytes = picture if picture.dtype == torch.uint8 else picture.float().clamp(0, 1)
+        if picture.is_floating_point() and not 0 <= picture.min() <= picture.max() <= 1:
+            raise UserError(
+                "a picture of floats must lie in [0, 1]: give normalised images as a batch of four dimensions"
+            )
+        as_bytes = picture if picture.dtype == torch.uint8 else picture.float()
         return to_pil_image(as_bytes.cpu())
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        return images.upright_rgb(picture)
     return images.load_rgb(picture)

@@ -56,7 +56,7 @@ class Predictor:
             index = int(target)
             if not 0 <= index <= last:
                 raise UserError(
-                    f"class {index} is out of range: {self.name} knows classes 0 ({names[0]}) to {last} ({names[-1]})"
+                    f"class {index} is out of range: {self.name} has classes 0 ({names[0]}) to {last} ({names[-1]})"
                 )
             return index
         found = [index for index, name in enumerate(names) if name == target] or [
@@ -79,13 +79,13 @@ def imagenet(
 
     Args:
         weights: "imagenet", a name of torchvision's, the path of a state dict, or None for random weights.
-        alternatives: what an error suggests where the weights can't be had.
+        alternatives: what an error suggests where the weights are unavailable.
 
     Raises:
-        UserError: no such architecture or weights, or they can't be had.
+        UserError: no such architecture or weights, or they are unavailable.
     """
     enum = backbones.named_weights(architecture)
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten: nobody's draws may change
+    with torch.random.fork_rng(devices=[]):  # the caller's random state must not change
         network = backbones.build(architecture)
     if weights is not None and is_named(architecture, weights):
         enum = backbones.named_weights(architecture, weights)
@@ -116,7 +116,7 @@ def named_predictor(model: str, weights: str | None) -> Predictor:
     """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours.
 
     Raises:
-        UserError: there is no such network, or its weights can't be had.
+        UserError: there is no such network, or its weights are unavailable.
     """
     if model in backbones.architectures():
         alternatives = "or use --weights PATH of a state dict, or --weights null for random weights"

@@ -1,4 +1,4 @@
-"""How a network did on the paintings of a part: accuracy, and figures to which every class counts the same."""
+"""How a network did on the paintings of a part: accuracy, and class-averaged figures."""
 
 from dataclasses import dataclass
 

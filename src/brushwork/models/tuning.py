@@ -70,7 +70,7 @@ def classifier_of(network: nn.Module, new_layer: nn.Module) -> nn.Module:
 
 
 def first_trained(network: nn.Module, new_layer: nn.Module, tuning: str) -> nn.Module | None:
-    """The module before which all is frozen and from which on all is trained; None where it lies amid convolutions."""
+    """The module where training begins, all before it frozen; None where that is inside the convolutions."""
     if tuning == "head_only":
         return new_layer
     return classifier_of(network, new_layer) if tuning == "classifier" else None

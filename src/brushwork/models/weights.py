@@ -59,7 +59,7 @@ def load_named(
 ) -> None:
     """Load torchvision's weights, from its cache or else from the network, into `network`.
 
-    torchvision itself trusts whatever lies in its cache under the right name. Here the SHA-256 prefix
+    torchvision itself does not check cached files. Here the SHA-256 prefix
     that the name carries is checked first, unless `verify` is false.
 
     Args:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
+from torchvision.transforms.functional import rgb_to_grayscale
 
-# The number of each picture's random draws.
-_FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)
+_FLIP, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _BOX = range(7)  # a picture's random draws
 
 # As in torchvision.
 _ATTEMPTS = 10  # boxes drawn for a crop until one fits
 _RATIOS = (3 / 4, 4 / 3)  # least and greatest width / height of a crop's box
-_GREY = (0.2989, 0.587, 0.114)  # of red, green and blue
 
 
 @dataclass(frozen=True)
@@ -33,23 +32,17 @@ class Augmentation:
 def apply(pictures: Tensor, index: Tensor, seed: int, epoch: int, augmentation: Augmentation) -> Tensor:
     """Crop, mirror and jitter a batch on its device, without synchronising with the device.
 
-    Args:
-        pictures: (batch, 3, height, width) uint8, not changed.
-        index: (batch,) int64, their indices in the catalogue, on the same device.
-
-    Returns:
-        (batch, 3, height, width), channels-last: float32 in [0, 255] when cropped or jittered, else uint8.
+    `pictures` (batch, 3, height, width) uint8 are not changed; `index` (batch,) int64 are their indices in the
+    catalogue. Returns channels-last pictures: float32 in [0, 255] when cropped or jittered, else uint8.
     """
-    pictures = pictures.contiguous(memory_format=torch.channels_last)
+    pictures, key = pictures.contiguous(memory_format=torch.channels_last), (index, seed, epoch)
     # Mirrored first, as bytes, a quarter of the floats: a mirrored box is as likely as the box.
     if augmentation.flip:
-        pictures = horizontal_flip(pictures, index, seed, epoch)
+        pictures = horizontal_flip(pictures, *key)
     if augmentation.crop_scale < 1:
-        boxes = crop_boxes(index, seed, epoch, pictures.shape[2:], augmentation.crop_scale)
-        pictures = resized_crop_(pictures.float(), boxes)
+        pictures = resized_crop_(pictures.float(), crop_boxes(*key, pictures.shape[2:], augmentation.crop_scale))
     if augmentation.color_jitter > 0:
-        factors = jitter_factors(index, seed, epoch, augmentation.color_jitter)
-        pictures = adjust_color_(pictures.float(), factors)
+        pictures = adjust_color_(pictures.float(), jitter_factors(*key, augmentation.color_jitter))
     return pictures
 
 
@@ -106,21 +99,13 @@ def crop_boxes(index: Tensor, seed: int, epoch: int, size: tuple[int, int], crop
     ratio = torch.exp(low + (high - low) * ratio)
     heights, widths = (area / ratio).sqrt().round().long(), (area * ratio).sqrt().round().long()
     fits = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
-    first = fits.byte().argmax(0, keepdim=True)  # (1, batch), the first that fits
-
-    def chosen(drawn: Tensor, otherwise: int) -> Tensor:
-        return torch.where(fits.any(0), drawn.gather(0, first)[0], otherwise)
-
-    box_height = chosen(heights, min(height, round(width / _RATIOS[0])))
-    box_width = chosen(widths, min(width, round(height * _RATIOS[1])))
-
-    def offset(draw: int, room: Tensor) -> Tensor:
-        """Uniform from 0 to `room`; central where no draw fitted."""
-        drawn = (uniform(seed, epoch, index, draw) * (room + 1)).long()
-        return torch.where(fits.any(0), drawn, room // 2)
-
-    top, left = offset(_TOP, height - box_height), offset(_LEFT, width - box_width)
-    return torch.stack([top, left, box_height, box_width])
+    any_fits, first = fits.any(0), fits.byte().argmax(0, keepdim=True)  # (batch,), (1, batch)
+    box_height = torch.where(any_fits, heights.gather(0, first)[0], min(height, round(width / _RATIOS[0])))
+    box_width = torch.where(any_fits, widths.gather(0, first)[0], min(width, round(height * _RATIOS[1])))
+    room = torch.stack([height - box_height, width - box_width])
+    draws = torch.arange(_TOP, _LEFT + 1, device=index.device)[:, None]
+    offsets = torch.where(any_fits, (uniform(seed, epoch, index, draws) * (room + 1)).long(), room // 2)
+    return torch.stack([*offsets, box_height, box_width])
 
 
 def resized_crop_(pictures: Tensor, boxes: Tensor) -> Tensor:
@@ -156,12 +141,8 @@ def adjust_color_(pictures: Tensor, factors: Tensor) -> Tensor:
     `pictures` (batch, 3, height, width) float32 in [0, 255] are changed in place.
     """
     brightness, contrast, saturation = factors[:, :, None, None, None]  # (batch, 1, 1, 1) each
-
-    def grey(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
-        return _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue
-
     pictures.mul_(brightness).clamp_(0, 255)
-    mean = grey(*pictures.mean((2, 3)).unbind(1))[:, None, None, None]
+    mean = rgb_to_grayscale(pictures.mean((2, 3), keepdim=True))
     pictures.mul_(contrast).add_((1 - contrast) * mean).clamp_(0, 255)
-    shades = grey(*pictures.unbind(1))[:, None]  # (batch, 1, height, width)
-    return pictures.mul_(saturation).add_((1 - saturation) * shades).clamp_(0, 255)
+    grey = rgb_to_grayscale(pictures)  # (batch, 1, height, width)
+    return pictures.mul_(saturation).add_((1 - saturation) * grey).clamp_(0, 255)

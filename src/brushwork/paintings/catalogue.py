@@ -58,35 +58,30 @@ class Catalogue:
 def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | None = None, seed: int = 0) -> Catalogue:
     """List the paintings under `root`, one folder a style.
 
-    Hidden files and folders are ignored; other files that are no images are counted and logged.
+    Hidden files and folders are ignored; other files that are no images are counted and logged. UserError if the
+    folder, one of the styles, or a style's paintings are missing.
 
     Args:
         styles: the styles to use, in any spelling ("Post-Impressionism" finds Post_Impressionism); None: all folders.
         limit_per_style: at most so many of each style, drawn by `seed`.
-
-    Raises:
-        UserError: the folder, one of the styles, or a style's paintings are missing.
     """
-    folders = style_folders(root)
-    if styles is not None:
-        folders = _select(folders, styles)
+    folders = style_folders(root) if styles is None else _select(style_folders(root), styles)
     paintings, ignored = [], Counter()
-    for style in sorted(folders):
+    for style, folder in sorted(folders.items()):
         found = []
-        for entry in os.scandir(folders[style]):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if images.is_hidden(entry.name):
                 continue
             if entry.is_file() and images.is_image_file(entry.name):
                 found.append(Painting(f"{style}/{entry.name}", style, entry.stat().st_size))
             else:
                 ignored[Path(entry.name).suffix.lower() or "without extension"] += 1
-        found.sort(key=lambda painting: painting.path)
-        if limit_per_style is not None and len(found) > limit_per_style:
-            kept = style_rng(seed, style).permutation(len(found))[:limit_per_style]
-            found = [found[i] for i in sorted(kept)]
         if not found:
-            raise UserError(f"{folders[style].resolve()} holds no painting: fill it, remove it, or name data.styles")
-        paintings += found
+            raise UserError(f"{folder.resolve()} holds no painting: fill it, remove it, or name data.styles")
+        kept = range(len(found))
+        if limit_per_style is not None and len(found) > limit_per_style:
+            kept = sorted(style_rng(seed, style).permutation(len(found))[:limit_per_style])
+        paintings += [found[i] for i in kept]
     if ignored:
         counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
         log.warning("%s: ignored files that are no images: %s", root, counts)
@@ -97,11 +92,9 @@ def scan(root: Path, styles: list[str] | None = None, limit_per_style: int | Non
 
 def _compare_with_listing(root: Path, paintings: list[Painting], styles: set[str]) -> None:
     """Warn of differences between the folders and catalogue.csv; refuse if too many listed paintings are missing."""
-    rows = listing.read(root)
-    if rows is None:
+    if (rows := listing.read(root)) is None:
         return
-    path = root / listing.CATALOGUE
-    listed = [name for name, row in rows.items() if row["style"] in styles]
+    path, listed = root / listing.CATALOGUE, [name for name, row in rows.items() if row["style"] in styles]
     missing, unlisted = listing.differences(listed, [painting.path for painting in paintings])
     for what, paths in [("listed paintings have no file", missing), ("files are not listed", unlisted)]:
         if paths:
@@ -136,8 +129,7 @@ def style_folders(root: Path) -> dict[str, Path]:
 
 
 def _select(folders: dict[str, Path], styles: list[str]) -> dict[str, Path]:
-    by_key = {style_key(name): name for name in folders}
-    selected = {}
+    by_key, selected = {style_key(name): name for name in folders}, {}
     for style in styles:
         name = style if style in folders else by_key.get(style_key(style))
         if name is None:

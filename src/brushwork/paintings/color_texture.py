@@ -4,16 +4,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm.contrib.concurrent import thread_map
 
 from brushwork import files, images
-from brushwork.paintings.catalogue import Catalogue
+from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.checks import facts
 from brushwork.paintings.splits import Parts
 
 _SIDE = 128  # pixels to which a painting is resized
-_SCALES = 3  # of texture: 128, 64 and 32 pixels
-_ORIENTATIONS = 8
 _VERSION = 2  # of `features`: a new one computes the cache again
 
 
@@ -32,14 +29,13 @@ def features(picture: Image.Image) -> np.ndarray:
     cubes = (np.asarray(picture) // 64).astype(int) @ (16, 4, 1)
     found.append(np.sqrt(np.bincount(cubes.ravel(), minlength=64) / _SIDE**2))
     grey = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
-    for _ in range(_SCALES):
+    for _ in range(3):  # 128, 64 and 32 pixels
         down, across = np.gradient(grey)
         magnitude = np.hypot(down, across)
         angle = np.arctan2(down, across) % np.pi / np.pi  # modulo half a turn: [0, 1)
-        orientation = np.minimum((angle * _ORIENTATIONS).astype(int), _ORIENTATIONS - 1)
-        weights = np.bincount(orientation.ravel(), magnitude.ravel(), _ORIENTATIONS)
-        found.append(weights / (weights.sum() + 1e-6))
-        found.append(np.log([magnitude.mean() + 1e-4, magnitude.std() + 1e-4]))
+        orientation = np.minimum((angle * 8).astype(int), 7)
+        weights = np.bincount(orientation.ravel(), magnitude.ravel(), 8)
+        found += [weights / (weights.sum() + 1e-6), np.log([magnitude.mean() + 1e-4, magnitude.std() + 1e-4])]
         grey = grey.reshape(len(grey) // 2, 2, len(grey) // 2, 2).mean((1, 3))
     return np.concatenate(found).astype(np.float32)
 
@@ -63,14 +59,13 @@ def accuracies(catalogue: Catalogue, parts: Parts, max_megapixels: float) -> dic
 
 def _table(catalogue: Catalogue, max_megapixels: float) -> np.ndarray:
     """The features of all paintings, (paintings, 124), cached under the identities of their files."""
-    paths = [catalogue.root / painting.path for painting in catalogue.paintings]
 
-    def features_of(path: Path) -> np.ndarray:
-        return features(images.load_rgb(path, max_megapixels, at_least=_SIDE))
+    def features_of(painting: Painting) -> np.ndarray:
+        return features(images.load_rgb(catalogue.root / painting.path, max_megapixels, at_least=_SIDE))
 
     def compute() -> np.ndarray:
-        bar = {"desc": "colour and texture", "unit": " paintings", "leave": False, "disable": None}
-        return np.stack(thread_map(features_of, paths, **bar))
+        found = images.in_threads(features_of, catalogue.paintings, "colour and texture", "paintings")
+        return np.stack([row for _, row in found])
 
     def save(path: Path, table: np.ndarray) -> None:
         with open(path, "wb") as file:  # given a path, np.save would change its extension

@@ -16,8 +16,8 @@ from brushwork.batch import Batch, FeatureBatch
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import augment, catalogue, demo, splits
 from brushwork.paintings.augment import Augmentation
+from brushwork.paintings.batches import Loaders
 from brushwork.paintings.catalogue import Catalogue, Painting
-from brushwork.paintings.loaders import Loaders
 from brushwork.paintings.selection import Selection, select
 from brushwork.paintings.splits import Fractions, Parts
 from brushwork.preprocessing import IMAGENET, Preprocessing, normalize
@@ -47,11 +47,11 @@ class WikiArtDataModule(L.LightningDataModule):
             transform of torchvision.transforms.v2. Floating results are taken as normalised, bytes are normalised here.
         class_weights: "balanced" weighs the training loss so that every style counts the same; None: every painting.
         store: keep decoded paintings (and the features of a frozen backbone) on the disk; else files are read again in
-            each epoch. workers: processes that read files then; None goes by the number of cores.
+            each epoch. workers: processes that read files then; None: from the number of cores.
         on_bad_image: "raise", or "skip" to leave files out that can't be read.
         strict: refuse one picture under two styles or in two parts, instead of a warning.
         predict: a folder of pictures for `Trainer.predict`; None: the validation part.
-        paint_demo: paint so many procedural pictures a style into `root` first, where they are missing.
+        paint_demo: number of procedural pictures to paint per style into `root`, where they are missing.
 
     Raises:
         UserError: a value out of range; later, whatever is wrong with the folder, its files or the split.
@@ -108,17 +108,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     @functools.cached_property
     def _selection(self) -> Selection:
-        return select(
-            self.found,
-            self.split,
-            self.fractions,
-            self.split_seed,
-            max_megapixels=self.max_megapixels,
-            skip=self.on_bad_image == "skip",
-            strict=self.strict,
-            train_fraction=self.train_fraction,
-            seed=self.seed,
-        )
+        return select(self)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -152,6 +142,11 @@ class WikiArtDataModule(L.LightningDataModule):
         """(paintings,) int64 class indices, in the catalogue's order."""
         return torch.tensor([self.catalogue.label(painting) for painting in self.catalogue.paintings])
 
+    @property
+    def global_batch_size(self) -> int:
+        """Of all devices together."""
+        return self.batch_size
+
     def part(self, name: str) -> list[Painting]:
         """The paintings of a part."""
         return [self.catalogue.paintings[i] for i in self.indices(name)]
@@ -170,7 +165,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a checkpoint says of the data that it was trained on."""
+        """The data's entries in a checkpoint."""
         return {
             "data": "demo: procedural pictures, no paintings" if self.paint_demo else str(self.root),
             "split_hash": self.split_hash,
@@ -184,7 +179,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Size and normalisation: what was given, else as the network wants them that the Trainer trains."""
+        """Size and normalisation: what was given, else the default of the Trainer's network."""
         module = self.trainer and self.trainer.lightning_module
         if hasattr(module, "preprocessing_for"):
             return module.preprocessing_for(self.image_size, self.resize)
@@ -193,10 +188,12 @@ class WikiArtDataModule(L.LightningDataModule):
         )
 
     def prepare_data(self) -> None:
-        _ = self.predict or self.found
+        if self.predict is None:  # with it, `root` may be missing
+            _ = self.found  # paints the demo, once for all processes
 
     def setup(self, stage: str) -> None:
-        _ = (stage == "predict" and self.predict) or self._selection
+        if stage != "predict" or self.predict is None:
+            _ = self._selection  # checked and split now, so that errors come before training
 
     def train_dataloader(self) -> Iterable[Batch | FeatureBatch]:
         return self._loaders.of_part("train")
@@ -216,9 +213,9 @@ class WikiArtDataModule(L.LightningDataModule):
 
     def predict_dataloader(self) -> Iterable[Batch]:
         indices = self.indices("val") if self.predict is None else list(range(len(self.predicted_paths)))
-        return self._loaders.of_files([Path(self.predicted_paths[i]) for i in indices], [-1] * len(indices), indices)
+        return self._loaders.of_files([Path(self.predicted_paths[i]) for i in indices], indices)
 
-    def shown(self, index: list[int]) -> Tensor:
+    def training_images(self, index: list[int]) -> Tensor:
         """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""
         found = self._loaders.files(index)
         pictures = torch.stack([found[i].images for i in range(len(found))])
@@ -249,9 +246,8 @@ def _channels_last(pictures: Tensor) -> Tensor:
 
 def _check(data: WikiArtDataModule) -> None:
     """Range checks: each refusal names the setting, as train.py has it, and what is valid."""
-    if data.split not in splits.SPLITS:
-        raise unknown("split", data.split, splits.SPLITS)
     for key, value, valid in [
+        ("split", data.split, splits.SPLITS),
         ("data.resize", data.resize, ("squash", "crop", "pad", None)),
         ("data.on_bad_image", data.on_bad_image, ("raise", "skip")),
         ("data.class_weights", data.class_weights, ("balanced", None)),
@@ -268,21 +264,17 @@ def _check(data: WikiArtDataModule) -> None:
     ]:
         if value is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
-    augmentation, (val, test) = data.augmentation, (data.fractions.val, data.fractions.test)
-    for key, share in [("data.train_fraction", data.train_fraction), ("data.crop_scale", augmentation.crop_scale)]:
-        if not 0 < share <= 1:
-            raise UserError(f"expected {key} to be above 0 and at most 1, but got {share:g}")
-    if not 0 <= augmentation.color_jitter <= 1:
-        raise UserError(f"expected data.color_jitter to be from 0 to 1, but got {augmentation.color_jitter:g}")
-    if not 0 < val < 1:
-        raise UserError(f"expected split.val_fraction to be between 0 and 1, but got {val:g}")
-    if not 0 <= test < 1 - val:
-        raise UserError(
-            f"expected split.test_fraction to be from 0 to below {1 - val:g} (1 - split.val_fraction), but got {test:g}"
-        )
-    if not 0 < data.max_megapixels <= 178:
-        raise UserError(
-            f"expected data.max_megapixels to be at most 178 (Pillow's own guard), but got {data.max_megapixels:g}"
-        )
+    thin, limit, (val, test) = data.train_fraction, data.max_megapixels, data.fractions
+    crop, jitter = data.augmentation.crop_scale, data.augmentation.color_jitter
+    for key, value, is_valid, valid in [
+        ("data.train_fraction", thin, 0 < thin <= 1, "above 0 and at most 1"),
+        ("data.crop_scale", crop, 0 < crop <= 1, "above 0 and at most 1"),
+        ("data.color_jitter", jitter, 0 <= jitter <= 1, "from 0 to 1"),
+        ("split.val_fraction", val, 0 < val < 1, "between 0 and 1"),
+        ("split.test_fraction", test, 0 <= test < 1 - val, f"from 0 to below {1 - val:g} (1 - split.val_fraction)"),
+        ("data.max_megapixels", limit, 0 < limit <= 178, "above 0, at most 178 (Pillow's guard)"),
+    ]:
+        if not is_valid:
+            raise UserError(f"expected {key} to be {valid}, but got {value:g}")
     if data.styles is not None and not data.styles:
         raise UserError("data.styles is empty: name styles, or null for every folder")

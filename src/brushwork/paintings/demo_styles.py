@@ -25,6 +25,16 @@ def _tones(rng: Generator, count: int) -> Array:
     return (np.arange(count) % 2) * 0.6 + rng.uniform(0, 0.4, count)
 
 
+def turned(y: Array, x: Array, angle: float) -> tuple[Array, Array]:
+    """The coordinates across and along a direction, by its angle to the x axis."""
+    return y * np.cos(angle) - x * np.sin(angle), x * np.cos(angle) + y * np.sin(angle)
+
+
+def _bands(rng: Generator, distance: Array) -> Array:
+    """Bands of tones by the distance in widths of a band."""
+    return _tones(rng, 32)[np.minimum(distance, 31).astype(int)]
+
+
 def _nearest(rng: Generator, y: Array, x: Array, count: int, apart: float) -> tuple[Array, Array]:
     """For each pixel the nearest of some `count` random points, none closer than `apart`, and the distance to it."""
     points = np.empty((0, 2))
@@ -37,13 +47,9 @@ def _nearest(rng: Generator, y: Array, x: Array, count: int, apart: float) -> tu
 
 def color_grid(rng: Generator, y: Array, x: Array) -> Array:
     """Rectangles between lines from edge to edge (neo-plasticism)."""
-    ways = []
-    for along in (y, x):
-        lines = np.cumsum(rng.uniform(0.3, 0.7, 8)) - 2.2
-        ways.append(np.searchsorted(lines, along))
-    tones = rng.random((9, 9)) * 0.5
-    tones[(np.add.outer(np.arange(9), np.arange(9)) % 2) == 1] += 0.5
-    return tones[ways[0], ways[1]]
+    row, column = (np.searchsorted(np.cumsum(rng.uniform(0.3, 0.7, 8)) - 2.2, along) for along in (y, x))
+    tones = rng.random((9, 9)) * 0.5 + 0.5 * (np.indices((9, 9)).sum(0) % 2)
+    return tones[row, column]
 
 
 def dots(rng: Generator, y: Array, x: Array) -> Array:
@@ -87,15 +93,14 @@ def rays(rng: Generator, y: Array, x: Array) -> Array:
 def rings(rng: Generator, y: Array, x: Array) -> Array:
     """Rings around one point (orphism)."""
     centre = _centre(rng, 0.35)
-    ring = np.hypot(y - centre[0], x - centre[1]) / rng.uniform(0.16, 0.22) + rng.random()
-    return _tones(rng, 32)[np.minimum(ring, 31).astype(int)]
+    return _bands(rng, np.hypot(y - centre[0], x - centre[1]) / rng.uniform(0.16, 0.22) + rng.random())
 
 
 def squares(rng: Generator, y: Array, x: Array) -> Array:
     """Squares within squares (homage to the square)."""
     centre = _centre(rng, 0.25)
-    step = np.maximum(np.abs(y - centre[0]), np.abs(x - centre[1])) / rng.uniform(0.2, 0.27) + rng.random()
-    return _tones(rng, 32)[np.minimum(step, 31).astype(int)]
+    distance = np.maximum(np.abs(y - centre[0]), np.abs(x - centre[1]))
+    return _bands(rng, distance / rng.uniform(0.2, 0.27) + rng.random())
 
 
 def strokes(rng: Generator, y: Array, x: Array) -> Array:
@@ -104,29 +109,17 @@ def strokes(rng: Generator, y: Array, x: Array) -> Array:
     for row in np.arange(-1.3, 1.4, 0.42):
         for column in np.arange(-1.3, 1.4, 0.42):
             turn = rng.uniform(0, np.pi)
-            down, across = y - row - rng.uniform(-0.1, 0.1), x - column - rng.uniform(-0.1, 0.1)
-            along, aside = across * np.cos(turn) + down * np.sin(turn), down * np.cos(turn) - across * np.sin(turn)
+            aside, along = turned(y - row - rng.uniform(-0.1, 0.1), x - column - rng.uniform(-0.1, 0.1), turn)
             tone[(np.abs(along) < 0.25) & (np.abs(aside) < 0.07)] = rng.uniform(0.6, 1)
     return tone
 
 
 def waves(rng: Generator, y: Array, x: Array) -> Array:
     """Winding bands side by side (swirls of a night sky)."""
-    turn = rng.choice([0, np.pi / 2]) + rng.uniform(-0.4, 0.4)
-    along, aside = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    aside, along = turned(y, x, rng.choice([0, np.pi / 2]) + rng.uniform(-0.4, 0.4))
     band = (aside + rng.uniform(0.16, 0.24) * np.sin(rng.uniform(4, 6) * along + rng.uniform(0, 6))) * 5 + rng.random()
     return _tones(rng, 32)[np.floor(band).astype(int) % 32]
 
 
-STYLES: dict[str, Style] = {
-    "Color_Grid": color_grid,
-    "Dots": dots,
-    "Facets": facets,
-    "Horizons": horizons,
-    "Portraits": portraits,
-    "Rays": rays,
-    "Rings": rings,
-    "Squares": squares,
-    "Strokes": strokes,
-    "Waves": waves,
-}
+_ALL = (color_grid, dots, facets, horizons, portraits, rays, rings, squares, strokes, waves)
+STYLES: dict[str, Style] = {style.__name__.title(): style for style in _ALL}

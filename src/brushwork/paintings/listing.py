@@ -8,8 +8,7 @@ from brushwork.errors import UserError
 
 CATALOGUE = "catalogue.csv"
 
-# `path` is relative to the root, with "/"; `source` is where the painting came from; `sha256`, `width` and `height`
-# are those of the stored file, upright; `part` is train, val or test, or empty if the source has no split.
+# `path` is relative to the root, with "/"; `sha256`, `width` and `height` are of the stored file; `part` may be empty.
 COLUMNS = ("path", "style", "artist", "title", "source", "sha256", "width", "height", "part")
 
 PARTS = ("train", "val", "test")
@@ -18,13 +17,11 @@ PARTS = ("train", "val", "test")
 def read(root: Path) -> dict[str, dict[str, str]] | None:
     """The rows of root/catalogue.csv by path, or None if there is no such file.
 
-    Raises:
-        UserError: a column is missing, a path is listed twice, or a part is unknown.
+    UserError if a column is missing, a path is listed twice, or a part is unknown.
     """
-    path = root / CATALOGUE
+    path, rows = root / CATALOGUE, {}
     if not path.is_file():
         return None
-    rows = {}
     for line, row in enumerate(run_folder.read_csv(path), start=2):
         problem = ""
         if missing := [column for column in COLUMNS if row.get(column) is None]:

@@ -16,7 +16,7 @@ def slug(text: str) -> str:
     >>> slug("Joaquín Sorolla"), slug("Study (No. 2)")
     ('joaquín-sorolla', 'study-no-2')
     """
-    words = "".join(c if c.isalnum() else " " for c in unicodedata.normalize("NFC", text).lower()).split()
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).lower())
     return "-".join(words).encode()[:LONGEST].decode(errors="ignore").strip("-")
 
 
@@ -58,8 +58,7 @@ def repaired(stem: str) -> str:
         except UnicodeDecodeError:
             return pair[0]
 
-    stem = _MOJIBAKE.sub(original, unicodedata.normalize("NFC", stem))
-    stem = _HALF_MOJIBAKE.sub(r"\1-", stem)
+    stem = _HALF_MOJIBAKE.sub(r"\1-", _MOJIBAKE.sub(original, unicodedata.normalize("NFC", stem)))
     return "_".join(part.strip() for part in stem.split("_"))  # "georges-lacombe" ends with a no-break space
 
 

@@ -2,19 +2,21 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from brushwork.errors import UserError
 from brushwork.paintings import splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.checks import duplicates, facts, findings
-from brushwork.paintings.splits import Fractions, Parts
+from brushwork.paintings.splits import Parts
+
+if TYPE_CHECKING:
+    from brushwork.paintings.datamodule import WikiArtDataModule
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """The paintings of a run and their parts.
 
     catalogue: without the files that can't be read. parts: of each of its paintings.
@@ -28,35 +30,19 @@ class Selection:
     split_hash: str
 
 
-def select(
-    found: Catalogue,
-    split: str,
-    fractions: Fractions,
-    split_seed: int,
-    *,
-    max_megapixels: float,
-    skip: bool,
-    strict: bool,
-    train_fraction: float,
-    seed: int,
-) -> Selection:
-    """Check the files of a catalogue and split its paintings.
+def select(data: "WikiArtDataModule") -> Selection:
+    """Check the files that a data module found, and split its paintings.
 
-    Args:
-        skip: leave bad files out instead of refusing them.
-        strict: refuse one picture under two styles or in two parts, instead of a warning.
-        train_fraction: share of each style's training paintings that is used, drawn by `seed`.
-
-    Raises:
-        UserError: a bad file, data that don't allow the split, or a copy where `strict`.
+    UserError for a bad file, data that don't allow the split, or a copy where `data.strict`.
     """
-    catalogue, known, skipped = facts.read_good(found, max_megapixels, skip=skip)
+    catalogue, known, skipped = facts.read_good(data.found, data.max_megapixels, skip=data.on_bad_image == "skip")
     pairs = duplicates.cached_pairs(known)
-    parts = splits.draw(split, catalogue, fractions, split_seed, duplicates.connected(pairs, len(known)))
-    _report_copies(catalogue, parts, pairs, strict)
+    together = duplicates.connected(pairs, len(known))
+    parts = splits.draw(data.split, catalogue, data.fractions, data.split_seed, together)
+    _report_copies(catalogue, parts, pairs, data.strict)
     splits.check(catalogue, parts)
-    split_hash = splits.split_hash(catalogue, parts)
-    return Selection(catalogue, splits.thin(parts, catalogue.paintings, train_fraction, seed), skipped, split_hash)
+    thinned = splits.thin(parts, catalogue.paintings, data.train_fraction, data.seed)
+    return Selection(catalogue, thinned, skipped, splits.split_hash(catalogue, parts))
 
 
 def _report_copies(catalogue: Catalogue, parts: Parts, pairs: Sequence[duplicates.Pair], strict: bool) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,15 +15,12 @@ from brushwork.paintings.listing import PARTS
 
 log = logging.getLogger(__name__)
 
-# For each painting of a catalogue, in its order, "train", "val", "test" or "unused".
-Parts = list[str]
-
+Parts = list[str]  # for each painting of a catalogue, in its order, "train", "val", "test" or "unused"
 SPLITS = ("random", "artist_disjoint", "given")
 MAX_UNKNOWN = 0.2  # share of paintings without a known artist, for an artist-disjoint split
 
 
-@dataclass(frozen=True)
-class Fractions:
+class Fractions(NamedTuple):
     """The shares of the paintings for validation and for the test; the rest trains."""
 
     val: float
@@ -35,9 +32,8 @@ def draw(
 ) -> Parts:
     """Split by the strategy's name; UserError if the data do not allow it.
 
-    Args:
-        together: groups of positions of near duplicates. A group on several sides of a random split moves to train;
-            artists who share one stay together in an artist-disjoint split; a given split is not changed.
+    `together` are groups of positions of near duplicates. A group on several sides of a random split moves to train;
+    artists who share one stay together in an artist-disjoint split; a given split is not changed.
     """
     if name == "given":
         return given(catalogue)
@@ -53,8 +49,7 @@ def draw(
 
 def random(paintings: list[Painting], fractions: Fractions, seed: int) -> Parts:
     """A stratified random split, each style drawn by (seed, style) alone; UserError if one is too small."""
-    parts = ["train"] * len(paintings)
-    names = PARTS if fractions.test else PARTS[:2]
+    parts, names = ["train"] * len(paintings), PARTS if fractions.test else PARTS[:2]
     for style, count in sorted(Counter(painting.style for painting in paintings).items()):
         if count < len(names):
             raise UserError(
@@ -76,10 +71,7 @@ def artist_disjoint(
 
     Local search: artists are assigned at random by `seed`; then, in turn, each moves to where the sum over parts and
     styles of (share of the style's paintings - requested share)^2 is smallest, until none moves. The shares are
-    approximate, since artists are not divided; the result is logged.
-
-    Raises:
-        UserError: too many artists are unknown, or a style has too few.
+    approximate, and logged. UserError if too many artists are unknown, or a style has too few.
     """
     unknown = sum(painting.artist is None for painting in paintings) / max(len(paintings), 1)
     if unknown > MAX_UNKNOWN:
@@ -90,21 +82,17 @@ def artist_disjoint(
         )
     names = PARTS if fractions.test else PARTS[:2]
     unit_of = _units(paintings, together)
-    styles = sorted({painting.style for painting in paintings})
-    units = sorted(set(unit_of.values()))
-    row = {unit: number for number, unit in enumerate(units)}
-    counts = np.zeros((len(units), len(styles)))
-    for painting in paintings:
-        if painting.artist is not None:
-            counts[row[unit_of[painting.artist]], styles.index(painting.style)] += 1
-    for column, style in enumerate(styles):
-        artists = [unit for unit, count in zip(units, counts[:, column], strict=True) if count]
+    styles, units = sorted({painting.style for painting in paintings}), sorted(set(unit_of.values()))
+    count = Counter((unit_of[p.artist], p.style) for p in paintings if p.artist is not None)
+    for style in styles:
+        artists = [unit for unit in units if count[unit, style]]
         if len(artists) < len(names):
             raise UserError(
                 f"style {style}: all its paintings are by {', '.join(artists) or 'unknown artists'}, too few for "
                 f"{len(names)} disjoint parts: add artists, leave it out with data.styles, or use split=random"
             )
     target = [1 - fractions.val - fractions.test, fractions.val, fractions.test][: len(names)]
+    counts = np.array([[count[unit, style] for style in styles] for unit in units])
     part_of = {unit: names[part] for unit, part in zip(units, _search(counts, target, seed), strict=True)}
     parts = ["unused" if p.artist is None else part_of[unit_of[p.artist]] for p in paintings]
     if empty := [part for part in names[1:] if part not in parts]:
@@ -150,18 +138,24 @@ def _log_shares(paintings: list[Painting], parts: Parts, names: Sequence[str]) -
     known = sum(part != "unused" for part in parts)
     for name in names:
         members = [p for p, part in zip(paintings, parts, strict=True) if part == name]
-        counts = Counter(p.style for p in members).values() or [0]
-        share, artists = len(members) / known, len({p.artist for p in members})
-        line = f"{len(members)} paintings ({share:.1%}) by {artists} artists, {min(counts)} to {max(counts)} per style"
-        log.info("split: %s has %s", name, line)
+        counts, artists = Counter(p.style for p in members).values(), len({p.artist for p in members})
+        line = "split: %s has %d paintings (%.1f%%) by %d artists, %d to %d per style"
+        log.info(
+            line,
+            name,
+            len(members),
+            100 * len(members) / known,
+            artists,
+            min(counts, default=0),
+            max(counts, default=0),
+        )
     if known < len(paintings):
         log.warning("split: %d paintings of unknown artists are unused", len(paintings) - known)
 
 
 def given(catalogue: Catalogue) -> Parts:
     """The parts in the data's own catalogue.csv; paintings without one are unused. UserError without train or val."""
-    rows = listing.read(catalogue.root)
-    path = catalogue.root.resolve() / listing.CATALOGUE
+    rows, path = listing.read(catalogue.root), catalogue.root.resolve() / listing.CATALOGUE
     if rows is None:
         raise UserError(f"split=given reads {path}, which does not exist: make it with scripts/prepare_wikiart.py")
     parts = [(rows.get(painting.path) or {}).get("part") or "unused" for painting in catalogue.paintings]

@@ -1,13 +1,15 @@
 """Arms of a comparison: groups of runs that differ in their seed only, and whether arms are comparable."""
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from pathlib import Path
 
 from brushwork import run_folder
 from brushwork.errors import UserError, unknown
+from brushwork.study import predictions
+from brushwork.study.predictions import Predictions
 from brushwork.study.runs import Run, differences, flat
 
 log = logging.getLogger(__name__)
@@ -18,10 +20,7 @@ _NAMING = ("head.name", "tuning.name", "model.architecture", "split.name", "opti
 
 @dataclass(frozen=True)
 class Arm:
-    """Runs of the same settings, one a seed, sorted by seed.
-
-    settings: those in which the arms differ, by dotted name.
-    """
+    """Runs of the same settings, one a seed, sorted by seed; `settings` are those in which arms differ, by name."""
 
     name: str
     runs: list[Run]
@@ -31,22 +30,26 @@ class Arm:
     def seeds(self) -> list[int]:
         return [run.seed for run in self.runs]
 
+    @functools.cached_property
+    def predictions(self) -> Predictions | None:
+        """See `predictions.read`."""
+        return predictions.read(self.runs)
+
 
 def group(runs: Sequence[Run]) -> list[Arm]:
     """The arms of some runs, sorted by name; of two runs with the same settings and seed the later folder is used."""
-    different = [*differences(runs)]
-    members: dict[tuple[tuple[str, str], ...], dict[int, Run]] = {}
+    different = differences(runs)
+    members: dict[tuple[str, ...], dict[int, Run]] = {}
     for run in runs:
         settings = flat(run.config)
-        same = members.setdefault(tuple((key, str(settings.get(key))) for key in different), {})
+        same = members.setdefault(tuple(str(settings.get(key)) for key in different), {})
         if run.seed in same:
             log.warning("%s repeats seed %d: it is used, %s is not", run.folder, run.seed, same[run.seed].folder)
         same[run.seed] = run
-    settings = [dict(items) for items in members]
-    arms = [
-        Arm(name or runs[0].head, [same[seed] for seed in sorted(same)], of_arm)
-        for name, of_arm, same in zip(_names(settings), settings, members.values(), strict=True)
-    ]
+    settings = [dict(zip(different, values, strict=True)) for values in members]
+    arms = []
+    for name, of_arm, same in zip(_names(settings), settings, members.values(), strict=True):
+        arms.append(Arm(name or runs[0].head, [same[seed] for seed in sorted(same)], of_arm))
     return sorted(arms, key=lambda arm: arm.name)
 
 
@@ -59,14 +62,13 @@ def _names(settings: list[dict[str, str]]) -> list[str]:
     ['lr=0.1', 'lr=0.2']
     """
     keys, distinct = [], 1
-    for key in sorted(settings[0], key=lambda key: (_NAMING.index(key) if key in _NAMING else len(_NAMING), key)):
+    for key in [*(key for key in _NAMING if key in settings[0]), *sorted(settings[0].keys() - {*_NAMING})]:
         finer = len({tuple(one[k] for k in (*keys, key)) for one in settings})
         if finer > distinct:
             keys, distinct = [*keys, key], finer
     short = [", ".join(_short(key, one[key]) for key in keys) for one in settings]
-    if len(set(short)) == len(short):
-        return short
-    return [", ".join(f"{key}={one[key]}" for key in keys) for one in settings]
+    full = [", ".join(f"{key}={one[key]}" for key in keys) for one in settings]
+    return short if len(set(short)) == len(short) else full
 
 
 def _short(key: str, value: str) -> str:
@@ -89,8 +91,8 @@ def shown(key: str, value: str) -> str:
 
 
 def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
-    """The arms with the reference first, which the others are compared with; by default as they are. Raises UserError
-    where there is a single arm, none has that name, or the arms have different styles."""
+    """The arms, the reference first. Raises UserError where there is a single arm, none has that name, or the arms have
+    different styles."""
     if len(arms) < 2:
         raise UserError(
             f"there is only one arm, {arms[0].name} with {named(arms[0].seeds)}: name runs that differ in more than "
@@ -98,16 +100,22 @@ def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
         )
     if reference is not None and reference not in [arm.name for arm in arms]:
         raise unknown("--reference", reference, [arm.name for arm in arms])
-    first, *others = [run for arm in arms for run in arm.runs]
+    first = arms[0].runs[0]
     expected = styles(first)
-    for run in others:
+    for run in (run for arm in arms for run in arm.runs):
         if (found := styles(run)) != expected:
-            only = [", ".join(sorted(one - other)) or "none" for one, other in permutations([expected, found])]
+            only = [", ".join(sorted(some)) or "none" for some in (expected - found, found - expected)]
+            where = f"only in the first: {only[0]}; only in the second: {only[1]}"
             raise UserError(
-                f"{first.folder} and {run.folder} have different styles (only in the first: {only[0]}; only in the "
-                f"second: {only[1]}): compare runs with the same styles"
+                f"{first.folder} and {run.folder} have different styles ({where}): compare runs with the same styles"
             )
     return sorted(arms, key=lambda arm: arm.name != reference) if reference else list(arms)
+
+
+def on_same_paintings(arms: Sequence[Arm]) -> bool:
+    """Whether all arms were scored on the same paintings."""
+    paintings = [None if (read := arm.predictions) is None else [*read.paths, *read.styles] for arm in arms]
+    return None not in paintings and all(one == paintings[0] for one in paintings)
 
 
 def styles(run: Run) -> set[str]:

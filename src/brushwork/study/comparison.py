@@ -15,8 +15,6 @@ from brushwork.study import arms, comparison_tables, difference, figures, predic
 from brushwork.study.arms import Arm
 from brushwork.study.difference import Difference
 from brushwork.study.predictions import Predictions
-from brushwork.study.quantities import QUANTITIES
-from brushwork.study.verdict import verdict
 from brushwork.terminal import wrapped
 
 SIDE = 176  # pixels of a painting or a map on the page
@@ -25,15 +23,12 @@ SHOWN = 12  # paintings of a gallery
 
 @dataclass(frozen=True)
 class Comparison:
-    """All figures of a comparison; the first arm is the reference.
+    """All figures of a comparison; the first arm is the reference. A notebook shows it as sentences and tables.
 
-    A notebook shows it as sentences and tables, `print` as scripts/compare.py does; `write` makes that script's files.
-
-    spreads: {quantity in QUANTITIES: for each arm, None where a run lacks it}.
+    spreads: {label of a quantity: for each arm, None where a run lacks it}.
     over_paintings: for each arm, the interval of the last epoch's accuracy for other paintings, by artist.
     predictions: for each arm; None where its runs were scored on different paintings.
-    same_paintings: whether all arms were scored on the same.
-    left_out: a line for each run that was found and is not compared.
+    same_paintings: whether all arms were scored on the same. left_out: a line for each run that is not compared.
     """
 
     arms: list[Arm]
@@ -54,13 +49,16 @@ class Comparison:
     @property
     def verdicts(self) -> list[str]:
         """What each difference shows, in a sentence or two."""
-        return [verdict(one) for one in self.differences]
+        return [one.verdict for one in self.differences]
 
     @property
     def tables(self) -> dict[str, tables.Table]:
         """As text: the arms, their differences over seeds, and these seed by seed."""
-        made = (comparison_tables.of_arms, comparison_tables.of_differences, comparison_tables.of_seeds)
-        return {name: make(self) for name, make in zip(("arms", "differences", "seeds"), made, strict=True)}
+        return {
+            "arms": comparison_tables.of_arms(self),
+            "differences": comparison_tables.of_differences(self),
+            "seeds": comparison_tables.of_seeds(self),
+        }
 
     def __str__(self) -> str:
         blocks = ["\n".join(tables.plain(table)) + "\n" for table in self.tables.values()]
@@ -74,20 +72,20 @@ class Comparison:
         """The paintings on which arms disagree, and those for which all are wrong, by a title."""
         if not self.same_paintings:
             return {}
-        reference, *others = zip((arm.name for arm in self.arms), self.predictions, strict=True)
+        reference, *others = self.arms
         found = {}
         for other in others:
-            for (better, correct), (worse, wrong) in ((other, reference), (reference, other)):
-                found[f"{better} is correct more often than {worse}"] = predictions.more_often_correct(wrong, correct)
+            for better, worse in ((other, reference), (reference, other)):
+                paintings = predictions.more_often_correct(worse.predictions, better.predictions)
+                found[f"{better.name} is correct more often than {worse.name}"] = paintings
         return found | {"wrong for every seed of every arm": predictions.always_wrong(self.predictions)}
 
     def figures(self) -> dict[str, Image.Image]:
         """The report's figures 5 to 7 and the arms' confusion matrices, by the names of their files."""
         drawn = {name: figures.curves(self.arms, columns) for name, columns in figures.CURVES.items()}
-        for arm, predicted in zip(self.arms, self.predictions, strict=True):
-            if predicted is not None:
-                name = "confusion-" + re.sub(r"[^\w.=-]+", "_", arm.name)
-                drawn[name] = figures.confusion_matrix(arm, predicted)
+        for arm in self.arms:
+            if arm.predictions is not None:
+                drawn["confusion-" + re.sub(r"[^\w.=-]+", "_", arm.name)] = figures.confusion_matrix(arm)
         return {name: drawing.as_picture(figure) for name, figure in drawn.items()}
 
     def write(
@@ -96,53 +94,40 @@ class Comparison:
         """Write comparison.html, comparison.md, comparison.csv and the figures as PNG; returns their paths. The page
         shows saliency maps (a row a painting), or states why there are none."""
         folder, pictures = Path(folder), self.figures()
-        page = self._page(pictures, maps, "" if maps else why_no_maps)
+        galleries, data = self.galleries(), self.arms[0].runs[0].config["data"]
+        paths = [self.predictions[0].paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
+        page = web_page.render(
+            "study/comparison.html.jinja",
+            compared=self,
+            pictures=pictures,
+            galleries=galleries,
+            thumbnails=web_page.thumbnails(Path(data["root"]), paths, SIDE, data["max_megapixels"]),
+            maps=maps,
+            why_no_maps="" if maps else why_no_maps,
+            **{"data_uri": web_page.data_uri, "painting_title": contact_sheet.title, "side": SIDE, "shown": SHOWN},
+        )
         if maps:
             pictures["saliency"] = contact_sheet.sheet(maps, side=SIDE)
-        names = [f"{name}.png" for name in pictures]
         folder.mkdir(parents=True, exist_ok=True)
         for stale in [*folder.glob("confusion-*.png"), folder / "saliency.png"]:  # perhaps of other arms
             stale.unlink(missing_ok=True)
-        for name, picture in zip(names, pictures.values(), strict=True):
-            with files.atomic_path(folder / name) as temporary:
+        for name, picture in pictures.items():
+            with files.atomic_path(folder / f"{name}.png") as temporary:
                 picture.save(temporary, "PNG")
-        rows = comparison_tables.csv_rows(self)
-        run_folder.write_csv(folder / "comparison.csv", comparison_tables.COLUMNS, rows)
-        as_text = {name: tables.markdown(table) for name, table in self.tables.items()}
-        document = web_page.render("study/comparison.md.jinja", compared=self, tables=as_text, figures=names)
+        columns, rows = comparison_tables.COLUMNS, comparison_tables.csv_rows(self)
+        run_folder.write_csv(folder / "comparison.csv", columns, rows)
+        document = web_page.render("study/comparison.md.jinja", compared=self, markdown=tables.markdown, names=pictures)
         files.write_text(folder / "comparison.md", document + "\n")
         files.write_text(folder / "comparison.html", page)
-        return [folder / name for name in ("comparison.html", "comparison.md", "comparison.csv", *names)]
-
-    def _page(self, pictures: dict[str, Image.Image], maps: Sequence[Sequence[Cell]], why_no_maps: str) -> str:
-        first, galleries = self.predictions[0], self.galleries()
-        data = self.arms[0].runs[0].config["data"]
-        paths = [first.paths[i] for chosen in galleries.values() for i in chosen[:SHOWN]]
-        charts = [name for name in pictures if name != "figure-7-both"]  # which has both before it
-        return web_page.render(
-            "study/comparison.html.jinja",
-            compared=self,
-            runs=[(arm.name, run) for arm in self.arms for run in arm.runs],
-            splits=sorted({comparison_tables.split(arm.runs[0]) for arm in self.arms}),
-            charts={name: web_page.data_uri(pictures[name], 90) for name in charts},
-            galleries=galleries,
-            thumbnails=web_page.thumbnails(Path(data["root"]), paths, SIDE, data["max_megapixels"]),
-            painting_title=contact_sheet.title,
-            maps=[[(cell.caption.splitlines(), web_page.data_uri(cell.picture, 80)) for cell in row] for row in maps],
-            why_no_maps=why_no_maps,
-            side=SIDE,
-            shown=SHOWN,
-        )
+        written = ["comparison.html", "comparison.md", "comparison.csv", *(f"{name}.png" for name in pictures)]
+        return [folder / name for name in written]
 
 
 def compare(folders: Path | str | Iterable[Path | str], *, reference: str | None = None) -> Comparison:
     """Compare the finished runs in and below some folders; runs that differ in their seed only form an arm.
 
-    Args:
-        reference: the name of the arm that the others are compared with; by default the first by name.
-
-    Raises:
-        UserError: there are no runs, or no two arms; or they can't be compared.
+    `reference` names the arm that the others are compared with; by default it is the first by name. Raises UserError
+    where there are no runs, or no two arms; or they can't be compared.
     """
     places = [folders] if isinstance(folders, Path | str) else folders
     found, left_out = runs.find_all(map(Path, places))
@@ -153,15 +138,14 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
     """Compare each arm with the first. Raises UserError where a run was not validated, or no seed is in common."""
     runs.require_accuracy(run for arm in compared for run in arm.runs)
     bar = tqdm(compared, desc="reading predictions", unit=" arms", leave=False, disable=None)
-    read = [predictions.read(arm) for arm in bar]
-    same = predictions.on_same_paintings(read)
-    reference, *others = zip(compared, read if same else [None] * len(read), strict=True)
-    spreads = {quantity.label: [quantity.spread(arm.runs) for arm in compared] for quantity in QUANTITIES}
+    read = [arm.predictions for arm in bar]
+    same, (reference, *others) = arms.on_same_paintings(compared), compared
+    spreads = {one.label: [one.spread(arm) for arm in compared] for one in comparison_tables.QUANTITIES}
     return Comparison(
         arms=list(compared),
         spreads={label: spread for label, spread in spreads.items() if any(spread)},
         over_paintings=[one and statistics.cluster_interval(one.correct.mean(0), one.artists.tolist()) for one in read],
-        differences=difference.corrected([difference.between(reference, other, len(others)) for other in others]),
+        differences=difference.corrected([difference.between(reference, other, len(others), same) for other in others]),
         warnings=arms.warnings(compared),
         predictions=read,
         same_paintings=same,

@@ -1,20 +1,58 @@
-"""A comparison as tables of text and as the rows of its CSV."""
+"""The figures of a comparison: what they are, as tables of text, and as the rows of its CSV."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from brushwork import statistics
+from brushwork.run_folder import BASELINES
 from brushwork.statistics import Spread
 from brushwork.study import arms
-from brushwork.study.difference import Difference
-from brushwork.study.quantities import LAST, QUANTITIES
+from brushwork.study.arms import Arm
+from brushwork.study.difference import Difference, in_points, p_value, points
 from brushwork.study.runs import Run
-from brushwork.study.verdict import in_points, p_value, points
 from brushwork.tables import Table
 
 if TYPE_CHECKING:
     from brushwork.study.comparison import Comparison
 
+CsvRow = dict[str, Any]
 COLUMNS = ("arm", "against", "quantity", "seed", "value", "deviation", "low", "high", "p", "p_corrected")
+
+
+class Quantity(NamedTuple):
+    """A figure of a run, by its keys in result.json; shown with some digits, and with its interval where it helps."""
+
+    label: str
+    keys: tuple[str, ...]
+    digits: int = 3
+    has_interval: bool = True
+
+    def read(self, run: Run) -> float | None:
+        """None where the run has none."""
+        value: Any = run.result
+        for key in self.keys:
+            value = value.get(key) if value else None
+        return value
+
+    def spread(self, arm: Arm) -> Spread | None:
+        """Over the seeds of an arm; None where a run has no value."""
+        values = [self.read(run) for run in arm.runs]
+        return None if None in values else statistics.spread(values)
+
+
+LAST = Quantity("validation accuracy, last epoch", ("last", "val/accuracy"))
+QUANTITIES = (
+    LAST,
+    Quantity("validation accuracy, best epoch", ("best", "val/accuracy")),
+    Quantity("epoch of the peak", ("best", "epoch"), 1, False),
+    Quantity("balanced accuracy, last epoch", ("last", "val/balanced_accuracy")),
+    *(Quantity(label, ("baselines", name)) for name, label in BASELINES.items()),
+    Quantity("test accuracy, last epoch", ("test", "last", "accuracy")),
+    Quantity("test accuracy, best epoch", ("test", "best", "accuracy")),
+    *(Quantity(f"test: {label}", ("test", "baselines", name)) for name, label in BASELINES.items()),
+    Quantity("seconds", ("seconds",), 0, False),
+    Quantity("images/s in training", ("images_per_second",), 0, False),
+)
 
 
 def of_arms(compared: "Comparison") -> Table:
@@ -22,40 +60,34 @@ def of_arms(compared: "Comparison") -> Table:
     rows = [
         ["", *(arm.name for arm in compared.arms)],
         ["seeds", *(", ".join(map(str, arm.seeds)) for arm in compared.arms)],
-        ["split", *(split(arm.runs[0]) for arm in compared.arms)],
+        ["split", *(arm.runs[0].split for arm in compared.arms)],
     ]
     if len(compared.arms[0].settings) > 1:  # a single one is the arm's name
         for key in compared.arms[0].settings:
             if not key.endswith("_partial_"):  # repeats its _target_
                 rows.append([key, *(arms.shown(key, arm.settings[key]) for arm in compared.arms)])
     for quantity in QUANTITIES:
-        if quantity.label in compared.spreads:
-            look = {"digits": quantity.digits, "has_interval": quantity.has_interval}
-            cells = [spread_text(one, **look) if one else "n/a" for one in compared.spreads[quantity.label]]
+        if spreads := compared.spreads.get(quantity.label):
+            cells = [spread_text(one, quantity.digits, quantity.has_interval) if one else "n/a" for one in spreads]
             rows.append([quantity.label, *cells])
         if quantity is LAST:
-            intervals = [one and f"[{one[0]:.3f}, {one[1]:.3f}]" for one in compared.over_paintings]
-            rows.append(["95% over paintings", *(one or "n/a" for one in intervals)])
+            intervals = [f"[{one[0]:.3f}, {one[1]:.3f}]" if one else "n/a" for one in compared.over_paintings]
+            rows.append(["95% over paintings", *intervals])
     return rows
 
 
-def spread_text(spread: Spread, digits: int = 3, has_deviation: bool = True, has_interval: bool = True) -> str:
+def spread_text(spread: Spread, digits: int = 3, has_interval: bool = True, has_deviation: bool = True) -> str:
     """A mean over seeds; its deviation and interval only where the seeds differ.
 
     >>> spread_text(Spread(0.4, 0.1, (0.152, 0.648), seeds=3)), spread_text(Spread(0.3, None, None, seeds=1))
     ('0.400 ± 0.100 [0.152, 0.648]', '0.300')
     """
     text = f"{spread.mean:.{digits}f}"
-    if spread.interval is None:
-        return text
-    low, high = spread.interval
-    deviation = f" ± {spread.deviation:.{digits}f}" if has_deviation else ""
-    return text + deviation + (f" [{low:.{digits}f}, {high:.{digits}f}]" if has_interval else "")
-
-
-def split(run: Run) -> str:
-    """The kind of a run's split."""
-    return f"{run.config['split']['name']}, seed {run.config['split']['seed']}"
+    if spread.interval and has_deviation:
+        text += f" ± {spread.deviation:.{digits}f}"
+    if spread.interval and has_interval:
+        text += " [{:.{digits}f}, {:.{digits}f}]".format(*spread.interval, digits=digits)
+    return text
 
 
 def of_differences(compared: "Comparison") -> Table:
@@ -63,16 +95,9 @@ def of_differences(compared: "Comparison") -> Table:
     holm = ["p (Holm)"] if len(compared.differences) > 1 else []
     rows = [["last epoch, in points", "mean [95% over seeds]", "p", *holm, "95% over paintings"]]
     for one in compared.differences:
-        corrected = [p_value(one.p_corrected)] * len(holm)
-        means = [mean_in_points(one), p_value(one.p), *corrected, in_points(one.over_paintings)]
-        rows.append([f"{one.arm} - {one.reference}", *means])
+        ps = [p_value(one.p), p_value(one.p_corrected)][: 1 + len(holm)]
+        rows.append([f"{one.arm} - {one.reference}", one.in_points, *ps, in_points(one.over_paintings)])
     return rows
-
-
-def mean_in_points(difference: Difference) -> str:
-    """The mean over seeds and its interval: "+4.1 [1.2, 7.0]"."""
-    spread = difference.over_seeds
-    return points(spread.mean) + (f" {in_points(spread.interval)}" if spread.interval else "")
 
 
 def of_seeds(compared: "Comparison") -> Table:
@@ -81,23 +106,21 @@ def of_seeds(compared: "Comparison") -> Table:
     rows = [["by seed", "points", "correct: arm only", "reference only", "McNemar's p", *holm]]
     for one in compared.differences:
         for number, (seed, difference) in enumerate(zip(one.seeds, one.by_seed, strict=True)):
-            cells = ["n/a"] * (3 + len(holm))
+            cells = ["n/a"] * 4
             if one.mcnemar is not None:
-                test = one.mcnemar[number]
-                cells = [str(test.only_second), str(test.only_first), p_value(test.p)]
-                cells += [p_value(one.mcnemar_corrected[number])] * len(holm)
-            rows.append([f"{one.arm}, seed {seed}", points(difference), *cells])
+                test, corrected = one.mcnemar[number], one.mcnemar_corrected[number]
+                cells = [str(test.only_second), str(test.only_first), p_value(test.p), p_value(corrected)]
+            rows.append([f"{one.arm}, seed {seed}", points(difference), *cells[: 3 + len(holm)]])
     return rows
 
 
-def csv_rows(compared: "Comparison") -> Iterator[dict[str, Any]]:
+def csv_rows(compared: "Comparison") -> Iterator[CsvRow]:
     """All figures, a row each: of one seed, or over seeds where `seed` is empty."""
     for quantity in QUANTITIES:
         for arm, spread in zip(compared.arms, compared.spreads.get(quantity.label, []), strict=False):
-            values = [(run.seed, quantity.read(run)) for run in arm.runs]
-            yield from spread_rows({"arm": arm.name, "quantity": quantity.label}, values, spread)
-    last = zip(compared.arms, compared.spreads[LAST.label], compared.over_paintings, strict=True)
-    for arm, spread, interval in last:
+            base, values = {"arm": arm.name, "quantity": quantity.label}, map(quantity.read, arm.runs)
+            yield from spread_rows(base, arm.seeds, values, spread)
+    for arm, spread, interval in zip(compared.arms, compared.spreads[LAST.label], compared.over_paintings, strict=True):
         if interval is not None:
             base = {"arm": arm.name, "quantity": f"{LAST.label}, over paintings"}
             yield base | {"value": spread.mean, "low": interval[0], "high": interval[1]}
@@ -105,28 +128,26 @@ def csv_rows(compared: "Comparison") -> Iterator[dict[str, Any]]:
         yield from difference_rows(one)
         base = {"arm": one.arm, "against": one.reference}
         for seed, test, corrected in zip(one.seeds, one.mcnemar or [], one.mcnemar_corrected or [], strict=False):
-            value = base | {"seed": seed, "value": test.only_second}
-            tested = {"p": test.p, "p_corrected": corrected}
-            yield value | tested | {"quantity": "McNemar: only the arm right"}
-            yield value | {"quantity": "McNemar: only the reference right", "value": test.only_first}
+            ps = {"p": test.p, "p_corrected": corrected}
+            yield base | {"seed": seed, "quantity": "McNemar: only the arm right", "value": test.only_second} | ps
+            yield base | {"seed": seed, "quantity": "McNemar: only the reference right", "value": test.only_first}
 
 
 def spread_rows(
-    base: dict[str, Any], by_seed: list[tuple[int, float | None]], spread: Spread | None, **of_mean: float | None
-) -> Iterator[dict[str, Any]]:
-    """A row a seed, and one of their mean, as cells of a CSV."""
-    for seed, value in by_seed:
+    base: CsvRow, seeds: Iterable[int], values: Iterable[float | None], spread: Spread | None, **of_mean: float | None
+) -> Iterator[CsvRow]:
+    """A row a seed, and one of their mean."""
+    for seed, value in zip(seeds, values, strict=True):
         yield base | {"seed": seed, "value": value}
     if spread is not None:
         low, high = spread.interval or (None, None)
         yield base | {"value": spread.mean, "deviation": spread.deviation, "low": low, "high": high} | of_mean
 
 
-def difference_rows(one: Difference) -> Iterator[dict[str, Any]]:
+def difference_rows(one: Difference) -> Iterator[CsvRow]:
     """A difference by seed, over seeds, and over paintings."""
     base = {"arm": one.arm, "against": one.reference, "quantity": "difference"}
-    by_seed = list(zip(one.seeds, one.by_seed, strict=True))
-    yield from spread_rows(base, by_seed, one.over_seeds, p=one.p, p_corrected=one.p_corrected)
+    yield from spread_rows(base, one.seeds, one.by_seed, one.over_seeds, p=one.p, p_corrected=one.p_corrected)
     if one.over_paintings is not None:
         low, high = one.over_paintings
         yield base | {"quantity": "difference, over paintings", "value": one.over_seeds.mean, "low": low, "high": high}

@@ -1,26 +1,15 @@
-"""The difference between two arms in the accuracy of the last epoch, and whether it is significant.
-
-The best epoch is not compared: it was chosen on the paintings it is scored on.
-"""
+"""The difference between two arms in the accuracy of the last epoch (the best epoch was chosen on the paintings that it
+is scored on), whether it is significant, and its text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from brushwork import statistics
+from brushwork import statistics, web_page
 from brushwork.errors import UserError
-from brushwork.statistics import LEVEL, Interval, McNemar, Spread
+from brushwork.statistics import LEVEL, MOST_SEEDS, Interval, McNemar, Spread
 from brushwork.study import arms
 from brushwork.study.arms import Arm
-from brushwork.study.predictions import Predictions
-
-ONE_POINT = 0.01  # the difference for which the number of seeds is stated
-ArmPredictions = tuple[Arm, Predictions | None]
-
-# What a difference shows, see `Difference.outcome`.
-SIGNIFICANT = "significant"
-THESE_PAINTINGS = "significant on these paintings only"
-NOT_SIGNIFICANT = "not significant"
-NOT_TESTED = "not tested"
 
 
 @dataclass(frozen=True)
@@ -31,7 +20,7 @@ class Difference:
     over_seeds: the mean difference and its interval for other seeds; `p` by the paired t test.
     over_paintings: the interval for other paintings, by a bootstrap over artists.
     mcnemar: first is the reference. What is by painting is None where the arms were scored on different paintings.
-    seeds_needed: to detect a difference of ONE_POINT; None where unknown, or more than statistics.MOST_SEEDS.
+    seeds_needed: to detect a difference of 1 point; None where unknown, or more than MOST_SEEDS.
     p_corrected, mcnemar_corrected: by Holm, over all arms that are compared with the reference.
     """
 
@@ -52,41 +41,49 @@ class Difference:
         """The decision rule: significant where the corrected p is below LEVEL and the interval over paintings, if
         known, excludes zero."""
         if self.over_seeds.interval is None or self.p_corrected is None:
-            return NOT_TESTED
+            return "not tested"
         if self.p_corrected >= LEVEL:
-            return NOT_SIGNIFICANT
+            return "not significant"
         includes_zero = self.over_paintings is not None and self.over_paintings[0] <= 0 <= self.over_paintings[1]
-        return THESE_PAINTINGS if includes_zero else SIGNIFICANT
+        return "significant on these paintings only" if includes_zero else "significant"
 
     @property
     def is_significant(self) -> bool:
-        return self.outcome == SIGNIFICANT
+        return self.outcome == "significant"
+
+    @property
+    def verdict(self) -> str:
+        """What it shows, in a sentence or two."""
+        texts = {"points": points, "ends": _ends, "p_value": p_value}
+        return sentence("study/verdict.jinja", one=self, level=LEVEL, most_seeds=MOST_SEEDS, **texts)
+
+    @property
+    def in_points(self) -> str:
+        """The mean over seeds and its interval: "+4.1 [1.2, 7.0]"."""
+        return points(self.over_seeds.mean) + (
+            f" {in_points(self.over_seeds.interval)}" if self.over_seeds.interval else ""
+        )
 
 
-def between(first: ArmPredictions, second: ArmPredictions, count: int) -> Difference:
-    """The difference of the second arm from the first, its reference; the p values are not yet corrected.
+def between(reference: Arm, arm: Arm, count: int, same_paintings: bool) -> Difference:
+    """The difference of an arm from its reference; the p values are not yet corrected.
 
-    Predictions are for the same paintings, or None. So many differences (`count`) will be corrected together. Raises
-    UserError where the arms have no seed in common.
+    So many differences (`count`) will be corrected together. Raises UserError where the arms have no seed in common.
     """
-    (reference, reference_predictions), (arm, predictions) = first, second
     pairs = [(reference.seeds.index(seed), arm.seeds.index(seed)) for seed in arm.seeds if seed in reference.seeds]
     if not pairs:
-        raise UserError(
-            f"{reference.name} ({arms.named(reference.seeds)}) and {arm.name} ({arms.named(arm.seeds)}) have no seed "
-            f"in common: train the same ones"
-        )
+        both = " and ".join(f"{one.name} ({arms.named(one.seeds)})" for one in (reference, arm))
+        raise UserError(f"{both} have no seed in common: train the same ones")
     by_seed = [arm.runs[j].accuracy - reference.runs[i].accuracy for i, j in pairs]
     over_seeds = statistics.spread(by_seed)
-    over_paintings, tests = None, None
-    if reference_predictions is not None and predictions is not None:
-        theirs = reference_predictions.correct[[i for i, _ in pairs]]  # (seeds, paintings)
-        own = predictions.correct[[j for _, j in pairs]]
-        over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), predictions.artists.tolist())
+    over_paintings = tests = None
+    if same_paintings:
+        theirs = reference.predictions.correct[[i for i, _ in pairs]]  # (seeds, paintings)
+        own = arm.predictions.correct[[j for _, j in pairs]]
+        over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), arm.predictions.artists.tolist())
         tests = [statistics.mcnemar(*both) for both in zip(theirs, own, strict=True)]
-    deviation, p = over_seeds.deviation, statistics.paired_p(by_seed)
-    needed = deviation and statistics.seeds_needed(deviation, ONE_POINT, LEVEL / count)
-    seeds = [arm.seeds[j] for _, j in pairs]
+    seeds, deviation, p = [arm.seeds[j] for _, j in pairs], over_seeds.deviation, statistics.paired_p(by_seed)
+    needed = deviation and statistics.seeds_needed(deviation, 0.01, LEVEL / count)
     return Difference(arm.name, reference.name, seeds, by_seed, over_seeds, p, over_paintings, tests, needed)
 
 
@@ -94,11 +91,42 @@ def corrected(differences: Sequence[Difference]) -> list[Difference]:
     """With the p values corrected by Holm: each seed's McNemar test over the differences that have this seed."""
     over_seeds = statistics.holm([one.p for one in differences])
     tests = [dict(zip(one.seeds, one.mcnemar or [], strict=False)) for one in differences]
-    by_seed = {
-        seed: statistics.holm([of[seed].p if seed in of else None for of in tests])
-        for seed in {seed for one in differences for seed in one.seeds}
-    }
+    seeds = set().union(*tests)
+    by_seed = {seed: statistics.holm([of[seed].p if seed in of else None for of in tests]) for seed in seeds}
     return [
         replace(one, p_corrected=p, mcnemar_corrected=one.mcnemar and [by_seed[seed][number] for seed in one.seeds])
         for number, (one, p) in enumerate(zip(differences, over_seeds, strict=True))
     ]
+
+
+def sentence(template: str, **values: Any) -> str:
+    """A template filled in, as a single line."""
+    return " ".join(web_page.render(template, **values).split())
+
+
+def points(accuracy: float) -> str:
+    """A difference of accuracies in percentage points.
+
+    >>> points(-0.0123), points(-0.0001)
+    ('-1.2', '0.0')
+    """
+    rounded = round(100 * accuracy, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def _ends(interval: Interval, sign: int = 1, separator: str = " to ") -> str:
+    """
+    >>> _ends((-0.003, 0.021)), _ends((-0.003, 0.021), -1)
+    ('-0.3 to 2.1', '-2.1 to 0.3')
+    """
+    return separator.join(f"{round(100 * end, 1) + 0.0:.1f}" for end in sorted(sign * end for end in interval))
+
+
+def in_points(interval: Interval | None) -> str:
+    """An interval of accuracies in percentage points: "[-0.3, 2.1]"."""
+    return "n/a" if interval is None else f"[{_ends(interval, separator=', ')}]"
+
+
+def p_value(p: float | None) -> str:
+    """A p value as text."""
+    return "n/a" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 from brushwork import drawing, run_folder
 from brushwork.run_folder import BASELINES
 from brushwork.study import reported, runs
 from brushwork.study.arms import Arm
-from brushwork.study.predictions import Predictions
 
 CURVES = {  # the report's figures 5 to 7, by the names of their files: columns of metrics.csv
     "figure-5-validation-accuracy": ["val/accuracy"],
@@ -35,11 +34,8 @@ _COMPARED_WITH = {
 
 def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
     """A panel for each column of metrics.csv: a thin line for each run, a thick one for each arm's mean, in a band from
-    its lowest to its highest seed.
-
-    Accuracies have the baselines as dotted lines, and runs of the report's protocol its peaks beside them (report,
-    figures 5 to 7).
-    """
+    its lowest to its highest seed. Accuracies have the baselines as dotted lines, and runs of the report's protocol its
+    peaks beside them (report, figures 5 to 7)."""
     figure = Figure(figsize=(5.2 * len(columns) + 0.8, 4.2), dpi=130, layout="constrained")
     all_runs = [run for arm in arms for run in arm.runs]
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
@@ -54,11 +50,14 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
             for name, label in BASELINES.items():
                 known = {b for run in all_runs if (b := run.result["baselines"][name]) is not None}
                 for number, value in enumerate(sorted(known)):  # one for each split
-                    line = axes.axhline(value, color="0.35", linestyle=BASELINE_STYLES[name], linewidth=1.2)
-                    line.set_label("_" if number else label)
+                    look = {"color": "0.35", "linestyle": BASELINE_STYLES[name], "linewidth": 1.2}
+                    axes.axhline(value, label="_" if number else label, **look)
         if column == "val/accuracy" and all(map(reported.follows, all_runs)):
-            for peak in reported.PEAKS:
-                _draw_peak(axes, peak)
+            for head, (epoch, peak) in reported.PEAKS.items():
+                low, high = reported.interval(peak)
+                label = f"report: {head} {peak} ± {(high - low) / 2:.3f}"
+                look = {"color": _REPORTS_COLORS[head], "markersize": 11, "markeredgecolor": "black", "capsize": 4}
+                axes.errorbar(epoch, peak, [[peak - low], [high - peak]], fmt="*", label=label, **look)
         axes.set(ylabel=_LABELS.get(column, column), title=f"{_LABELS.get(column, column)} per epoch")
         _finish(axes)
         axes.legend(fontsize=8)
@@ -72,14 +71,6 @@ def mean_in_band(
     band = {"color": line["color"], "alpha": alpha, "linewidth": 0, "zorder": zorder - 1}
     axes.fill_between(x, [np.min(of_x) for of_x in values], [np.max(of_x) for of_x in values], **band)
     axes.plot(x, [np.mean(of_x) for of_x in values], zorder=zorder, **line)
-
-
-def _draw_peak(axes: Axes, peak: reported.Peak) -> None:
-    low, high = peak.interval
-    ends = [[peak.accuracy - low], [high - peak.accuracy]]
-    label = f"report: {peak.head} {peak.accuracy} ± {(high - low) / 2:.3f}"
-    look = {"color": _REPORTS_COLORS[peak.head], "markersize": 11, "markeredgecolor": "black", "capsize": 4}
-    axes.errorbar(peak.epoch, peak.accuracy, ends, fmt="*", label=label, **look)
 
 
 def _color(arm: Arm, number: int) -> str:
@@ -96,8 +87,9 @@ def _finish(axes: Axes) -> None:
     axes.grid(alpha=0.25)
 
 
-def confusion_matrix(arm: Arm, predictions: Predictions) -> Figure:
+def confusion_matrix(arm: Arm) -> Figure:
     """The predictions of all seeds of an arm against the true styles."""
+    predictions = arm.predictions
     names = sorted({*predictions.styles.tolist(), *predictions.predicted.ravel().tolist()})
     labels = np.tile(np.searchsorted(names, predictions.styles), len(arm.seeds))
     predicted = np.searchsorted(names, predictions.predicted).ravel()
@@ -107,18 +99,15 @@ def confusion_matrix(arm: Arm, predictions: Predictions) -> Figure:
 
 def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> Figure:
     """How similar an arm's maps for the true style are to those of `_COMPARED_WITH` for the same paintings: a panel for
-    each, with the rank correlation per epoch. Below, the maps of the first painting, by each arm's first seed.
+    each, with the rank correlation per epoch. Below, the maps of the first painting, by each arm's first seed. All runs
+    have a saliency.csv.
 
-    Lines are means over seeds in a band from the lowest to the highest. Dotted lines are the correlation of maps of
-    different paintings; a star is the mean over pairs of seeds after the last epoch (`between_seeds`, by the arm's
-    name). All runs have a saliency.csv.
+    Lines are means over seeds in a band from the lowest to the highest, dotted ones the correlation of different
+    paintings' maps; a star is the mean over pairs of seeds after the last epoch (`between_seeds`, by the arm's name).
     """
     known = [[runs.map_correlations(run) for run in arm.runs] for arm in arms]
     columns = [name for name in _COMPARED_WITH if any(name in one for of_arm in known for one in of_arm)]
-    strips = []
-    for arm in arms:
-        with Image.open(arm.runs[0].folder / run_folder.SALIENCY_STRIP) as picture:
-            strips.append(np.asarray(picture))
+    strips = [imread(arm.runs[0].folder / run_folder.SALIENCY_STRIP) for arm in arms]
     widest = max(strip.shape[1] for strip in strips)
     heights = [13 * strip.shape[0] / widest for strip in strips]
     figure = Figure(figsize=(13, 4.2 + sum(heights) + 0.3 * len(arms)), dpi=100, layout="constrained")
@@ -130,8 +119,7 @@ def where_it_looks(arms: Sequence[Arm], between_seeds: Mapping[str, float]) -> F
             color = _color(arm, number)
             _draw_correlation(axes, of_arm, "others", color=color, linestyle=":", linewidth=1.2, label="_")
             lines = [one for one in of_arm if column in one]
-            label = _label(arm, lines)
-            _draw_correlation(axes, of_arm, column, color=color, marker="o", linewidth=2.2, label=label)
+            _draw_correlation(axes, of_arm, column, color=color, marker="o", linewidth=2.2, label=_label(arm, lines))
             if column == "previous" and arm.name in between_seeds:
                 last = max(max(one[column]) for one in lines)
                 axes.plot(last, between_seeds[arm.name], "*", color=color, markersize=13, markeredgecolor="black")

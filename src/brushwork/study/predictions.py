@@ -2,20 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from brushwork import run_folder
 from brushwork.errors import UserError
-from brushwork.study.arms import Arm
 from brushwork.study.runs import Run
 
 _COLUMNS = ("path", "artist", "style", "predicted", "probability")
 
 
-@dataclass(frozen=True)
-class Predictions:
+class Predictions(NamedTuple):
     """The predictions of an arm's runs for the same paintings, a row a seed.
 
     paths, artists, styles: (paintings,), sorted by path.
@@ -39,10 +37,10 @@ class Predictions:
         return ", ".join(style if len(counts) == 1 else f"{style} {count}" for style, count in counts.most_common())
 
 
-def read(arm: Arm) -> Predictions | None:
-    """An arm's validation predictions of the last epoch; None where its runs were scored on different paintings. Raises
-    UserError where a run has none."""
-    tables = [_table(run) for run in arm.runs]
+def read(runs: Sequence[Run]) -> Predictions | None:
+    """Validation predictions of the last epoch; None where runs were scored on different paintings. Raises UserError
+    where a run has none."""
+    tables = [_table(run) for run in runs]
     if any(not np.array_equal(table[:, :3], tables[0][:, :3]) for table in tables):
         return None
     predicted, probability = (np.stack([table[:, column] for table in tables]) for column in (3, 4))
@@ -62,22 +60,14 @@ def _table(run: Run) -> np.ndarray:
     return np.array(values)
 
 
-def on_same_paintings(predictions: Sequence[Predictions | None]) -> bool:
-    """Whether all arms were scored on the same paintings."""
-    paintings = [None if one is None else [*one.paths, *one.styles] for one in predictions]
-    return None not in paintings and all(one == paintings[0] for one in paintings)
-
-
 def more_often_correct(first: Predictions, second: Predictions) -> list[int]:
     """The paintings for which more of the second arm's seeds are correct, the greatest share first."""
     lead = second.correct.mean(0) - first.correct.mean(0)  # (paintings,)
-    order = np.argsort(-lead, kind="stable")
-    return order[lead[order] > 0].tolist()
+    return [i for i in np.argsort(-lead, kind="stable").tolist() if lead[i] > 0]
 
 
 def always_wrong(predictions: Sequence[Predictions]) -> list[int]:
     """The paintings for which every seed of every arm is wrong, the highest mean probability first."""
     wrong = ~np.any([one.correct.any(0) for one in predictions], axis=0)  # (paintings,)
     probability = np.mean([one.probability.mean(0) for one in predictions], axis=0)
-    order = np.argsort(-probability, kind="stable")
-    return order[wrong[order]].tolist()
+    return [i for i in np.argsort(-probability, kind="stable").tolist() if wrong[i]]

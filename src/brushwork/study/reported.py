@@ -1,12 +1,11 @@
 """What the report measured, and which runs follow its protocol."""
 
-from dataclasses import dataclass
-
 from scipy.stats import binomtest
 
 from brushwork.study.runs import Run, flat
 
-PAINTINGS = 790  # in the report's validation part
+PEAKS = {"replace_last": (5, 0.368), "replace_two": (4, 0.386)}  # epoch and validation accuracy (section 2.3)
+_PAINTINGS = 790  # in its validation part
 _PROTOCOL = {
     "data.paint_demo": None,
     "model.architecture": "alexnet",
@@ -19,21 +18,10 @@ _PROTOCOL = {
 }
 
 
-@dataclass(frozen=True)
-class Peak:
-    """A peak validation accuracy in the report, and its 95% interval (Wilson) for so few paintings."""
-
-    head: str
-    epoch: int
-    accuracy: float
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        found = binomtest(round(self.accuracy * PAINTINGS), PAINTINGS).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
-
-
-PEAKS = (Peak("replace_last", 5, 0.368), Peak("replace_two", 4, 0.386))  # report, section 2.3
+def interval(accuracy: float) -> tuple[float, float]:
+    """The 95% interval (Wilson) of an accuracy on so few paintings."""
+    found = binomtest(round(accuracy * _PAINTINGS), _PAINTINGS).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def follows(run: Run) -> bool:

@@ -16,8 +16,8 @@ from brushwork.errors import UserError, one_line
 log = logging.getLogger(__name__)
 
 # Settings of where and how a run is stored and shown, not of what it computes; and its seed.
-_IGNORED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "seed", "callbacks", "logger")
-_IGNORED_DATA = ("data.workers", "data.store")
+_STORED = ("name", "run_dir", "ckpt_path", "keep_last", "callbacks", "logger", "data.store")
+_IGNORED = (*_STORED, "threads", "data.workers", "seed")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Run:
     @property
     def seed(self) -> int:
         return self.config["seed"]
+
+    @property
+    def split(self) -> str:
+        """The kind of its split: "random, seed 0"."""
+        return f"{self.config['split']['name']}, seed {self.config['split']['seed']}"
 
     @property
     def accuracy(self) -> float:
@@ -67,15 +72,15 @@ def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
     for place in places:
         if not place.is_dir():
             raise UserError(f"there is no folder {place.resolve()}: name run folders, or the folder of a sweep")
-        for path in sorted(place.rglob(run_folder.RESULT)):
+        for folder in [path.parent for path in sorted(place.rglob(run_folder.RESULT))]:
             try:
-                result = run_folder.read_result(path.parent)
+                result = run_folder.read_result(folder)
                 if result["status"] == "finished":
-                    found[path.parent.resolve()] = _read(path.parent, result)
+                    found[folder.resolve()] = _read(folder, result)
                 else:
-                    others[path.parent] = f"is {result['status']}"
+                    others[folder] = f"is {result['status']}"
             except (OSError, ValueError, KeyError, TypeError) as error:  # damaged, or another program's
-                others[path.parent] = f"holds no run that can be read ({one_line(error)})"
+                others[folder] = f"holds no run that can be read ({one_line(error)})"
     left_out = [f"{folder} {reason}" for folder, reason in others.items()]
     if not found:
         example = f" ({left_out[0]})" if left_out else ""
@@ -97,15 +102,14 @@ def map_correlations(run: Run) -> dict[str, dict[int, float]]:
     path = run.folder / run_folder.SALIENCY
     values: dict[str, dict[int, list[float]]] = {}
     for row in run_folder.read_csv(path) if path.exists() else []:
-        for name in run_folder.CORRELATIONS:
-            if row[name]:
-                values.setdefault(name, {}).setdefault(int(row["epoch"]), []).append(float(row[name]))
+        for name in filter(row.get, run_folder.CORRELATIONS):
+            values.setdefault(name, {}).setdefault(int(row["epoch"]), []).append(float(row[name]))
     return {name: {epoch: fmean(of) for epoch, of in by_epoch.items()} for name, by_epoch in values.items()}
 
 
 def zero_maps(run: Run) -> float:
-    """The share of the panel's paintings and epochs in which the map, or the one before, was zero everywhere: the means
-    leave them out, and may be too high. A SqueezeNet ends in a ReLU: a score of zero has no gradient."""
+    """The share of the panel's paintings and epochs in which the map, or the one before, was zero everywhere (after a
+    final ReLU a score of zero has no gradient): the means leave them out, and may be too high."""
     rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
     later = [not row["previous"] for row in rows if row["epoch"] != rows[0]["epoch"]]
     return fmean(later) if later else 0.0
@@ -121,17 +125,13 @@ def last_maps(run: Run) -> tuple[list[str], np.ndarray]:
 def differences(runs: Iterable[Run]) -> dict[str, set[str]]:
     """The settings in which runs differ, except the seed, and their values: {"head.name": {...}}."""
     settings = [flat(run.config) for run in runs]
-    keys = {key for one in settings for key in one if not key.startswith(_IGNORED + _IGNORED_DATA)}
+    keys = {key for one in settings for key in one if not key.startswith(_IGNORED)}
     values = {key: {str(one.get(key)) for one in settings} for key in sorted(keys)}
     return {key: found for key, found in values.items() if len(found) > 1}
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names.
-
-    >>> flat({"head": {"name": "replace_two"}, "seed": 0})
-    {'head.name': 'replace_two', 'seed': 0}
-    """
+    """Nested settings by their dotted names: {"head.name": "replace_two", "seed": 0}."""
     settings = {}
     for key, value in config.items():
         settings |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

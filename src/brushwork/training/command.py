@@ -1,4 +1,4 @@
-"""The command `python train.py` (or `brushwork train`): Hydra composes conf/, each job is run, a sweep is summed up."""
+"""The command `python train.py`, or `brushwork train`: Hydra composes conf/, jobs run, a sweep's table is printed."""
 
 from pathlib import Path
 
@@ -17,17 +17,17 @@ def conf_folder() -> Path:
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
-def _run(cfg: DictConfig) -> float | None:
+def _run_job(cfg: DictConfig) -> float | None:
     from brushwork.training import job  # torch and lightning: 5 s that --help does not need
 
-    return job.run(cfg)
+    return job.main(cfg)
 
 
 def main() -> None:
-    """Run the command that sys.argv holds."""
+    """Parse sys.argv and run."""
     config.register()
     try:
-        _run()
+        _run_job()
     finally:
         sweep.print_summary()
 

@@ -1,6 +1,6 @@
 """The schema over the YAML in conf/, and the way from a composed config to a job: plain settings and built objects.
 
-Beyond this file nobody sees a DictConfig. Imported before torch, so that --help is quick.
+No other module uses DictConfig. Imported before torch, so that --help is quick.
 """
 
 import shlex
@@ -23,7 +23,7 @@ from brushwork.errors import UserError, one_line
 
 @dataclass
 class DataConfig:
-    """The arguments of `WikiArtDataModule` (conf/data/); split and seed come from their own settings."""
+    """The arguments of `WikiArtDataModule` (conf/data/), repeated for typed overrides and --help without torch."""
 
     _target_: str = MISSING
     root: str = MISSING
@@ -148,7 +148,7 @@ class Job:
 
     @property
     def command_line(self) -> str:
-        """What one types to run this job again."""
+        """The command that repeats this job."""
         return shlex.join(["python", "train.py", *self.command])
 
 

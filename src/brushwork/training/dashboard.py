@@ -1,4 +1,4 @@
-"""The callback that lays a run out in TensorBoard as a reviewer wants it: the first minute tells the story."""
+"""The callback that writes a run to TensorBoard: summary, samples, graphs, gradients, confusion matrix, mistakes."""
 
 import logging
 import os
@@ -104,7 +104,7 @@ class Dashboard(L.Callback):
             self._try(add_scalars, writer, record.result, trainer.current_epoch + 1)
 
     def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
-        self._write_gradients()  # of a run that diverges they tell why
+        self._write_gradients()  # they show why a run diverged
 
     def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         for writer in self._writers:
@@ -116,7 +116,7 @@ class Dashboard(L.Callback):
     def _try(self, add: Any, writer: SummaryWriter, *arguments: Any) -> None:
         try:
             add(writer, *arguments)
-        except Exception as error:  # whatever it is, a training is worth more than its pictures
+        except Exception as error:  # whatever it is, a picture that fails must not end the training
             log.warning("dashboard: %s: %s", add.__name__, one_line(error))
 
 
@@ -199,7 +199,7 @@ def add_batch(writer: SummaryWriter, batch: Batch, data: WikiArtDataModule) -> N
     mean, std = data.preprocessing.mean, data.preprocessing.std
     index = batch.index[:_BATCH_SHOWN].tolist()
     with torch.random.fork_rng():  # a transform of the user's may draw
-        pictures = data.shown(index)
+        pictures = data.training_images(index)
     cells = [
         Cell(as_picture(image, mean, std), data.catalogue.paintings[i].style)
         for i, image in zip(index, pictures, strict=True)

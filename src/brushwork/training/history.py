@@ -30,7 +30,7 @@ def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def epoch_entry(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What result.json says of an epoch."""
+    """An epoch's entry in result.json."""
     return row and {key: row.get(key) for key in run_folder.EPOCH_KEYS}
 
 

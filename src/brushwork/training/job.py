@@ -19,19 +19,19 @@ from brushwork.errors import UserError, one_line
 from brushwork.terminal import exit_on_signals
 from brushwork.training import config, sweep
 from brushwork.training.config import Job
+from brushwork.training.recipe import train
 from brushwork.training.record import Diverged, RunRecord
-from brushwork.training.run import train
 
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig) -> float | None:
+def main(cfg: DictConfig) -> float | None:
     """Train what a composed config describes; return its best validation accuracy, for a sweeper.
 
     A failing job of a multirun raises, so that the others go on; a failing single run exits with
     status 1, a user's mistake with one line on standard error.
     """
-    if rank_zero_only.rank > 0:  # a process that Lightning started for DDP: the first one speaks
+    if rank_zero_only.rank > 0:  # a process that Lightning started for DDP: only the first one logs
         logging.getLogger("brushwork").setLevel(logging.ERROR)
     try:
         with exit_on_signals(silent=rank_zero_only.rank > 0):
@@ -48,10 +48,10 @@ def run(cfg: DictConfig) -> float | None:
         reason = f"{type(error).__name__}: {one_line(error)}"
         log.exception("unexpected")
     finally:
-        gc.collect()  # a Trainer and its module hold each other
+        gc.collect()  # a Trainer and its module reference each other
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    # Raised here, not above: the error's frames, and the network in them, are free by now.
+    # Raised here, not above: the error's frames, and the network in them, are released by now.
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         log.error("this job failed: %s", reason)
         sweep.record_event(Path(HydraConfig.get().runtime.output_dir), error=reason)
@@ -62,7 +62,7 @@ def run(cfg: DictConfig) -> float | None:
 
 
 def run_job(job: Job) -> float | None:
-    """As `run`, from plain settings.
+    """As `main`, from plain settings.
 
     Raises:
         UserError: a mistake in settings, data, weights or checkpoint.
@@ -71,8 +71,8 @@ def run_job(job: Job) -> float | None:
     if rank_zero_only.rank > 0:
         train(job, _checkpoint_to_resume(job))
         return None
-    busy = f"{job.folder.resolve()} is being written by another process: wait for it, or stop it"
-    with files.lock(job.folder / run_folder.LOCK, busy):
+    locked = f"{job.folder.resolve()} is being written by another process: wait for it, or stop it"
+    with files.lock(job.folder / run_folder.LOCK, locked):
         files.remove_leftovers(job.folder)
         earlier = run_folder.read_result(job.folder)
         if (threads := sweep.threads_per_job()) is not None:
@@ -88,18 +88,18 @@ def run_job(job: Job) -> float | None:
         try:
             record = train(job, _checkpoint_to_resume(job))
         except Diverged as error:
-            _mark(job.folder, "diverged", str(error))
+            _record_failure(job.folder, "diverged", str(error))
             if job.sweep_number is None:
                 raise
             log.warning("%s", error)
             return _best_accuracy(run_folder.read_result(job.folder))
         except SystemExit:
-            _mark(job.folder, "interrupted", "stopped by a signal")
+            _record_failure(job.folder, "interrupted", "stopped by a signal")
             if job.sweep_number is None and (job.folder / run_folder.LAST).exists():
-                log.warning("interrupted; go on with ckpt_path=%s", os.path.relpath(job.folder / run_folder.LAST))
+                log.warning("interrupted; resume with ckpt_path=%s", os.path.relpath(job.folder / run_folder.LAST))
             raise
         except Exception as error:
-            _mark(job.folder, "failed", str(error) if isinstance(error, UserError) else repr(error))
+            _record_failure(job.folder, "failed", str(error) if isinstance(error, UserError) else repr(error))
             raise
         record.write_result("finished")
         if not job.settings.keep_last:
@@ -134,7 +134,7 @@ def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
 
 
 def _out_of_memory(cfg: DictConfig) -> str:
-    """What a GPU was full of, and what helps."""
+    """The message of a run that needs more GPU memory."""
     free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)
     return (
         f"out of GPU memory with data.batch_size={cfg.data.batch_size} in trainer.precision={cfg.trainer.precision}, "
@@ -142,7 +142,7 @@ def _out_of_memory(cfg: DictConfig) -> str:
     )
 
 
-def _mark(folder: Path, status: str, error: str) -> None:
+def _record_failure(folder: Path, status: str, error: str) -> None:
     """Record how a run ended badly; what is known of its epochs stays."""
     result = run_folder.read_result(folder) or run_folder.new_result()
     try:
@@ -182,7 +182,7 @@ def _report(job: Job, record: RunRecord) -> None:
             if test[which]
             for low, high in [test[which]["interval_95"]]
         ]
-        log.info("test, %d paintings on which nothing was chosen: %s", test["paintings"], ", ".join(scored))
+        log.info("test, %d paintings not used for model selection: %s", test["paintings"], ", ".join(scored))
         log.info("on the same paintings: %s", _describe_baselines(test))
     if not record.write:
         log.info("fast_dev_run: nothing is written")

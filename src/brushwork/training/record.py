@@ -32,13 +32,13 @@ class RunRecord(L.Callback):
     """Keeps the history of a run and writes its folder: config, split, metrics, predictions and result.
 
     For any Trainer that trains a `StyleClassifier`; what needs a `WikiArtDataModule` (split, baselines, predictions) is
-    left out without one. The history travels in checkpoints: a resumed run's files are those of an unbroken one.
+    left out without one. The history is saved in checkpoints: a resumed run's files are those of an unbroken one.
 
     Args:
         folder: where all is written.
         config: the settings for config.yaml; None: those of the model and the data module.
-        known: entries of result.json that the caller knows (name, command, config_hash).
-        finishes: the end of fit is the end of the run; else the caller calls `write_result("finished")`.
+        entries: of result.json, known to the caller (name, command, config_hash).
+        ends_with_fit: the end of fit is the end of the run; else the caller calls `write_result("finished")`.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class RunRecord(L.Callback):
         folder: str | Path,
         *,
         config: dict[str, Any] | None = None,
-        known: dict[str, Any] | None = None,
-        finishes: bool = True,
+        entries: dict[str, Any] | None = None,
+        ends_with_fit: bool = True,
     ) -> None:
-        self.folder, self.config, self.finishes = Path(folder), config, finishes
-        self.result: dict[str, Any] = run_folder.new_result() | (known or {})
-        self._known = known or {}
+        self.folder, self.config, self.ends_with_fit = Path(folder), config, ends_with_fit
+        self.result: dict[str, Any] = run_folder.new_result() | (entries or {})
+        self._entries = entries or {}
         self.catalogue: Catalogue | None = None
         self.rows: list[dict[str, Any]] = []
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
@@ -71,7 +71,7 @@ class RunRecord(L.Callback):
         pl_module.logs_to_loggers = False  # done here, with the epoch as the step
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        # A ModelCheckpoint forgets its best score when the run folder has moved or is another one.
+        # A ModelCheckpoint resets its best score when the run folder has moved or is another one.
         for callback in trainer.callbacks:
             state = checkpoint["callbacks"].get(callback.state_key)
             if isinstance(callback, ModelCheckpoint) and state:
@@ -86,7 +86,7 @@ class RunRecord(L.Callback):
         self.write = trainer.is_global_zero and not trainer.fast_dev_run
         if not trainer.is_global_zero:
             return
-        self.result = run_facts.new_result(trainer, pl_module, data) | self._known
+        self.result = run_facts.new_result(trainer, pl_module, data) | self._entries
         run_facts.announce(trainer, pl_module, data)
         if self.write:
             self._write_first_files(self.config or run_facts.config_of(trainer, pl_module, data), data)
@@ -195,11 +195,11 @@ class RunRecord(L.Callback):
             self.write_result(self.result["status"])
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
-        if self.finishes:
+        if self.ends_with_fit:
             self.write_result("finished")
 
     def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
-        if self.finishes:
+        if self.ends_with_fit:
             status = {Diverged: "diverged", KeyboardInterrupt: "interrupted", SystemExit: "interrupted"}
             self.write_result(status.get(type(exception), "failed"), str(exception) or repr(exception))
 

@@ -1,4 +1,4 @@
-"""What a run that goes on in another folder needs of the first one's."""
+"""What a run that is resumed in another folder needs of the first one's."""
 
 import logging
 import shutil
@@ -23,7 +23,7 @@ def move_checkpoints(state: dict[str, Any], dirpath: str) -> None:
 
 
 def keep_best(ckpt_path: Path, folder: Path) -> None:
-    """Bring the best epoch's checkpoint along when a run goes on in another folder."""
+    """Copy the best epoch's checkpoint when a run is resumed in another folder."""
     theirs, ours = ckpt_path.with_name(Path(run_folder.BEST).name), folder / run_folder.BEST
     if theirs.exists() and not ours.exists():
         ours.parent.mkdir(parents=True, exist_ok=True)

@@ -15,10 +15,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from brushwork import run_folder
 from brushwork.errors import UserError
-from brushwork.paintings import catalogue, selection
-from brushwork.paintings.checks.page import page
-from brushwork.paintings.checks.report import Report, check
-from brushwork.paintings.splits import Fractions
+from brushwork.paintings import catalogue
+from brushwork.paintings.checks.report import Report, check, page
 from brushwork.training.config import Job
 
 # Found by the check itself and seen to be so: one picture under two titles.
@@ -236,12 +234,8 @@ def test_the_default_split_is_that_of_training(paintings: Path, tmp_path: Path, 
     root = Path(shutil.copytree(paintings, tmp_path / "root"))
     for path in sorted(root.glob("*/*.jpg")):
         shutil.copyfile(path, path.with_stem(f"{path.stem}-copy"))
-    split = make_job(f"data.root={root}").settings.split
-    fractions, options = Fractions(split.val_fraction, split.test_fraction), {"max_megapixels": 89, "skip": False}
-    selected = selection.select(
-        catalogue.scan(root), split.name, fractions, split.seed, **options, strict=False, train_fraction=1.0, seed=0
-    )
-    trained_with = {p.path: part for p, part in zip(selected.catalogue.paintings, selected.parts, strict=True)}
+    data = make_job(f"data.root={root}").data
+    trained_with = {p.path: part for p, part in zip(data.catalogue.paintings, data.parts, strict=True)}
     copies = [f for f in check(root).findings if f.kind in ("same_across_parts", "same_copy")]
     assert {item.path: item.note for f in copies for group in f.groups for item in group} == trained_with
     for finding in copies:

@@ -87,7 +87,7 @@ def other_validation(folder: Path) -> None:
         ({"weights": "some.pth"}, r"start from several weights \(imagenet, some\.pth\)"),
         ({"weights": None, "redraw": True}, "model.redraw=true but no model.weights to redraw"),
         ({"last": {"epoch": 5, "val/accuracy": None}}, "was not validated: leave this run out"),
-        ({"spoil": other_validation}, "validate on different paintings, though both have split random"),
+        ({"spoil": other_validation}, "of split random validate on different paintings: leave one out"),
     ],
 )
 def test_what_no_grid_may_mix_is_refused(write_grid_run: WriteGridRun, change: dict, message: str) -> None:

@@ -16,10 +16,8 @@ from brushwork import files
 from brushwork.paintings.catalogue import Painting
 from brushwork.paintings.checks.facts import Facts
 
-# Bits of 256 in which the hashes of one picture may differ. Among 2,800 paintings (3.9 million pairs) two pairs are
-# within it, both true (distances 8 and 32); the nearest pair of different pictures is at 74, from which some ten false
-# pairs are expected among 81,000 paintings. Recall (docs/data.md): all copies that are grey, mirrored, of half or
-# double size or of JPEG quality 50; of those with 1, 2, 3, 5 % cut from each edge: 100, 99, 47, 1 %.
+# Bits of 256 in which the hashes of one picture may differ (measured: docs/data.md). Among 2,800 paintings the nearest
+# pair of different pictures is at 74, from which some ten false pairs are expected among 81,000 paintings.
 NEAR = 48
 
 _VERSION = 1  # of `near_pairs`: a new one compares all again
@@ -61,13 +59,11 @@ def near_pairs(facts: Sequence[Facts], distance: int = NEAR) -> list[Pair]:
     Pictures with equal hashes are paired with the first of them only, which represents them in all other pairs, so
     that a thousand equal pictures make a thousand pairs rather than a million.
     """
-    first_with: dict[str, int] = {}
-    equals = []
+    first_with, equals = {}, []
     for i, known in enumerate(facts):
         if known.print and first_with.setdefault(known.print, i) != i:
             equals.append(Pair(first_with[known.print], i, 0, False))
-    positions = list(first_with.values())
-    if not positions:
+    if not (positions := list(first_with.values())):
         return []
     prints = _signs([facts[i].print for i in positions])  # (pictures, bits)
     mirrors = _signs([facts[i].mirrored for i in positions])
@@ -99,7 +95,7 @@ def cached_pairs(facts: Sequence[Facts]) -> list[Pair]:
 
 def connected(pairs: Sequence[Pair], count: int) -> list[list[int]]:
     """The connected components of 0 ... count - 1 by `pairs`, without single ones."""
-    first, second = ([getattr(pair, name) for pair in pairs] for name in ("first", "second"))
+    first, second = [pair.first for pair in pairs], [pair.second for pair in pairs]
     graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count))
     groups = defaultdict(list)
     _, labels = connected_components(graph, directed=False)

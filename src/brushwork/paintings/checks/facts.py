@@ -3,13 +3,12 @@
 import csv
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import imagehash
 from PIL import ExifTags, Image, ImageOps
-from tqdm import tqdm
 
 from brushwork import files, images, run_folder
 from brushwork.errors import UserError
@@ -27,9 +26,8 @@ _BLANK = 8  # levels of 256: a picture whose channels vary by less is blank
 class Facts:
     """What one file contains; one that cannot be read has a `reason` and nothing else.
 
-    `width` and `height` are those of the upright picture, `mode` and `format` Pillow's names. `print` and `mirrored`
-    are the perceptual hashes (DCT, 256 bits, in hexadecimal) of the picture and of its mirror image; "" if it is blank
-    or has a side under images.MIN_SIDE.
+    `width` and `height` are of the upright picture, `mode` and `format` Pillow's names. `print` and `mirrored` are the
+    perceptual hashes (DCT, 256 bits, hexadecimal) of the picture and its mirror image; "" if it is blank or tiny.
     """
 
     reason: str = ""
@@ -43,7 +41,6 @@ class Facts:
 
 
 _COLUMNS = ("path", "bytes", "mtime_ns", *(field.name for field in fields(Facts) if field.name != "reason"))
-_Identity = tuple[int, int]  # a file's bytes and its mtime in ns
 
 
 def inspect(path: Path, max_megapixels: float = 89) -> Facts:
@@ -72,24 +69,19 @@ def cache_path(root: Path) -> Path:
 def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) -> list[Facts]:
     """The facts of each painting, in their order; only new and changed files are opened.
 
-    The results are cached in `cache_path`, also when reading is interrupted, except for unreadable files: they may be
-    repaired, or the limit changed.
+    They are cached, also when interrupted, but not of unreadable files: these may be repaired, or the limit changed.
     """
-    identities = {painting.path: identity_of(root / painting.path) for painting in paintings}
-    cached = _load(cache_path(root))
-    facts = {
-        path: known
-        for path, (identity, known) in cached.items()
-        if identities.get(path) == identity and known.width * known.height / 1e6 <= max_megapixels
-    }
+    identities, cached = {p.path: _identity(root / p.path) for p in paintings}, _load(cache_path(root))
+    unchanged = {path: known for path, (identity, known) in cached.items() if identities.get(path) == identity}
+    facts = {path: known for path, known in unchanged.items() if known.width * known.height / 1e6 <= max_megapixels}
     unread = [path for path in identities if path not in facts]
-    pool = ThreadPoolExecutor()
+
+    def inspected(path: str) -> Facts:
+        return inspect(root / path, max_megapixels)
+
     try:
-        results = pool.map(lambda path: inspect(root / path, max_megapixels), unread)
-        bar = tqdm(unread, desc="reading paintings", unit=" paintings", leave=False, disable=None)
-        facts.update(zip(bar, results, strict=True))
+        facts.update(images.in_threads(inspected, unread, "reading paintings", "paintings"))
     finally:
-        pool.shutdown(cancel_futures=True)
         if unread:
             cached |= {path: (identities[path], known) for path, known in facts.items() if not known.reason}
             _save(cache_path(root), cached)
@@ -99,15 +91,14 @@ def read(root: Path, paintings: Sequence[Painting], max_megapixels: float = 89) 
 def read_good(
     catalogue: Catalogue, max_megapixels: float, skip: bool
 ) -> tuple[Catalogue, list[Facts], list[tuple[str, str]]]:
-    """Read every painting once, before training.
+    """Read every painting once, before training; UserError if one is unreadable, unless `skip`.
 
     Returns:
-        The catalogue without unreadable files (class names unchanged), the facts of its paintings, and a (path, reason)
-        for each unreadable file; UserError if there are any, unless `skip`.
+        The catalogue of the readable files (class names unchanged), their facts, and (path, reason) of the others.
     """
-    facts = dict(zip(catalogue.paintings, read(catalogue.root, catalogue.paintings, max_megapixels), strict=True))
-    bad = [(painting.path, known.reason) for painting, known in facts.items() if known.reason]
-    good = {painting: known for painting, known in facts.items() if not known.reason}
+    facts = list(zip(catalogue.paintings, read(catalogue.root, catalogue.paintings, max_megapixels), strict=True))
+    bad = [(painting.path, known.reason) for painting, known in facts if known.reason]
+    good = {painting: known for painting, known in facts if not known.reason}
     if bad and not skip:
         more = f" ({len(bad) - 1} more bad files)" if len(bad) > 1 else ""
         raise UserError(f"{bad[0][1]}{more}; or leave bad files out with data.on_bad_image=skip")
@@ -121,26 +112,23 @@ def read_good(
 
 def identities(catalogue: Catalogue) -> list[tuple[str, int, int]]:
     """Each painting's path, bytes and mtime in ns, by which a changed file is recognised."""
-    return [(painting.path, *identity_of(catalogue.root / painting.path)) for painting in catalogue.paintings]
+    return [(painting.path, *_identity(catalogue.root / painting.path)) for painting in catalogue.paintings]
 
 
-def identity_of(path: Path) -> _Identity:
+def _identity(path: Path) -> tuple[int, int]:
     """A file's size and mtime in ns; zeros if it cannot be accessed (`inspect` then reports why)."""
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+    with suppress(OSError):
+        return (status := path.stat()).st_size, status.st_mtime_ns
+    return 0, 0
 
 
-def _load(cache: Path) -> dict[str, tuple[_Identity, Facts]]:
+def _load(cache: Path) -> dict[str, tuple[tuple[int, int], Facts]]:
     cached = {}
     try:
         for row in run_folder.read_csv(cache):
-            size = {name: int(row[name]) for name in ("width", "height")}
-            text = {name: row[name] for name in ("mode", "format", "print", "mirrored")}
-            known = Facts(**size, **text, turned=row["turned"] == "True")
-            cached[row["path"]] = (int(row["bytes"]), int(row["mtime_ns"])), known
+            path, identity = row.pop("path"), (int(row.pop("bytes")), int(row.pop("mtime_ns")))
+            row |= {"width": int(row["width"]), "height": int(row["height"]), "turned": row["turned"] == "True"}
+            cached[path] = identity, Facts(**row)
         return cached
     except FileNotFoundError:
         return {}
@@ -149,7 +137,7 @@ def _load(cache: Path) -> dict[str, tuple[_Identity, Facts]]:
         return {}
 
 
-def _save(cache: Path, cached: dict[str, tuple[_Identity, Facts]]) -> None:
+def _save(cache: Path, cached: dict[str, tuple[tuple[int, int], Facts]]) -> None:
     rows = (
         {"path": path, "bytes": size, "mtime_ns": mtime_ns, **vars(known)}
         for path, ((size, mtime_ns), known) in cached.items()

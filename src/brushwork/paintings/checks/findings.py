@@ -2,10 +2,11 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from PIL import Image
 
 from brushwork import images
@@ -20,41 +21,8 @@ FOREIGN_ROWS = 0.01  # share of a split's rows without a file, above which it is
 
 Parts = Mapping[str, str]  # the part of each path; unused paintings are not in it
 
-_HOW = {"same": "byte for byte", "near": "re-encoded, resized or mirrored (by perceptual hash)"}
-# Severity and message of each kind of finding. "spoils": a result on these data would be wrong.
-KINDS = {
-    "unreadable": ("spoils", "can't be read: correct as noted, or leave out with data.on_bad_image=skip"),
-    **{
-        f"{copy}_{span}": (severity, message.format(how=how))
-        for copy, how in _HOW.items()
-        for span, severity, message in [
-            ("label_conflict", "spoils", "one picture under two styles, {how}: keep it under the right one"),
-            ("across_parts", "spoils", "one picture in two parts of the split, {how}: keep one of them"),
-            ("copy", "warning", "one picture more than once in a style and part, {how}: keep one of them"),
-        ]
-    },
-    "alias": ("spoils", "several folders of one style: merge them"),
-    "unsplittable": ("spoils", "styles that can't be trained and scored: add paintings, or exclude with data.styles"),
-    "row_without_file": ("warning", "listed in the split, but there is no such file: is it the split of these data?"),
-    "file_without_row": ("info", "not listed in the split: unused"),
-    "imbalance": ("warning", "the largest style has {ratio:.0f} times the smallest: compare the recall by style"),
-    "artists_known": (
-        "warning",
-        "the artist look-up, which sees no pixel, has an accuracy of {artist_lookup:.3f} on this split, the majority "
-        "class {majority:.3f}: a network can score by recognising artists, so show both beside its accuracy",
-    ),
-    "outside": ("warning", "pictures outside the style folders are not used: move them into one"),
-    "ignored": ("warning", "files that are no pictures are not used: convert, move or remove them"),
-    "hidden": ("info", "hidden and system files are not used"),
-    "tiny": ("warning", f"a side of less than {images.MIN_SIDE} pixels: replace by a larger version, or remove"),
-    "blank": ("warning", "of one colour: fetch again or remove"),
-    "misnamed": ("info", "in another format than the name says: read correctly"),
-    "rare_format": ("info", "neither JPEG nor PNG: read correctly"),
-    "mode": ("info", "not 8-bit RGB: converted when read"),
-    "turned": ("info", "rotated by EXIF: turned upright when read"),
-    "non_ascii": ("info", "non-ASCII names, some of which may be garbled: compare with the artist shown"),
-    "no_artist": ("info", "no artist in the name (artist_title.jpg): unknown to the artist look-up"),
-}
+# {kind: (severity, message)}, in the order in which findings are listed.
+KINDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +50,8 @@ class Finding:
 def _finding(kind: str, groups: list[list[Item]], severity: str = "", **values: float) -> list[Finding]:
     """One finding, or none without `groups`; `values` are those in the message."""
     usual, message = KINDS[kind]
-    return [Finding(kind, severity or usual, message.format(**values), groups)] if groups else []
+    message = message.format(min_side=images.MIN_SIDE, **values)
+    return [Finding(kind, severity or usual, message, groups)] if groups else []
 
 
 def unreadable(root: Path, known: Mapping[Painting, Facts]) -> list[Finding]:
@@ -92,8 +61,7 @@ def unreadable(root: Path, known: Mapping[Painting, Facts]) -> list[Finding]:
 
 def same_copies(groups: Iterable[Sequence[Painting]], parts: Parts) -> list[Finding]:
     """Identical files; `groups` by duplicates.same_bytes."""
-    notes = [{painting: parts.get(painting.path, "in no part") for painting in group} for group in groups]
-    return _copies("same", notes, parts)
+    return _copies("same", [{p: parts.get(p.path, "in no part") for p in group} for group in groups], parts)
 
 
 def near_copies(
@@ -116,14 +84,13 @@ def near_copies(
 
 def _copies(prefix: str, groups: Iterable[Mapping[Painting, str]], parts: Parts) -> list[Finding]:
     """The findings of groups of copies (each with its note), by what a group spans."""
-    by_span = defaultdict(list)
+    by_span = {"label_conflict": [], "across_parts": [], "copy": []}
     for notes in groups:
         used = {parts[painting.path] for painting in notes if painting.path in parts}
         styles = {catalogue.style_key(painting.style) for painting in notes}
         span = "label_conflict" if len(styles) > 1 else "across_parts" if len(used) > 1 else "copy"
         by_span[span].append([Item(painting.path, note) for painting, note in notes.items()])
-    spans = ("label_conflict", "across_parts", "copy")
-    return [finding for span in spans for finding in _finding(f"{prefix}_{span}", by_span[span])]
+    return [finding for span, groups in by_span.items() for finding in _finding(f"{prefix}_{span}", groups)]
 
 
 def aliases(styles: Sequence[str]) -> list[Finding]:
@@ -197,28 +164,19 @@ def oddities(known: Mapping[Painting, Facts]) -> list[Finding]:
     """What is unusual about readable files."""
     groups = defaultdict(list)
     for painting, fact in known.items():
-        for kind, note in _oddities(painting, fact):
-            groups[kind].append([Item(painting.path, note)])
+        is_tiny = min(fact.width, fact.height) < images.MIN_SIDE
+        named = Image.registered_extensions().get(Path(painting.path).suffix.lower(), "")
+        for kind, is_so, note in [
+            ("tiny", is_tiny, f"{fact.width} x {fact.height}"),
+            ("blank", not fact.print and not is_tiny, ""),
+            # MPO is a JPEG with further pictures after it.
+            ("misnamed", ("JPEG" if fact.format == "MPO" else fact.format) != named, fact.format),
+            ("rare_format", fact.format not in ("JPEG", "MPO", "PNG"), fact.format),
+            ("mode", fact.mode != "RGB", fact.mode),
+            ("turned", fact.turned, ""),
+            ("non_ascii", not painting.path.isascii(), f"artist: {painting.artist}"),
+            ("no_artist", painting.artist is None, ""),
+        ]:
+            if is_so:
+                groups[kind].append([Item(painting.path, note)])
     return [finding for kind in KINDS if kind in groups for finding in _finding(kind, groups[kind])]
-
-
-def _oddities(painting: Painting, fact: Facts) -> Iterator[tuple[str, str]]:
-    """The kind and the note of each oddity of one file."""
-    if min(fact.width, fact.height) < images.MIN_SIDE:
-        yield "tiny", f"{fact.width} x {fact.height}"
-    elif not fact.print:
-        yield "blank", ""
-    named = Image.registered_extensions().get(Path(painting.path).suffix.lower(), "")
-    # MPO is a JPEG with further pictures after it.
-    if ("JPEG" if fact.format == "MPO" else fact.format) != named:
-        yield "misnamed", fact.format
-    if fact.format not in ("JPEG", "MPO", "PNG"):
-        yield "rare_format", fact.format
-    if fact.mode != "RGB":
-        yield "mode", fact.mode
-    if fact.turned:
-        yield "turned", ""
-    if not painting.path.isascii():
-        yield "non_ascii", f"artist: {painting.artist}"
-    if painting.artist is None:
-        yield "no_artist", ""

@@ -1,5 +1,6 @@
-"""The report on a folder of paintings: findings and statistics, as plain data."""
+"""The report on a folder of paintings: findings and statistics, as plain data and as a page."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,19 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from brushwork import run_folder
+from brushwork import run_folder, web_page
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import baselines, catalogue, splits
 from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.checks import duplicates, facts, findings
 from brushwork.paintings.checks.facts import Facts
-from brushwork.paintings.checks.findings import Finding
+from brushwork.paintings.checks.findings import Finding, Item
 from brushwork.paintings.listing import PARTS
 from brushwork.paintings.splits import Fractions
 
-SEVERITIES = ("spoils", "warning", "info")
 VAL_FRACTION, SEED = 0.2, 0  # training's default split
 PERCENTS = (0, 5, 50, 95, 100)
+SIDE = 144  # pixels of a thumbnail
+# Files shown per finding by severity, the gravest first, so that a browser can open the page; the JSON has all.
+SHOWN = {"spoils": 2000, "warning": 2000, "info": 48}
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,9 @@ class Report:
 
 
 def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89) -> Report:
-    """Read every painting under `root` and report the findings, the gravest first.
+    """Read every painting under `root` and report the findings, the gravest first; UserError if there are none.
 
-    Args:
-        split_csv: a run's split.csv, or any CSV with the columns path and part; None: training's default split.
-
-    Raises:
-        UserError: there are no paintings, or `split_csv` is no split.
+    `split_csv` is a run's split.csv, or any CSV with the columns path and part; None: training's default split.
     """
     given = None if split_csv is None else _read_split(split_csv)
     folders, other_files = findings.list_folders(root)
@@ -90,7 +89,7 @@ def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89)
     return Report(
         root=str(root.resolve()),
         split=default if split_csv is None else str(split_csv),
-        findings=sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)),
+        findings=sorted(found, key=lambda finding: list(SHOWN).index(finding.severity)),
         parts={part: sum(parts.get(painting.path) == part for painting in known) for part in PARTS},
         styles=[_style_row(style, known, parts) for style in styles],
         artists=_artists(train, val),
@@ -119,22 +118,18 @@ def _read_split(path: Path) -> dict[str, str]:
 def _default_split(root: Path, paintings: list[Painting], together: Sequence[Sequence[int]]) -> dict[str, str]:
     """Training's default split, without the styles that are too small, which it would refuse."""
     counts = Counter(painting.style for painting in paintings)
-    enough = [i for i, painting in enumerate(paintings) if counts[painting.style] > 1]
-    position = {i: number for number, i in enumerate(enough)}
+    position = {i: k for k, i in enumerate(i for i, p in enumerate(paintings) if counts[p.style] > 1)}
     groups = [[position[i] for i in group if i in position] for group in together]
-    kept = Catalogue(root, [paintings[i] for i in enough], sorted(style for style in counts if counts[style] > 1))
+    kept = Catalogue(root, [paintings[i] for i in position], sorted(style for style in counts if counts[style] > 1))
     parts = splits.draw("random", kept, Fractions(VAL_FRACTION), SEED, groups)
     return {painting.path: part for painting, part in zip(kept.paintings, parts, strict=True)}
 
 
 def _artists(train: Sequence[Painting], val: Sequence[Painting]) -> dict[str, Any]:
     in_train, in_val = ({painting.artist for painting in part if painting.artist} for part in (train, val))
-    by_known = sum(painting.artist in in_train for painting in val)
-    return {
-        "artists": len(in_train | in_val),
-        "in_train_and_val": len(in_train & in_val),
-        "share_of_val_by_artists_of_train": by_known / len(val) if val else None,
-    }
+    share = sum(painting.artist in in_train for painting in val) / len(val) if val else None
+    counts = {"artists": len(in_train | in_val), "in_train_and_val": len(in_train & in_val)}
+    return counts | {"share_of_val_by_artists_of_train": share}
 
 
 def _style_row(style: str, known: dict[Painting, Facts], parts: dict[str, str]) -> dict[str, Any]:
@@ -154,10 +149,25 @@ def _style_row(style: str, known: dict[Painting, Facts], parts: dict[str, str]) 
 def _sizes(known: dict[Painting, Facts]) -> dict[str, dict[str, float]]:
     if not known:
         return {}
-    width, height = np.array([(fact.width, fact.height) for fact in known.values()], float).T
-    size = np.array([painting.bytes for painting in known], float)
-    values = {"width": width, "height": height, "megapixels": width * height / 1e6, "aspect": width / height}
+    width, height, size = np.array([(fact.width, fact.height, p.bytes) for p, fact in known.items()], float).T
+    names = ("width", "height", "megapixels", "aspect", "bytes")
+    table = np.percentile([width, height, width * height / 1e6, width / height, size], PERCENTS, axis=1).T
     return {
-        name: {str(percent): round(float(np.percentile(value, percent)), 4) for percent in PERCENTS}
-        for name, value in (values | {"bytes": size}).items()
+        name: {str(percent): round(value, 4) for percent, value in zip(PERCENTS, row, strict=True)}
+        for name, row in zip(names, table.tolist(), strict=True)
     }
+
+
+def page(report: Report, max_megapixels: float = 89) -> str:
+    """A report as a self-contained HTML page, with thumbnails of each finding; undecodable files are shown by name."""
+    groups = {finding.kind: _first(finding.groups, SHOWN[finding.severity]) for finding in report.findings}
+    paths = [item.path for shown in groups.values() for group in shown for item in group]
+    thumbnails = web_page.thumbnails(Path(report.root), paths, SIDE, max_megapixels)
+    values = {"groups": groups, "thumbnails": thumbnails, "parts": PARTS, "percents": PERCENTS, "side": SIDE}
+    return web_page.render("paintings/checks/page.html.jinja", report=report, **values)
+
+
+def _first(groups: list[list[Item]], count: int) -> list[list[Item]]:
+    """The first groups, of at most `count` items in all, but at least one group."""
+    totals = itertools.accumulate(map(len, groups))
+    return [group for group, total in zip(groups, totals, strict=True) if total <= count] or groups[:1]

@@ -1,5 +1,6 @@
 """The paintings that a source has, and which of them are chosen."""
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,15 +64,12 @@ def choose(
 ) -> list[Candidate]:
     """The first `per_style` candidates of each style; no further ones are listed. Missing styles are logged.
 
-    Chosen paths that differ in case only are renamed, for file systems that ignore case.
+    Chosen paths that differ in case only are renamed, for file systems that ignore case. UserError if a substitute is
+    for a style that is not requested, or there are no paintings of the styles.
 
     Args:
-        styles: in any spelling; None: all.
-        per_style: None: all.
+        styles: in any spelling; None: all. per_style: None: all.
         substitutes: {a style that may be missing: the one to use instead}.
-
-    Raises:
-        UserError: a substitute is for a style that is not requested, or there are no paintings of the styles.
     """
     requested = None if styles is None else {style_key(style): folder_name(style) for style in styles}
     for missing, other in substitutes.items():
@@ -106,10 +104,10 @@ def choose(
 
 
 def _with_unique_path(candidate: Candidate, paths: set[str]) -> Candidate:
-    path, number = PurePosixPath(candidate.path), 1
+    path = first = PurePosixPath(candidate.path)
+    numbers = itertools.count(2)
     while str(path).lower() in paths:
-        number += 1
-        path = path.with_stem(f"{PurePosixPath(candidate.path).stem}-{number}")
+        path = first.with_stem(f"{first.stem}-{next(numbers)}")
     paths.add(str(path).lower())
     return replace(candidate, path=str(path))
 

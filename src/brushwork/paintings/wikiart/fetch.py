@@ -1,11 +1,12 @@
 """Stores chosen paintings in a folder: in parallel, each file atomically, resumed after an interruption."""
 
+import hashlib
 import io
 import json
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -29,8 +30,7 @@ MAX_MEGAPIXELS = 178  # Pillow's own limit: what is stored is far smaller
 SAVE_EVERY = 5.0  # seconds between two writes of catalogue.csv: the most that a kill can cost
 MAX_FAILURES = 20  # in a row, after which the source counts as unavailable
 
-# Measured: JPEGs of quality 92 take 0.38 bytes a pixel, and a painting's sides are as 0.73 to 1. The originals of
-# huggan's 81,444 paintings take 36 GB.
+# Measured: JPEGs of quality 92 take 0.38 bytes a pixel; sides are as 0.73 to 1; huggan's 81,444 originals take 36 GB.
 _BYTES_PER_PIXEL, _SIDES, _ORIGINAL_BYTES = 0.38, 0.73, 36e9 / 81444
 
 Rows = dict[str, dict[str, str]]  # rows of catalogue.csv
@@ -55,7 +55,7 @@ def bytes_needed(candidates: Sequence[Candidate], longest_side: int | None) -> f
     """The approximate disk space of the paintings; exact for originals from a folder."""
     if longest_side is not None:
         return len(candidates) * _BYTES_PER_PIXEL * _SIDES * longest_side**2
-    places = [candidate.place for candidate in candidates]
+    places = (candidate.place for candidate in candidates)
     return sum(place.stat().st_size if isinstance(place, Path) else _ORIGINAL_BYTES for place in places)
 
 
@@ -63,8 +63,7 @@ def bytes_needed(candidates: Sequence[Candidate], longest_side: int | None) -> f
 def prepared_folder(out: Path, settings: Mapping[str, object], candidates: Iterable[Candidate]) -> Iterator[Rows]:
     """Lock `out` for one job; yield the catalogue rows of its intact paintings, by their source.
 
-    Raises:
-        UserError: another process writes to it, or it holds other pictures, or was prepared with other settings.
+    UserError if another process writes to it, or it holds other pictures, or was prepared with other settings.
     """
     out.mkdir(parents=True, exist_ok=True)
     with files.lock(out / ".lock", f"another process writes to {out}: wait for it", patience=0):
@@ -87,14 +86,14 @@ def _conflict(out: Path, settings: Mapping[str, object], candidates: Iterable[Ca
         for key, value in settings.items():
             if earlier.get(key) != value:
                 return f"was prepared with {key} {earlier.get(key)}, not {value}"
-    stem_of = {candidate.source: str(PurePosixPath(candidate.path).with_suffix("")) for candidate in candidates}
+    stem_of = {candidate.source: PurePosixPath(candidate.path).with_suffix("") for candidate in candidates}
     if other := [path for path, row in (rows or {}).items() if row["source"] not in stem_of]:
         return f"holds {len(other)} paintings that are not chosen now (first {other[0]})"
     # A killed job leaves intact files that are not listed yet.
     unlisted = set() if rows is None else set(stem_of.values())
     found = {str(path.relative_to(out)) for path in out.glob("[!.]*/[!.]*") if images.is_image_file(path.name)}
-    unknown = listing.differences((rows or {}).keys(), found)[1]
-    other = [path for path in unknown if str(PurePosixPath(path).with_suffix("")) not in unlisted]
+    unknown = sorted(found - set(rows or ()))
+    other = [path for path in unknown if PurePosixPath(path).with_suffix("") not in unlisted]
     return f"holds pictures of another origin ({other[0]})" if other else ""
 
 
@@ -103,18 +102,13 @@ def fetch(
 ) -> Counts:
     """Store the candidates that are not in `existing` (of `prepared_folder`); update catalogue.csv and failed.csv.
 
-    Args:
-        longest_side: pixels; larger pictures are resized, and all stored as upright RGB JPEGs. None keeps the bytes.
-
-    Raises:
-        UserError: the source is unavailable.
-        OSError: the disk is full. In either case what was fetched is kept and listed.
+    Pictures of more than `longest_side` pixels are resized, and all stored as upright RGB JPEGs; None keeps the bytes.
+    UserError if the source is unavailable, OSError if the disk is full: what was fetched is kept and listed.
     """
     rows = {candidate.source: existing[candidate.source] for candidate in candidates if candidate.source in existing}
     missing = [candidate for candidate in candidates if candidate.source not in existing]
-    failed: dict[Candidate, str] = {}
+    failed, saved = {}, time.monotonic()
     unavailable: set[object] = set()  # batches since the source last responded
-    saved = time.monotonic()
     bar = tqdm(total=len(candidates), initial=len(rows), desc="paintings", unit=" paintings", disable=None)
     try:
         with bar, closing(_results(source, missing, out, longest_side, threads)) as results:
@@ -142,8 +136,8 @@ def fetch(
 def _write_failed(out: Path, missing: Iterable[Candidate], failed: Mapping[Candidate, str]) -> None:
     """List the failures; candidates that this job did not reach keep the reason of an earlier one."""
     path = out / FAILED
-    reasons = {row["source"]: row["reason"] for row in run_folder.read_csv(path)} if path.exists() else {}
-    reasons |= {candidate.source: reason for candidate, reason in failed.items()}
+    earlier = run_folder.read_csv(path) if path.exists() else []
+    reasons = {row["source"]: row["reason"] for row in earlier} | {c.source: why for c, why in failed.items()}
     rows = [{"path": c.path, "source": c.source, "reason": reasons[c.source]} for c in missing if c.source in reasons]
     if rows:
         run_folder.write_csv(path, FAILED_COLUMNS, sorted(rows, key=lambda row: row["path"]))
@@ -157,9 +151,9 @@ def _results(
     """Each candidate with its row or the reason of its failure, in order of completion. Raises what a thread raised."""
     done: queue.SimpleQueue[tuple[Candidate, dict | UserError] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
-    batches: dict[object, list[Candidate]] = {}
+    batches = defaultdict(list)
     for candidate in candidates:
-        batches.setdefault(candidate.batch, []).append(candidate)
+        batches[candidate.batch].append(candidate)
 
     def work(batch: list[Candidate]) -> None:
         try:
@@ -201,12 +195,10 @@ def _store(out: Path, candidate: Candidate, content: bytes, longest_side: int | 
             path = path if image.format in ("JPEG", "MPO") else path.with_suffix(f".{image.format.lower()}")
     else:
         picture.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+        content = images.encoded(picture, "JPEG", QUALITY)
     (out / path).parent.mkdir(exist_ok=True)
     with files.atomic_path(out / path) as temporary:
-        if longest_side is None:
-            temporary.write_bytes(content)
-        else:
-            picture.save(temporary, "JPEG", quality=QUALITY)
-        digest = files.sha256(temporary)
+        temporary.write_bytes(content)
     row = {name: getattr(candidate, name) for name in ("style", "artist", "title", "source", "part")}
+    digest = hashlib.sha256(content).hexdigest()
     return row | {"path": str(path), "sha256": digest, "width": picture.width, "height": picture.height}

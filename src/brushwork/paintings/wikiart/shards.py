@@ -26,13 +26,8 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
     """The paintings of a data set in Parquet shards, which are listed in an order drawn by seed.
 
     The small label columns are read until enough paintings are chosen, then the chosen pictures alone, by row groups.
-    `place` is (shard, row group, row in it).
-
-    Args:
-        parquet: the shards on disk; none: streamed from Hugging Face.
-
-    Raises:
-        UserError: the data set does not exist, is not reachable, or lacks a column.
+    `place` is (shard, row group, row in it). `parquet` are the shards on disk; none: streamed from Hugging Face.
+    UserError if the data set does not exist, is not reachable, or lacks a column.
     """
     # Arrow, the hub's client and the HTTP library under it, which changes with the version, each raise their own
     # errors: hence `except Exception` throughout.
@@ -42,7 +37,13 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
         if not path.is_file():
             raise UserError(f"there is no file {path.resolve()}: --parquet names the shards of {repository}")
     if not parquet:
-        _check_reachable(repository)
+        try:
+            huggingface_hub.HfApi().dataset_info(repository, timeout=TIMEOUT)
+        except Exception as error:
+            raise UserError(
+                f"{repository} on {huggingface_hub.constants.ENDPOINT} is not reachable ({one_line(error)}): name its "
+                f"shards on disk with --parquet, or another --source"
+            ) from None
     columns = _stream(repository, parquet).column_names or []
     for column in ("style", "image"):
         if column not in columns:
@@ -98,16 +99,6 @@ def _stream(repository: str, parquet: Sequence[Path], columns: list[str] | None 
         return datasets.load_dataset(**data, columns=columns, split="train", streaming=True)
     except Exception as error:
         raise _unreadable(parquet[0] if parquet else repository, error) from None
-
-
-def _check_reachable(repository: str) -> None:
-    try:
-        huggingface_hub.HfApi().dataset_info(repository, timeout=TIMEOUT)
-    except Exception as error:
-        raise UserError(
-            f"{repository} on {huggingface_hub.constants.ENDPOINT} is not reachable ({one_line(error)}): name its "
-            f"shards on disk with --parquet, or another --source"
-        ) from None
 
 
 def _unreadable(what: object, error: Exception) -> UserError:

@@ -23,7 +23,6 @@ def folder(root: Path, split: Path | None, seed: int) -> Source:
     """A download in style folders, ArtGAN's or Kaggle's. Broken file names are repaired as far as possible.
 
     `split` is a folder with ArtGAN's style_train.csv and style_val.csv; files that they do not list are left out.
-    UserError if one is missing.
     """
     if not root.is_dir():
         raise UserError(f"there is no folder {root.resolve()}: name the download's folder of style folders with --root")
@@ -31,10 +30,9 @@ def folder(root: Path, split: Path | None, seed: int) -> Source:
     listed = dict.fromkeys(style_of, ("", "")) if split is None else _matched(style_of, _artgan_split(split), root)
     by_style = defaultdict(list)
     for path, (listed_path, part) in sorted(listed.items()):
-        stem = repaired(PurePosixPath(listed_path or path).stem)
-        new_path = f"{style_of[path]}/{stem}.jpg"
-        candidate = Candidate(new_path, *artist_and_title(stem), path, root / path, path, part)
-        by_style[style_of[path]].append(candidate)
+        style, stem = style_of[path], repaired(PurePosixPath(listed_path or path).stem)
+        new = Candidate(f"{style}/{stem}.jpg", *artist_and_title(stem), path, root / path, path, part)
+        by_style[style].append(new)
     candidates = [
         members[i]
         for style, members in sorted(by_style.items())

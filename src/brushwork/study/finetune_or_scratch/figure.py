@@ -68,15 +68,13 @@ def _keys(panels: Sequence[Panel], weights: str) -> list[Line2D]:
     initialisations, tunings = {one for one, _ in drawn}, {tuning for _, tuning in drawn}
     names = {PRETRAINED: weights, REDRAWN: f"redrawn: mean and deviation\nof {weights}'s layers"}
     keys = [heading("initial weights")]
-    for one in INITIALISATIONS:
-        if one in initialisations:
-            keys.append(Line2D([], [], color=_COLORS[one], linewidth=4, label=names.get(one, one)))
+    for one in [one for one in INITIALISATIONS if one in initialisations]:
+        keys.append(Line2D([], [], color=_COLORS[one], linewidth=4, label=names.get(one, one)))
     keys.append(heading("what is trained"))
-    for tuning in [*TUNINGS, *sorted(tunings - TUNINGS.keys())]:
-        if tuning in tunings:
-            style, marker = _MARKS.get(tuning, _OTHER_MARKS)
-            label = TUNINGS.get(tuning, tuning).replace(" and ", "\nand ")
-            keys.append(Line2D([], [], color="0.2", linestyle=style, marker=marker, markersize=5.5, label=label))
+    for tuning in [*(one for one in TUNINGS if one in tunings), *sorted(tunings - TUNINGS.keys())]:
+        style, marker = _MARKS.get(tuning, _OTHER_MARKS)
+        label = TUNINGS.get(tuning, tuning).replace(" and ", "\nand ")
+        keys.append(Line2D([], [], color="0.2", linestyle=style, marker=marker, markersize=5.5, label=label))
     known = [name for name in BASELINES if any(name in panel.baselines for panel in panels)]
     keys += [heading("no network")] if known else []
     for name in known:

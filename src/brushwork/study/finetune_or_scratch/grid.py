@@ -1,9 +1,10 @@
 """The experiment's runs by split and budget (panels), and by initial weights and tuning (lines over the data)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from brushwork import run_folder
 from brushwork.errors import UserError
@@ -20,12 +21,11 @@ TUNINGS = {  # from the deepest; with their labels
     "head_only": "new layer only",
 }
 Side = tuple[str, str]  # initial weights, tuning
-_AXES = {"data.train_fraction", "model.weights", "model.redraw", "tuning.name", "split.name"}
 _BUDGET = {"patience", "trainer.max_epochs"}
+_AXES = {"data.train_fraction", "model.weights", "model.redraw", "tuning.name", "split.name"} | _BUDGET
 
 
-@dataclass(frozen=True, order=True)
-class Budget:
+class Budget(NamedTuple):
     """The length of a training: so many epochs, or until the accuracy has not risen for `patience` epochs."""
 
     patience: int | None
@@ -38,8 +38,7 @@ class Budget:
         return f"to plateau (patience {self.patience}, at most {self.max_epochs} epochs)"
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """An arm trained on a fraction of the training paintings, their number a mean over seeds."""
 
     fraction: float
@@ -52,8 +51,7 @@ class Point:
         return [run.accuracy for run in self.arm.runs]
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     """The arms that are comparable: those of one split and budget.
 
     lines: {initial weights and tuning: points from few paintings to many}.
@@ -76,13 +74,8 @@ class Panel:
         return [point for line in self.lines.values() for point in line]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """All panels, by split and budget, and what their runs have in common.
-
-    weights: the name of the pretrained weights.
-    warnings: what makes its figures less comparable, a line each.
-    """
+class Grid(NamedTuple):
+    """All panels, what their runs have in common, and warnings: what makes them less comparable, a line each."""
 
     panels: list[Panel]
     weights: str
@@ -98,7 +91,7 @@ def read(runs: Sequence[Run]) -> Grid:
     runs = [_with_defaults(run) for run in runs]
     _check(runs)
     counts, weights = _training_paintings(runs), _name_of_weights(runs)
-    panels: dict[tuple[str, Budget], dict[Side, list[Point]]] = {}
+    panels: dict[tuple[str, Budget], list[tuple[Side, Point]]] = {}
     for arm in arms.group(runs):
         config = arm.runs[0].config
         model, tuning = config["model"], config["tuning"]["name"]
@@ -107,11 +100,10 @@ def read(runs: Sequence[Run]) -> Grid:
         name = f"{weights if initialisation == PRETRAINED else initialisation} {tuning}"
         paintings = round(sum(counts[run.folder] for run in arm.runs) / len(arm.runs))
         point = Point(config["data"]["train_fraction"], paintings, replace(arm, name=name))
-        panels.setdefault((config["split"]["name"], budget), {}).setdefault((initialisation, tuning), []).append(point)
+        panels.setdefault((config["split"]["name"], budget), []).append(((initialisation, tuning), point))
     made = [_panel(*key, panels[key]) for key in sorted(panels, key=_order)]
-    config = runs[0].config
-    is_demo = config["data"].get("paint_demo") is not None
-    return Grid(made, weights, config["model"]["architecture"], len(arms.styles(runs[0])), is_demo, _warnings(made))
+    is_demo = runs[0].config["data"].get("paint_demo") is not None
+    return Grid(made, weights, model["architecture"], len(arms.styles(runs[0])), is_demo, _warnings(made))
 
 
 def _with_defaults(run: Run) -> Run:
@@ -124,10 +116,10 @@ def _with_defaults(run: Run) -> Run:
 
 def _check(runs: Sequence[Run]) -> None:
     for key, values in differences(runs).items():
-        if key not in _AXES | _BUDGET:
+        if key not in _AXES:
+            listed = " and ".join(sorted(values))
             raise UserError(
-                f"the runs differ in {key} ({' and '.join(sorted(values))}), which is not an axis of this study: "
-                f"name runs with the same {key}"
+                f"the runs differ in {key} ({listed}), which is not an axis of this study: keep one of them"
             )
     require_accuracy(runs)
     for run in runs:
@@ -147,16 +139,13 @@ def _training_paintings(runs: Sequence[Run]) -> dict[Path, int]:
         paths = {row["path"] for row in rows if row["part"] == "val"}
         first, expected = validation.setdefault(split, (run.folder, paths))
         if paths != expected:
-            raise UserError(
-                f"{first} and {run.folder} validate on different paintings, though both have split {split}: name runs "
-                f"that validate on the same"
-            )
+            raise UserError(f"{first} and {run.folder} of split {split} validate on different paintings: leave one out")
     return counts
 
 
 def _name_of_weights(runs: Sequence[Run]) -> str:
     """The name of the pretrained weights: "ImageNet", or their file."""
-    found = sorted({weights for run in runs if (weights := run.config["model"]["weights"]) is not None})
+    found = sorted({run.config["model"]["weights"] for run in runs} - {None})
     if len(found) > 1:
         raise UserError(f"the runs start from several weights ({', '.join(found)}): name runs that start from one")
     name = Path(found[0]).name if found else "imagenet"
@@ -165,16 +154,17 @@ def _name_of_weights(runs: Sequence[Run]) -> str:
 
 def _order(key: tuple[str, Budget]) -> tuple:
     """Random splits first, fixed numbers of epochs before plateaus."""
-    split, budget = key
-    return split != "random", split, budget.patience is not None, budget.max_epochs, budget.patience or 0
+    split, (patience, max_epochs) = key
+    return split != "random", split, patience is not None, max_epochs, patience or 0
 
 
-def _panel(split: str, budget: Budget, points: dict[Side, list[Point]]) -> Panel:
-    tunings = [*TUNINGS, *sorted({tuning for _, tuning in points} - TUNINGS.keys())]
-    every = sorted((point for line in points.values() for point in line), key=lambda point: point.paintings)
-    sides = [(one, tuning) for one in INITIALISATIONS for tuning in tunings if (one, tuning) in points]
-    lines = {side: sorted(points[side], key=lambda point: point.paintings) for side in sides}
-    return Panel(split, budget, lines, {point.fraction: point.paintings for point in every}, _baselines(every))
+def _panel(split: str, budget: Budget, points: Sequence[tuple[Side, Point]]) -> Panel:
+    points = sorted(points, key=lambda of_side: of_side[1].paintings)
+    tunings = [*TUNINGS, *sorted({tuning for (_, tuning), _ in points} - TUNINGS.keys())]
+    sides = [(one, tuning) for one in INITIALISATIONS for tuning in tunings]
+    lines = {side: line for side in sides if (line := [point for of, point in points if of == side])}
+    amounts = {point.fraction: point.paintings for _, point in points}
+    return Panel(split, budget, lines, amounts, _baselines([point for _, point in points]))
 
 
 def _baselines(points: Sequence[Point]) -> dict[str, dict[int, float]]:
@@ -185,9 +175,9 @@ def _baselines(points: Sequence[Point]) -> dict[str, dict[int, float]]:
         for point in points:
             values = {run.seed: run.result["baselines"][name] for run in point.arm.runs}
             by_seed.setdefault(point.paintings, {}).update(values)
-        known = {paintings: [*values.values()] for paintings, values in by_seed.items() if None not in values.values()}
-        if known:
-            found[name] = {paintings: sum(values) / len(values) for paintings, values in known.items()}
+        means = {paintings: sum(of.values()) / len(of) for paintings, of in by_seed.items() if None not in of.values()}
+        if means:
+            found[name] = means
     return found
 
 
@@ -195,25 +185,18 @@ def _warnings(panels: Sequence[Panel]) -> list[str]:
     points = [point for panel in panels for point in panel.points]
     runs = [run for point in points for run in point.arm.runs]
     found = []
-    precisions = sorted({str(run.result["precision"]) for run in runs})
-    if len(precisions) > 1:
+    if len(precisions := sorted({str(run.result["precision"]) for run in runs})) > 1:
         found.append(f"the runs differ in precision ({', '.join(precisions)}), which may cause differences")
     examples = {tuple(point.arm.seeds): f"{point.arm.name} on {share(point.fraction)}" for point in points}
     found += arms.different_seeds([(examples[seeds], [*seeds]) for seeds in sorted(examples)])
     to_plateau = [run for run in runs if run.config["patience"] is not None]
     stopped = [run for run in to_plateau if len(run.metrics["epoch"]) == run.config["trainer"]["max_epochs"]]
     if stopped:
-        found.append(
-            f"{len(stopped)} of {len(to_plateau)} runs to plateau reached trainer.max_epochs first, for example "
-            f"{stopped[0].folder.name}: with more epochs they might be better"
-        )
+        reached = f"{len(stopped)} of {len(to_plateau)} runs to plateau reached trainer.max_epochs first"
+        found.append(f"{reached}, for example {stopped[0].folder.name}: with more epochs they might be better")
     return found
 
 
 def share(fraction: float) -> str:
-    """A fraction as text.
-
-    >>> share(0.0625), share(1.0)
-    ('1/16', '1')
-    """
+    """A fraction as text: "1/16"."""
     return str(Fraction(fraction).limit_denominator(1000))

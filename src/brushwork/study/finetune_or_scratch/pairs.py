@@ -4,18 +4,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from brushwork.study import difference, predictions
-from brushwork.study.arms import Arm
+from brushwork.study import arms, difference
 from brushwork.study.difference import Difference
 from brushwork.study.finetune_or_scratch.grid import PRETRAINED, RANDOM, REDRAWN, Panel, Side
-from brushwork.study.predictions import Predictions
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """An arm and its reference, chosen before any run, so that none is picked by its accuracy."""
 
     question: str
@@ -31,16 +29,11 @@ UPPER = Pair("upper layers against all", (PRETRAINED, "upper"), (PRETRAINED, "fu
 PAIRS = (FINE_TUNED, FROZEN, SCALE, WORTH, UPPER)
 
 
-@dataclass(frozen=True)
-class Gain:
+class Gain(NamedTuple):
     """The difference of a pair, trained on so many paintings."""
 
     paintings: int
     difference: Difference
-
-    @property
-    def mean(self) -> float:
-        return self.difference.over_seeds.mean
 
 
 @dataclass(frozen=True)
@@ -64,8 +57,7 @@ class Crossover:
         return self.before or self.after
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A pair in a panel.
 
     gains: from few paintings to many.
@@ -77,58 +69,36 @@ class Result:
     missing: dict[Side, list[float]]
 
 
-@dataclass(frozen=True)
-class PanelResults:
-    """A panel and the results of PAIRS in it."""
-
-    panel: Panel
-    results: dict[Pair, Result]
-
-    @property
-    def gains(self) -> list[Gain]:
-        return [gain for result in self.results.values() for gain in result.gains]
+PanelResults = tuple[Panel, dict[Pair, Result]]  # a panel and the results of PAIRS in it
 
 
 def compare(panels: Sequence[Panel]) -> list[PanelResults]:
-    """Compare the pairs of each panel.
-
-    A pair is a question of its own, asked beforehand: in each panel its p values are corrected over its amounts of
-    data. With a correction over all 15 gains of a panel three seeds could hardly detect even 15 points.
-    """
+    """Compare the pairs of each panel: a pair is a question of its own, its p values corrected over its amounts of
+    data. With a correction over all 15 gains of a panel three seeds could hardly detect even 15 points."""
     bar = tqdm(panels, desc="comparing arms", unit=" panels", leave=False, disable=None)
-    return [_compare(panel) for panel in bar]
+    return [(panel, {pair: _compare(panel, pair) for pair in PAIRS}) for panel in bar]
 
 
-def _compare(panel: Panel) -> PanelResults:
-    read: dict[int, Predictions | None] = {}
-
-    def with_predictions(arm: Arm) -> tuple[Arm, Predictions | None]:
-        if id(arm) not in read:
-            read[id(arm)] = predictions.read(arm)
-        return arm, read[id(arm)]
-
-    results = {}
-    for pair in PAIRS:
-        own, other = (
-            {point.fraction: point for point in panel.lines.get(side, [])} for side in (pair.arm, pair.reference)
-        )
-        both = [one for one in own if one in other and not {*own[one].arm.seeds}.isdisjoint(other[one].arm.seeds)]
-        arms = [(with_predictions(other[one].arm), with_predictions(own[one].arm)) for one in both]
-        differences = difference.corrected([difference.between(*two, len(both)) for two in arms])
-        gains = [Gain(own[fraction].paintings, one) for fraction, one in zip(both, differences, strict=True)]
-        lacking = [fraction for fraction in panel.amounts if fraction not in both]
-        missing = {  # two arms without a common seed are both missing
-            pair.arm: [one for one in lacking if one not in own or one in other],
-            pair.reference: [one for one in lacking if one not in other or one in own],
-        }
-        results[pair] = Result(gains, crossovers(gains), {side: some for side, some in missing.items() if some})
-    return PanelResults(panel, results)
+def _compare(panel: Panel, pair: Pair) -> Result:
+    own, other = ({point.fraction: point for point in panel.lines.get(side, [])} for side in (pair.arm, pair.reference))
+    both = [one for one in own if one in other and not {*own[one].arm.seeds}.isdisjoint(other[one].arm.seeds)]
+    two_arms = [(other[one].arm, own[one].arm) for one in both]
+    found = [difference.between(*two, len(both), arms.on_same_paintings(two)) for two in two_arms]
+    gains = [
+        Gain(own[fraction].paintings, one) for fraction, one in zip(both, difference.corrected(found), strict=True)
+    ]
+    lacking = [fraction for fraction in panel.amounts if fraction not in both]
+    missing = {  # two arms without a common seed are both missing
+        pair.arm: [one for one in lacking if one not in own or one in other],
+        pair.reference: [one for one in lacking if one not in other or one in own],
+    }
+    return Result(gains, crossovers(gains), {side: some for side, some in missing.items() if some})
 
 
 def crossovers(gains: Sequence[Gain]) -> list[Crossover]:
     """Where the mean gain changes sign, between the amounts of data with runs; never beyond them."""
     paintings = [gain.paintings for gain in gains]
-    changes = sign_changes(paintings, [gain.mean for gain in gains])
+    changes = sign_changes(paintings, [gain.difference.over_seeds.mean for gain in gains])
     by_seed = [dict(zip(gain.difference.seeds, gain.difference.by_seed, strict=True)) for gain in gains]
     seeds = sorted(set.intersection(*map(set, by_seed))) if gains else []
     of_seeds = {seed: sign_changes(paintings, [values[seed] for values in by_seed]) for seed in seeds}

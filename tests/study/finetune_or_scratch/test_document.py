@@ -14,7 +14,7 @@ from brushwork import run_folder
 from brushwork.statistics import Spread
 from brushwork.study import runs
 from brushwork.study.difference import Difference
-from brushwork.study.finetune_or_scratch import answers, pairs, tables
+from brushwork.study.finetune_or_scratch import document, pairs
 from brushwork.study.finetune_or_scratch import grid as grids
 from brushwork.study.finetune_or_scratch.grid import Budget, Grid, Panel, Side
 from brushwork.study.finetune_or_scratch.pairs import FINE_TUNED, FROZEN, PAIRS, SCALE, Gain, Pair, PanelResults, Result
@@ -31,9 +31,9 @@ def test_budgets_are_those_of_the_configuration() -> None:
         REPORT: "report",
         PLATEAU: "plateau",
     }
-    _, command = answers.missing_runs(("random", "full"), [(Panel("random", REPORT, {}, {}, {}), [1.0])])
+    _, command = document.missing_runs(("random", "full"), [(Panel("random", REPORT, {}, {}, {}), {1.0})])
     assert command.endswith("budget=report")
-    _, command = answers.missing_runs(("random", "full"), [(Panel("random", Budget(None, 8), {}, {}, {}), [1.0])])
+    _, command = document.missing_runs(("random", "full"), [(Panel("random", Budget(None, 8), {}, {}, {}), {1.0})])
     assert command.endswith("budget=report patience=null trainer.max_epochs=8")
 
 
@@ -71,17 +71,17 @@ def compared(
     results = {
         pair: Result(found := gains.get(pair, []), pairs.crossovers(found), missing.get(pair, {})) for pair in PAIRS
     }
-    return PanelResults(panel, results)
+    return panel, results
 
 
 def grid(*of: PanelResults, is_demo: bool = False) -> Grid:
-    return Grid([one.panel for one in of], "ImageNet", "alexnet", 7, is_demo, [])
+    return Grid([panel for panel, _ in of], "ImageNet", "alexnet", 7, is_demo, [])
 
 
 def sections(*of: PanelResults, is_demo: bool = False) -> list[list[str]]:
     """The lines of the three answers, and those about all of them."""
-    document = answers.markdown(grid(*of, is_demo=is_demo), of)
-    return [[line for line in part.splitlines()[1:] if line] for part in document.split("## ")[1:]]
+    text = document.answers(grid(*of, is_demo=is_demo), of)
+    return [[line for line in part.splitlines()[1:] if line] for part in text.split("## ")[1:]]
 
 
 def findings(*of: PanelResults) -> list[list[str]]:
@@ -95,8 +95,8 @@ def test_gains_are_paired_by_seed_and_corrected_by_question(crossing: Path, writ
     for seed, right in ((0, 2), (1, 3), (7, 20)):
         write_grid_run(None, "head_only", 0.25, seed, right=right)
         write_grid_run("imagenet", "head_only", 0.25, seed + 1, right=right + 2)
-    _, (one,) = compare(crossing)
-    small, large = one.results[FINE_TUNED].gains
+    _, ((_, results),) = compare(crossing)
+    small, large = results[FINE_TUNED].gains
     assert (small.paintings, large.paintings) == (10, 40)
     assert small.difference.by_seed == pytest.approx([0.4, 0.45, 0.5])
     assert large.difference.by_seed == pytest.approx([-0.1, -0.15, -0.2])
@@ -104,20 +104,20 @@ def test_gains_are_paired_by_seed_and_corrected_by_question(crossing: Path, writ
     assert small.difference.p == pytest.approx(1 - t / (t**2 + 2) ** 0.5)
     assert small.difference.p_corrected == pytest.approx(2 * small.difference.p)
     assert (small.difference.arm, small.difference.reference) == ("ImageNet full", "random full")
-    (frozen,) = one.results[FROZEN].gains
+    (frozen,) = results[FROZEN].gains
     assert (frozen.difference.seeds, frozen.difference.by_seed) == ([1], [pytest.approx(0.05)])
-    assert one.results[SCALE].gains == []
+    assert results[SCALE].gains == []
 
 
 def test_the_crossover_is_interpolated_in_the_logarithm(crossing: Path) -> None:
     """From +45 to -15 points: three quarters of the two doublings from 10 to 40, at 10 * 2^1.5; seeds at 2^1.6 (from
     +40 to -10), 2^1.5 and 2^(10/7). After it only two artists of ten make the loss: it is not significant."""
-    _, (one,) = compare(crossing)
-    (crossover,) = one.results[FINE_TUNED].crossovers
+    _, ((_, results),) = compare(crossing)
+    (crossover,) = results[FINE_TUNED].crossovers
     assert crossover.paintings == pytest.approx(10 * 2**1.5)
     assert crossover.by_seed == pytest.approx({0: 10 * 2**1.6, 1: 10 * 2**1.5, 2: 10 * 2 ** (10 / 7)})
     assert (crossover.rises, crossover.before, crossover.after) == (False, True, False)
-    assert answers.crossover(one.results[FINE_TUNED]) == (
+    assert document.crossover(results[FINE_TUNED]) == (
         "from about 28 paintings on, random full is at least as good as ImageNet full (single seeds cross at 27 to 30; "
         "advantage of ImageNet full before: significant, of random full after: not significant)"
     )
@@ -155,7 +155,7 @@ def test_the_crossover_is_interpolated_in_the_logarithm(crossing: Path) -> None:
 )
 def test_a_crossover_is_stated_only_where_a_difference_is_significant(gains: list[Gain], text: str) -> None:
     """Seeds are 0.8 points apart: from +9.2 to -10.8 the first crosses over at 64 * 2^0.92 = 121."""
-    found = answers.crossover(Result(gains, pairs.crossovers(gains), {}))
+    found = document.crossover(Result(gains, pairs.crossovers(gains), {}))
     assert found == text.format("A and B").replace("A", "ImageNet full").replace("B", "random full")
 
 
@@ -253,7 +253,7 @@ def test_missing_runs_are_named_with_the_command_that_trains_them() -> None:
     assert different[4].endswith(
         "model.weights=imagenet model.redraw=true tuning=full data.train_fraction=0.0625,1 split=random budget=report"
     )
-    assert f"\n{needed[1]}\n" in tables.markdown(grid(*both), both, [], "x.png")
+    assert f"\n{needed[1]}\n" in document.document(grid(*both), both, [], "x.png")
 
 
 def test_what_is_missing_is_found(write_grid_run: WriteGridRun) -> None:
@@ -263,11 +263,11 @@ def test_what_is_missing_is_found(write_grid_run: WriteGridRun) -> None:
     write_grid_run(None, "full", 1.0)
     write_grid_run("imagenet", "head_only", 1.0, 0)
     folder = write_grid_run(None, "head_only", 1.0, 1)
-    _, (one,) = compare(folder.parent)
-    assert one.results[FINE_TUNED].missing == {("random", "full"): [0.25]}
+    _, ((_, results),) = compare(folder.parent)
+    assert results[FINE_TUNED].missing == {("random", "full"): [0.25]}
     both = {(weights, "head_only"): [0.25, 1.0] for weights in ("pretrained", "random")}
-    assert one.results[FROZEN].missing == both
-    assert one.results[SCALE].missing == {("redrawn", "full"): [0.25, 1.0], ("random", "full"): [0.25]}
+    assert results[FROZEN].missing == both
+    assert results[SCALE].missing == {("redrawn", "full"): [0.25, 1.0], ("random", "full"): [0.25]}
 
 
 def test_what_these_data_do_not_cover_depends_on_the_runs() -> None:
@@ -290,18 +290,18 @@ def test_what_these_data_do_not_cover_depends_on_the_runs() -> None:
 
 def test_tables_and_files_hold_the_figures(crossing: Path) -> None:
     found, of = compare(crossing)
-    assert tables.accuracy_table(of[0].panel)[:3] == [
+    assert document.accuracy_table(of[0][0])[:3] == [
         ["mean of 3 seeds [95%]", "10 paintings (1/4)", "40 paintings (1)"],
         ["ImageNet full", "0.650 [0.526, 0.774]", "0.500"],  # 4.303 * 0.05 / sqrt 3 = 0.124
         ["random full", "0.200", "0.650 [0.526, 0.774]"],
     ]
-    first, second = tables.gains_table(of[0])[1:]
+    first, second = document.gains_table(of[0][1])[1:]
     assert first[:3] == ["ImageNet full - random full", "10", "+45.0 [32.6, 57.4] *"]
     assert second[2] == "-15.0 [-27.4, -2.6]"  # not significant: few artists decide it
     file = io.StringIO()
-    writer = csv.DictWriter(file, tables.COLUMNS)  # refuses an unknown column
+    writer = csv.DictWriter(file, document.COLUMNS)  # refuses an unknown column
     writer.writeheader()
-    writer.writerows(tables.csv_rows(of))
+    writer.writerows(document.csv_rows(of))
     rows = list(csv.DictReader(io.StringIO(file.getvalue())))
     accuracies = [r for r in rows if r["arm"] == "ImageNet full" and not r["against"] and r["fraction"] == "0.25"]
     assert [(r["seed"], float(r["value"])) for r in accuracies] == [
@@ -310,12 +310,12 @@ def test_tables_and_files_hold_the_figures(crossing: Path) -> None:
     ]
     (mean,) = [r for r in rows if r["quantity"] == "difference" and not r["seed"] and r["paintings"] == "40"]
     assert (float(mean["value"]), mean["against"]) == (pytest.approx(-0.15), "random full")
-    document = tables.markdown(found, of, ["x is failed"], "figure.png")
-    assert document.startswith("# Fine-tune or train from scratch?\n\n## My dataset is small but similar")
-    assert "![Accuracy against the number of training paintings](figure.png)" in document
-    assert "- fine-tuned against from scratch: from about 28 paintings on," in document
-    assert "- left out: x is failed" in document
-    assert "..\n" not in document
+    text = document.document(found, of, ["x is failed"], "figure.png")
+    assert text.startswith("# Fine-tune or train from scratch?\n\n## My dataset is small but similar")
+    assert "![Accuracy against the number of training paintings](figure.png)" in text
+    assert "- fine-tuned against from scratch: from about 28 paintings on," in text
+    assert "- left out: x is failed" in text
+    assert "..\n" not in text
 
 
 def test_the_script_answers_and_leaves_out_by_name(run: Run, crossing: Path, tmp_path: Path) -> None:

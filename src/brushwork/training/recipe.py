@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 
 def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
-    """Train what a job describes, from the start or from the epoch's end that `ckpt_path` holds.
+    """Train what a job describes, from the start or from the checkpoint `ckpt_path`.
 
-    Whatever a user can get wrong is refused before anything is written into the run folder.
+    User errors are raised before anything is written into the run folder.
 
     Raises:
         UserError: a mistake in the settings, the data, the weights or the checkpoint.
@@ -38,14 +38,15 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
     prepare_process(settings.seed, settings.threads)
     options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
     check_trainer(options, job.callbacks, settings.patience)
+    # Raises where the network can't take pictures of this size.
     backbones.preprocessing(settings.model.architecture, settings.data.image_size, settings.data.resize)
 
     data = job.data
     if ckpt_path is not None:
-        checkpoint.read_to_resume(ckpt_path, options.get("max_epochs"))
+        checkpoint.check_resumable(ckpt_path, options.get("max_epochs"))
     model = make_model(job, load=ckpt_path is None)
-    known = {"name": settings.name, "command": job.command_line, "config_hash": job.config_hash}
-    record = RunRecord(job.folder, config=job.resolved, known=known, finishes=False)
+    entries = {"name": settings.name, "command": job.command_line, "config_hash": job.config_hash}
+    record = RunRecord(job.folder, config=job.resolved, entries=entries, ends_with_fit=False)
     trainer = make_trainer(job, options, record)
     sweep.announce_disk_need(job, *checkpoint_bytes(job, model))
 
@@ -66,7 +67,7 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
 
 
 def prepare_process(seed: int, threads: int | None) -> None:
-    """Threads, random state and memory of this process; and quiet about what is so by design here."""
+    """Threads, random state and memory of this process; and silence warnings about what is intended here."""
     if threads is not None:
         torch.set_num_threads(threads)
         os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning sets it again under DDP
@@ -81,10 +82,10 @@ def prepare_process(seed: int, threads: int | None) -> None:
 
 def make_model(job: Job, load: bool = True) -> StyleClassifier:
     """The model for the job's data; without `load`, with random weights that a checkpoint's will replace."""
-    chosen = {} if load else {"weights": None, "redraw": False}
-    model = job.model(num_classes=job.data.num_classes, class_names=job.data.class_names, **chosen)
-    wanted = job.settings.model
-    model.hparams.update(weights=wanted.weights, redraw=wanted.redraw)
+    overrides = {} if load else {"weights": None, "redraw": False}
+    model = job.model(num_classes=job.data.num_classes, class_names=job.data.class_names, **overrides)
+    # Checkpoints must record the configured weights, not the placeholder.
+    model.hparams.update(weights=job.settings.model.weights, redraw=job.settings.model.redraw)
     return model
 
 
@@ -103,7 +104,7 @@ def make_trainer(job: Job, options: dict, record: RunRecord) -> L.Trainer:
             callbacks=[record, *callbacks],
             logger=job.loggers,
             plugins=[AtomicCheckpointIO()],
-            use_distributed_sampler=False,  # EpochOrder shares the epoch out itself
+            use_distributed_sampler=False,  # EpochOrder splits the epoch itself
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
         )
@@ -112,9 +113,9 @@ def make_trainer(job: Job, options: dict, record: RunRecord) -> L.Trainer:
 
 
 def checkpoint_bytes(job: Job, model: StyleClassifier) -> tuple[int, int]:
-    """About the sizes of best.ckpt (0 where it is not kept) and last.ckpt: weights, and weights with the optimizer's
-    momentum."""
+    """The sizes of best.ckpt (0 where it is not kept) and at most of last.ckpt: weights, and weights with two moments
+    of each trained parameter."""
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.network.state_dict().values())
     keeps_best = any(isinstance(one, ModelCheckpoint) and one.monitor for one in job.callbacks)
     kept = weights if job.settings.ema_decay is None else 2 * weights  # with their average
-    return weights * keeps_best, kept + 4 * tuning.count(model.trained_parameters)
+    return weights if keeps_best else 0, kept + 8 * tuning.count(model.trained_parameters)
