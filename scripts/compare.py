@@ -65,7 +65,7 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
     from brushwork import contact_sheet, images, run_folder
     from brushwork.contact_sheet import Cell
     from brushwork.models.predictor import load_predictor
-    from brushwork.saliency import maps
+    from brushwork.saliency import methods
     from brushwork.saliency.display import render
     from brushwork.training import devices
 
@@ -87,13 +87,14 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
                 titles = [f"{contact_sheet.title(predictions.paths[i])}\n{predictions.styles[i]}" for i in chosen]
                 columns.append([Cell(predictor.shown(one), title) for one, title in zip(batch, titles, strict=True)])
             targets = torch.tensor([predictor.class_names.index(style) for style in styles], device=device)
-            logits, saliency = maps.logits_and_saliency(predictor.network.to(device), batch.to(device), targets)
+            network, batch = predictor.network.to(device), batch.to(device)
+            logits, saliency, _ = methods.logits_and_maps(["gradient"], network, batch, targets)
             probabilities = logits.softmax(1).cpu()
             captions = [
                 f"{arm.name}: true {row[target]:.2f}\npredicted {row.max():.2f} {predictor.class_names[row.argmax()]}"
                 for row, target in zip(probabilities, targets.tolist(), strict=True)
             ]
-            drawn.append((saliency.cpu().numpy(), captions))
+            drawn.append((saliency["gradient"].cpu().numpy(), captions))
     except UserError as error:  # the paintings or the checkpoints may be on another machine
         return [], str(error)
     brightest = render.scale(np.concatenate([saliency.ravel() for saliency, _ in drawn]))

@@ -13,18 +13,16 @@ from benchmarks.timing import per_second
 BATCH = 8
 
 
-def by_brushwork(setup: Setup, architecture: str, method: str | None = None) -> dict[str, float]:
+def by_brushwork(setup: Setup, architecture: str, method: str = "gradient") -> dict[str, float]:
     """Logits and maps by a method; by default the gradient, as a training draws it."""
     from brushwork.models import predictor
-    from brushwork.saliency.maps import logits_and_saliency
     from brushwork.saliency.methods import logits_and_maps
     from brushwork.training import devices
 
     devices.keep_freed_memory()
     network = predictor.imagenet(architecture, None).network.to(setup.device)
     images = photos_like(setup)
-    maps = partial(logits_and_maps, [method]) if method else logits_and_saliency
-    return {"maps/s": per_second(lambda: maps(network, images), BATCH, setup.device)}
+    return {"maps/s": per_second(lambda: logits_and_maps([method], network, images), BATCH, setup.device)}
 
 
 def vgg16_by_captum(setup: Setup) -> dict[str, float]:

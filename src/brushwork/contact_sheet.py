@@ -1,11 +1,11 @@
 """Pictures in a grid, each with a caption: what TensorBoard and the figures show of paintings and maps."""
 
 import functools
-from collections import Counter
+import itertools
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -14,11 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from brushwork import images
 
 _BORDER = 6  # pixels around each picture
-_PAPER, _INK = "white", "black"
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A picture (None leaves the place empty), and lines of text under it."""
 
     picture: Image.Image | None
@@ -41,20 +39,22 @@ def sheet(
     letters, line, column_width = font(text_size), text_size + 4, side + 2 * _BORDER
     y = line * max((len(heading.splitlines()) for heading in titles), default=0) + (_BORDER if titles else 0)
     heights = [side + 2 * _BORDER + line * max(len(cell.caption.splitlines()) for cell in row) for row in rows]
-    page = Image.new("RGB", (max(map(len, rows)) * column_width, y + sum(heights)), _PAPER)
+    page = Image.new("RGB", (max(map(len, rows)) * column_width, y + sum(heights)), "white")
     draw = ImageDraw.Draw(page)
 
     def write(text: str, column: int, y: int) -> None:
         for number, words in enumerate(text.splitlines()):
             place = column * column_width + _BORDER, y + number * line
-            draw.text(place, shortened(words, letters, side), _INK, letters)
+            draw.text(place, shortened(words, letters, side), "black", letters)
 
     for column, heading in enumerate(titles):
         write(heading, column, _BORDER)
     for row, height in zip(rows, heights, strict=True):
         for column, cell in enumerate(row):
             if cell.picture is not None:
-                fitted = _fit(cell.picture, side)
+                scale = side / max(cell.picture.size)
+                size = tuple(max(1, round(length * scale)) for length in cell.picture.size)
+                fitted = cell.picture.resize(size, Image.Resampling.BILINEAR)
                 left = column * column_width + _BORDER + (side - fitted.width) // 2
                 page.paste(fitted, (left, y + _BORDER + (side - fitted.height) // 2))
             write(cell.caption, column, y + _BORDER + side + 2)
@@ -69,10 +69,8 @@ def pick(groups: Sequence[str], count: int, seed: int) -> list[int]:
     ['a', 'b', 'c']
     """
     order = np.random.default_rng(seed).permutation(len(groups)).tolist()
-    turns, seen = {}, Counter()
-    for position in order:
-        turns[position] = (seen[groups[position]], groups[position])
-        seen[groups[position]] += 1
+    seen = defaultdict(itertools.count)
+    turns = {position: (next(seen[groups[position]]), groups[position]) for position in order}
     return sorted(order, key=turns.__getitem__)[:count]
 
 
@@ -101,12 +99,6 @@ def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, ma
 def in_columns(cells: Sequence[Cell], columns: int, **options: Any) -> Image.Image:
     """A sheet of `columns` columns; `options` as for `sheet`."""
     return sheet([cells[start : start + columns] for start in range(0, len(cells), columns)], **options)
-
-
-def _fit(picture: Image.Image, side: int) -> Image.Image:
-    scale = side / max(picture.size)
-    size = tuple(max(1, round(length * scale)) for length in picture.size)
-    return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR)
 
 
 def shortened(text: str, letters: ImageFont.FreeTypeFont, width: int) -> str:

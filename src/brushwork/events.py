@@ -23,5 +23,5 @@ def writers(loggers: Iterable[Any]) -> list[SummaryWriter]:
 def add_picture(writer: SummaryWriter, tag: str, picture: Image.Image, step: int = 0) -> None:
     """Add a picture to the images of TensorBoard (`SummaryWriter.add_image` itself writes PNG)."""
     encoded = images.encoded(picture.convert("RGB"), "JPEG", QUALITY)
-    image = Summary.Image(height=picture.height, width=picture.width, colorspace=3, encoded_image_string=encoded)
-    writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+    image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": encoded}
+    writer.file_writer.add_summary(Summary(value=[{"tag": tag, "image": image}]), step)

@@ -1,5 +1,6 @@
 """Photos among files and folders, and a unique name for the results of each."""
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterable
@@ -14,10 +15,8 @@ log = logging.getLogger(__name__)
 def find(inputs: Iterable[Path]) -> list[Path]:
     """The photos among files and folders, these searched recursively and sorted by path.
 
-    Hidden files are ignored; other files that are no images are counted and logged.
-
-    Raises:
-        UserError: an input does not exist, or a folder has no photo.
+    Hidden files are ignored; other files that are no images are counted and logged. Raises a UserError where an input
+    does not exist, or a folder has no photo.
     """
     found, ignored = [], Counter()
     for given in inputs:
@@ -26,21 +25,17 @@ def find(inputs: Iterable[Path]) -> list[Path]:
             continue
         if not given.is_dir():
             raise UserError(f"there is no file or folder {given.resolve()}: name photos, or a folder of photos")
-        before = len(found)
-        for path in sorted(given.rglob("*")):
-            hidden = any(map(images.is_hidden, path.relative_to(given).parts))
-            if hidden or not path.is_file():
-                continue
-            if images.is_image_file(path.name):
-                found.append(path)
-            else:
-                ignored[path.suffix.lower() or "without extension"] += 1
-        if len(found) == before:
+        paths = [path for path in sorted(given.rglob("*")) if path.is_file()]
+        shown = [path for path in paths if not any(map(images.is_hidden, path.relative_to(given).parts))]
+        photos = [path for path in shown if images.is_image_file(path.name)]
+        if not photos:
             raise UserError(f"{given.resolve()} has no photo ({', '.join(images.EXTENSIONS)}): name another folder")
+        found += photos
+        others = (path for path in shown if not images.is_image_file(path.name))
+        ignored.update(path.suffix.lower() or "without extension" for path in others)
     if ignored:
-        log.warning(
-            "ignored files that are no images: %s", ", ".join(f"{n} {kind}" for kind, n in ignored.most_common())
-        )
+        counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
+        log.warning("ignored files that are no images: %s", counts)
     return found
 
 
@@ -50,12 +45,8 @@ def stems(paths: Iterable[Path]) -> list[str]:
     >>> stems([Path("a/cat.jpg"), Path("b/cat.jpg"), Path("cat.png"), Path("cat_2.jpg")])
     ['cat', 'cat_2', 'cat_3', 'cat_2_2']
     """
-    taken, names = set(), []
+    names: dict[str, None] = {}
     for path in paths:
-        name, number = path.stem, 1
-        while name in taken:
-            number += 1
-            name = f"{path.stem}_{number}"
-        taken.add(name)
-        names.append(name)
-    return names
+        numbered = (f"{path.stem}_{number}" for number in itertools.count(2))
+        names[next(name for name in itertools.chain([path.stem], numbered) if name not in names)] = None
+    return list(names)

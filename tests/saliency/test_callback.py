@@ -88,8 +88,8 @@ def test_the_panel_is_of_the_split_not_of_the_seed(make_job: MakeJob) -> None:
 
 def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn for the predicted and the true style, from the network as it then is."""
-    drawn, column = [], panel.Maps.column
-    monkeypatch.setattr(panel.Maps, "column", lambda maps: drawn.append(maps) or column(maps))
+    drawn, column = [], panel.column
+    monkeypatch.setattr(panel, "column", lambda *values: drawn.append(values) or column(*values))
     job = make_job(*SHORT, "keep_last=true")
     jobs.run_job(job)
     from brushwork.models.predictor import load_predictor
@@ -99,17 +99,17 @@ def test_its_maps_are_class_saliency(make_job: MakeJob, paintings: Path, monkeyp
     batch = torch.stack([trained.transform(picture) for picture in logger._panel.pictures])
     logits = trained.network(batch)
     of_predicted, of_true = drawn[2:]
-    for found, classes in [(of_predicted, logits.argmax(1)), (of_true, logger._panel.labels)]:
+    for (_, found, captions), classes in [(of_predicted, logits.argmax(1)), (of_true, logger._panel.labels)]:
         expected = maps.class_saliency(trained.network, batch, classes).numpy()
-        assert found.maps == pytest.approx(expected, abs=1e-5 * float(expected.max()))
-        for caption, row, label in zip(found.captions, logits.softmax(1), classes.tolist(), strict=True):
+        assert found == pytest.approx(expected, abs=1e-5 * float(expected.max()))
+        for caption, row, label in zip(captions, logits.softmax(1), classes.tolist(), strict=True):
             assert caption.endswith(f"{trained.class_names[label]}\n{row[label]:.2f}")
 
 
 def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn is that method's; its noise leaves the run as it is, bit by bit."""
-    drawn, column = [], panel.Maps.column
-    monkeypatch.setattr(panel.Maps, "column", lambda maps: drawn.append(maps) or column(maps))
+    drawn, column = [], panel.column
+    monkeypatch.setattr(panel, "column", lambda *values: drawn.append(values) or column(*values))
     options = ["keep_last=true", "trainer.max_epochs=1", "callbacks.dashboard=null"]
     jobs.run_job(make_job(*options, "callbacks.saliency=null", folder="without"))
     chosen = ["callbacks.saliency.method=smoothgrad", "callbacks.saliency.paintings=1"]
@@ -122,7 +122,7 @@ def test_maps_by_another_method(make_job: MakeJob, tmp_path: Path, monkeypatch: 
     (logger,) = (c for c in job.callbacks if isinstance(c, callback.SaliencyLogger))
     batch = torch.stack([trained.transform(picture) for picture in logger._panel.pictures])
     expected = methods.smoothgrad(trained.network, batch, logger._panel.labels).numpy()
-    assert drawn[3].maps == pytest.approx(expected, abs=1e-3 * float(expected.max()))
+    assert drawn[3][1] == pytest.approx(expected, abs=1e-3 * float(expected.max()))
 
 
 def test_a_method_that_is_not_defined_for_the_network(
@@ -184,7 +184,7 @@ def test_a_map_that_is_no_number_is_a_blank_panel(make_job: MakeJob, tmp_path: P
     with pytest.raises(UserError, match="diverged"):
         jobs.run_job(make_job(*BARE, "optimizer.lr=1e30"))
     assert list(logged(tmp_path / "run")) == [0]
-    blank = panel.Maps(np.full((1, 64, 64), np.nan, np.float32), ["predicted Dots nan"]).column()
+    (blank,) = panel.column("", np.full((1, 64, 64), np.nan, np.float32), ["predicted Dots nan"]).values()
     assert len(blank[0].picture.getcolors()) > 1  # a label on grey
 
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_drawn_never_stops_a_training(
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(maps, "logits_and_saliency", full)
+    monkeypatch.setattr(maps, "score_gradient", full)
     assert jobs.run_job(make_job(*SHORT)) is not None
     assert caplog.text.count("saliency: no more panels in this run: CUDA out of memory") == 1
     assert logged(tmp_path / "run") == {}

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from brushwork.models import predictor
-from brushwork.saliency.maps import class_saliency, logits_and_saliency
+from brushwork.saliency import methods
+from brushwork.saliency.maps import class_saliency
 
 TARGETS = torch.tensor([281, 0, 999])
 
@@ -77,7 +78,8 @@ def test_photos_in_the_size_of_the_network(shared: Path) -> None:
     squeezenet = predictor.imagenet("squeezenet1_1", str(shared / "weights/squeezenet1_1-imagenet.pth"))
     photos = sorted((shared / "data/photos/assignment").iterdir())
     batch = torch.stack([squeezenet.transform(files.load_rgb(path)) for path in photos])
-    logits, ours = logits_and_saliency(squeezenet.network, batch)
+    logits, found, _ = methods.logits_and_maps(["gradient"], squeezenet.network, batch)
+    ours = found["gradient"]
     predicted = squeezenet.network(batch).argmax(1)
     assert torch.equal(logits.argmax(1), predicted)
     assert error(ours, oracle(squeezenet.network, batch, predicted)) < 1e-5

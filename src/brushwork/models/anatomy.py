@@ -1,5 +1,7 @@
 """An architecture, and what the two head strategies make of its classifier, as figures (report, figures 2 to 4)."""
 
+from contextlib import suppress
+
 from matplotlib.figure import Figure
 
 from brushwork import drawing
@@ -29,12 +31,10 @@ def classifiers(name: str, num_classes: int, image_size: int | None = None) -> F
     size = backbones.preprocessing(name, image_size).image_size
     network = backbones.build(name)
     where = tuning.path(network, heads.replace_last(network, num_classes)).split(".")[0]
-    strategies = [_strategy(name, where, size, None, num_classes)]
-    for head in heads.HEADS:
-        try:
+    strategies = []
+    for head in (None, *heads.HEADS):
+        with suppress(UserError):  # replace_two of a network with one fully connected layer
             strategies.append(_strategy(name, where, size, head, num_classes))
-        except UserError:
-            continue  # replace_two of a network with one fully connected layer
     return drawing.classifiers(strategies)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,15 @@ from brushwork.models.predictor import Predictor
 from brushwork.saliency import methods
 from brushwork.saliency.history import MapHistory
 from brushwork.saliency.layers import network_of
-from brushwork.saliency.panel import Maps, Panel
+from brushwork.saliency.panel import Column, Panel, column
 
 log = logging.getLogger(__name__)
 
 TAG, STRIP, CORRELATION = "saliency/panel", "saliency/strip", "map correlation"
-_ALTERNATIVE = "or leave that column out with callbacks.saliency.reference=null"
 _NEEDED = ("catalogue", "parts", "preprocessing", "max_megapixels")  # of the data module
 
 
+@dataclass(eq=False)
 class SaliencyLogger(L.Callback):
     """Logs a panel of validation paintings and their maps before training (step 0) and after epochs (step = epoch).
 
@@ -38,40 +39,28 @@ class SaliencyLogger(L.Callback):
     without a TensorBoardLogger or a data module with `catalogue`, `parts` and `preprocessing`. It leaves torch's random
     state alone and changes nothing in training; a picture that can't be drawn is a warning. Its history is part of
     last.ckpt: a resumed run continues it; with another panel or method it starts anew.
-
-    Args:
-        every_n_epochs: and after the last epoch.
-        paintings: rows of the panel. seed: which ones.
-        reference: the torchvision architecture of the second column, VGG-16 in the report; None leaves it out.
-        reference_weights: its weights (see `predictor.imagenet`). Unavailable ones are a warning.
-        architecture, weights: of the network in training before its first step, to compare with ImageNet's own network;
-            by default from the module's `hparams`. weights=None: random or unknown.
-        verify_weights: check the hash in the name of torchvision's file.
-        method: of the maps, a name of `methods.METHODS`.
     """
 
-    def __init__(
-        self,
-        every_n_epochs: int = 1,
-        paintings: int = 8,
-        seed: int = 0,
-        reference: str | None = "vgg16",
-        reference_weights: str | None = "imagenet",
-        architecture: str | None = None,
-        weights: str | None = None,
-        verify_weights: bool = True,
-        method: str = "gradient",
-    ) -> None:
-        for name, value in [("every_n_epochs", every_n_epochs), ("paintings", paintings)]:
-            if value < 1:
+    every_n_epochs: int = 1  # and after the last epoch
+    paintings: int = 8  # rows of the panel
+    seed: int = 0  # which paintings
+    reference: str | None = "vgg16"  # the torchvision architecture of the second column; None leaves it out
+    reference_weights: str | None = "imagenet"  # see `predictor.imagenet`; unavailable ones are a warning
+    # Of the network in training before its first step, to compare with ImageNet's own network; by default from the
+    # module's `hparams`. weights=None: random or unknown.
+    architecture: str | None = None
+    weights: str | None = None
+    verify_weights: bool = True  # check the hash in the name of torchvision's file
+    method: str = "gradient"  # of the maps, a name of `methods.METHODS`
+
+    def __post_init__(self) -> None:
+        for name in ("every_n_epochs", "paintings"):
+            if (value := getattr(self, name)) < 1:
                 raise UserError(f"expected callbacks.saliency.{name} to be at least 1, but got {value}")
-        if method not in methods.METHODS:
-            raise unknown("callbacks.saliency.method", method, methods.METHODS)
-        if reference is not None and reference not in backbones.architectures():
-            raise unknown("callbacks.saliency.reference", reference, backbones.architectures())
-        self.every_n_epochs, self.paintings, self.seed, self.method = every_n_epochs, paintings, seed, method
-        self.reference, self.reference_weights, self.verify_weights = reference, reference_weights, verify_weights
-        self.architecture, self.weights = architecture, weights
+        if self.method not in methods.METHODS:
+            raise unknown("callbacks.saliency.method", self.method, methods.METHODS)
+        if self.reference is not None and self.reference not in backbones.architectures():
+            raise unknown("callbacks.saliency.reference", self.reference, backbones.architectures())
         self._active = False
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -89,31 +78,29 @@ class SaliencyLogger(L.Callback):
             log.warning("saliency: no panels: %s", one_line(error))
             return
         self._history = MapHistory([p.path for p in self._panel.paintings], self.method, self.every_n_epochs)
+        self._key = [self.method, *self._panel.batch.shape, *self._history.paths]
         self._reference = self._load_reference()
-        self._reference_column: tuple[str, Maps] | None = None
-        self._photographs_done = False
+        self._reference_column: Column | None = None  # not drawn yet
         self._active = True
 
     def _load_reference(self) -> Predictor | None:
         if self.reference is None:
             return None
+        alternative = "or leave that column out with callbacks.saliency.reference=null"
         try:
             with torch.inference_mode(False):
-                found = predictor.imagenet(self.reference, self.reference_weights, self.verify_weights, _ALTERNATIVE)
+                found = predictor.imagenet(self.reference, self.reference_weights, self.verify_weights, alternative)
             methods.check(self.method, found.network)
             return found
         except UserError as error:
             log.warning("saliency: without %s: %s", self.reference, error)
             return None
 
-    def _panel_key(self) -> list[Any]:
-        return [self.method, *self._panel.batch.shape, *(painting.path for painting in self._panel.paintings)]
-
     def state_dict(self) -> dict[str, Any]:
-        return {"panel": self._panel_key()} | self._history.state() if self._active else {}
+        return {"panel": self._key} | self._history.state() if self._active else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if self._active and state_dict.get("panel") == self._panel_key():
+        if self._active and state_dict.get("panel") == self._key:
             self._history.load(state_dict)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -135,9 +122,8 @@ class SaliencyLogger(L.Callback):
         network = network_of(pl_module)
         when = "before training" if step == 0 else f"after epoch {step}"
         try:
-            if not self._photographs_done:  # once: these networks never change
-                self._photographs_done = True
-                self._draw_photographs(network, pl_module.hparams, device)
+            if self._reference_column is None:  # once: these networks never change
+                self._reference_column = self._draw_photographs(network, pl_module.hparams, device)
             picture, probabilities, maps = panel.draw(network, device, self.method, when, self._reference_column)
             means = history.add(step, maps, when, f"true style {probabilities[0, panel.labels[0]]:.2f}")
             strip = history.picture(panel.column[0])
@@ -157,26 +143,29 @@ class SaliencyLogger(L.Callback):
             log.warning("saliency: no more panels in this run: %s", one_line(error))
             self._active = False
 
-    def _draw_photographs(self, network: nn.Module, hparams: Mapping[str, Any], device: torch.device) -> None:
-        """The maps of networks trained on photographs: the reference, and ImageNet's own network."""
+    def _draw_photographs(self, network: nn.Module, hparams: Mapping[str, Any], device: torch.device) -> Column:
+        """The maps of networks trained on photographs: of ImageNet's own network for the history, and the reference's
+        column, if any."""
         reference, self._reference = self._reference, None  # its memory is freed after this
-        architecture = self.architecture or hparams.get("architecture")
-        weights = self.weights if self.architecture else hparams.get("weights")
-        if not self._history.rows and isinstance(architecture, str) and weights is not None:
-            own = self._imagenet_network(reference, architecture, weights, network)
-            if own is not None:
-                maps = self._panel.predicted(own, device, self.method)
-                self._history.add_imagenet(maps.maps, f"{architecture} of ImageNet:\npredicted class", maps.captions[0])
-                del own
-        if reference is not None:
-            maps = self._panel.predicted(reference, device, self.method, own_input=self.reference)
-            self._reference_column = f"{reference.name} of photographs", maps
+        own = None if self._history.rows else self._imagenet_network(reference, network, hparams)
+        if own is not None:
+            maps, captions = self._panel.predicted(own, device, self.method)
+            self._history.add_imagenet(maps, f"{own.name} of ImageNet:\npredicted class", captions[0])
+            del own
+        if reference is None:
+            return {}
+        drawn = self._panel.predicted(reference, device, self.method, own_input=self.reference)
+        return column(f"{reference.name} of photographs,\npredicted class", *drawn)
 
     def _imagenet_network(
-        self, reference: Predictor | None, architecture: str, weights: str, network: nn.Module
+        self, reference: Predictor | None, network: nn.Module, hparams: Mapping[str, Any]
     ) -> Predictor | None:
         """ImageNet's own network: the architecture with the weights and head that training began from; None where
         training began from random or redrawn weights or from a checkpoint of ours."""
+        architecture = self.architecture or hparams.get("architecture")
+        weights = self.weights if self.architecture else hparams.get("weights")
+        if not isinstance(architecture, str) or weights is None:
+            return None
         found = reference
         if reference is None or (self.reference, self.reference_weights) != (architecture, weights):
             try:

@@ -17,14 +17,11 @@ _STRIP_MAPS = 9  # of the network in training: they fill a screen's width
 
 
 class MapHistory:
-    """The rank correlations of each painting's map for the true style with other maps of it, step by step.
+    """The rank correlations of each painting's map for the true style with other maps of it, after `every` epochs.
 
     previous: the map at the step before. start: the map before training, where only the new layer is random.
     imagenet: the map of ImageNet's own network, where it is known (`add_imagenet`).
     others: the chance level, the mean correlation with the other paintings' maps (`agreement.between_images`).
-
-    Args:
-        paths: of the paintings. method: of the maps. every: steps between two maps.
     """
 
     def __init__(self, paths: Sequence[str], method: str, every: int) -> None:
@@ -46,11 +43,8 @@ class MapHistory:
         self.strip["imagenet"] = [title, self.maps["imagenet"][0].clone(), caption]
 
     def add(self, step: int, maps: np.ndarray, title: str, caption: str) -> dict[str, float]:
-        """Compares the maps (paintings, height, width) with earlier ones, and keeps them for the next time.
-
-        Returns:
-            The paintings' mean of each correlation that is known.
-        """
+        """Compares the maps (paintings, height, width) with earlier ones, and keeps them for the next time. Returns the
+        paintings' mean of each correlation that is known."""
         found = {name: rank_correlation(maps, other.numpy()) for name, other in self.maps.items()}
         found["others"] = between_images(maps)  # NaN of a single painting
         for number, path in enumerate(self.paths):

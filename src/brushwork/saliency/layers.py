@@ -14,18 +14,14 @@ from brushwork.saliency.maps import Targets, method, score_gradient
 
 # The last layer of each family whose output is spatial maps, (batch, channels, rows, columns): Grad-CAM's.
 _LAST_SPATIAL: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
-    models.AlexNet: lambda model: model.features[-2],  # the last convolution's ReLU; a pooling follows
-    models.VGG: lambda model: model.features[-2],
-    models.SqueezeNet: lambda model: model.features,
+    # The last convolution's ReLU; a pooling follows.
+    **dict.fromkeys((models.AlexNet, models.VGG), lambda model: model.features[-2]),
+    **dict.fromkeys((models.SqueezeNet, models.DenseNet, models.ConvNeXt), lambda model: model.features),
+    **dict.fromkeys((models.MobileNetV2, models.MobileNetV3, models.EfficientNet), lambda model: model.features),
     models.ResNet: lambda model: model.layer4,
     models.RegNet: lambda model: model.trunk_output,
     models.ShuffleNetV2: lambda model: model.conv5,
-    models.MobileNetV2: lambda model: model.features,
-    models.MobileNetV3: lambda model: model.features,
     models.MNASNet: lambda model: model.layers,
-    models.EfficientNet: lambda model: model.features,
-    models.DenseNet: lambda model: model.features,
-    models.ConvNeXt: lambda model: model.features,
     models.MaxVit: lambda model: model.blocks[-1],
     models.SwinTransformer: lambda model: model.permute,  # before it channels come last
 }
@@ -42,24 +38,34 @@ def guided_backprop(model: nn.Module, images: Tensor, targets: Targets) -> Tenso
     for `gradient`, and a UserError where activations are not ReLUs.
     """
     require_relus(model)
-    with _GuidedReLU():
+    with EachCall(_guide):
         return score_gradient(model, images, targets)[1].abs().amax(1)
 
 
-class _GuidedReLU(TorchFunctionMode):
-    """Each ReLU in the forward pass, a layer or a bare function, in place or not, passes back no negative gradient.
+class EachCall(TorchFunctionMode):
+    """Calls `observe(function, arguments, output)` after every torch function, of a layer or bare, in place or not."""
 
-    The ReLU's own rule (nothing where its input was negative) then follows. Hooks on modules would miss the bare
-    functions (DenseNet's last ReLU), and full backward hooks fail on what works in place.
-    """
+    def __init__(self, observe: Callable[[Callable, tuple, Any], object]) -> None:
+        super().__init__()
+        self.observe = observe
 
     def __torch_function__(
         self, function: Callable, types: tuple[type, ...], args: tuple = (), kwargs: dict | None = None
     ) -> Any:
-        output = function(*args, **(kwargs or {}))
-        if function in _RELUS and output.requires_grad:
-            output.register_hook(lambda gradient: gradient.clamp(min=0))
+        kwargs = kwargs or {}
+        output = function(*args, **kwargs)
+        self.observe(function, (*args, *kwargs.values()), output)
         return output
+
+
+def _guide(function: Callable, arguments: tuple, output: Any) -> None:
+    """A ReLU passes back no negative gradient; its own rule (nothing where its input was negative) then follows.
+
+    Hooks on modules would miss bare functions (DenseNet's last ReLU), and full backward hooks fail on what works in
+    place.
+    """
+    if function in _RELUS and output.requires_grad:
+        output.register_hook(lambda gradient: gradient.clamp(min=0))
 
 
 @method
@@ -94,23 +100,18 @@ def require_relus(model: nn.Module) -> None:
     network = network_of(model)
     other = next((type(m).__name__ for m in network.modules() if isinstance(m, _OTHER_THAN_RELU)), None)
     if other or not any(isinstance(m, nn.ReLU | nn.ReLU6) for m in network.modules()):
-        raise UserError(
-            f"guided_backprop is defined for ReLUs, and {type(network).__name__} has {other or 'none'}: "
-            f"use gradient or smoothgrad"
-        )
+        has = f"{type(network).__name__} has {other or 'none'}"
+        raise UserError(f"guided_backprop is defined for ReLUs, and {has}: use gradient or smoothgrad")
 
 
 def last_spatial_layer(model: nn.Module) -> nn.Module:
     """The layer whose output are the last spatial maps; raises a UserError where none is known."""
-    network = network_of(model)
-    if type(network) not in _LAST_SPATIAL:
+    kind = type(network_of(model))
+    if kind not in _LAST_SPATIAL:
         raise UserError(
-            f"gradcam needs spatial maps before the classifier; {type(network).__name__} has none known: use gradient"
+            f"gradcam needs spatial maps before the classifier; {kind.__name__} has none known: use gradient"
         )
-    return _LAST_SPATIAL[type(network)](network)
+    return _LAST_SPATIAL[kind](network_of(model))
 
 
-REQUIREMENTS: dict[str, Callable[[nn.Module], object]] = {
-    "guided_backprop": require_relus,
-    "gradcam": last_spatial_layer,
-}
+REQUIREMENTS = {"guided_backprop": require_relus, "gradcam": last_spatial_layer}

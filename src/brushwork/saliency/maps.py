@@ -15,15 +15,28 @@ Targets = Tensor | Sequence[int] | int
 Method = Callable[..., Tensor]  # (model, images, targets) to (batch, height, width)
 
 
+def method(compute: Method) -> Method:
+    """Decorates a function that computes maps (batch, height, width) in any precision, so that it runs in
+    `preserved_state`, with a copy of the images and targets (batch,)."""
+
+    @functools.wraps(compute)
+    def method(model: nn.Module, images: Tensor, targets: Targets, *args: Any, **kwargs: Any) -> Tensor:
+        with preserved_state(model, images) as pixels:
+            return compute(model, pixels, as_tensor(targets, len(pixels)), *args, **kwargs).float()
+
+    return method
+
+
+@method
 def gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     """How sensitive the score of a class is to each pixel (Simonyan, Vedaldi, Zisserman 2014, section 3).
 
     M(i, j) = max over channels of |dS_c / dI(i, j, channel)|, where S_c is the un-normalised score (logit)
     of class c, not its softmax.
 
-    Correct wherever it is called: inside training, validation, test or inference mode, under autocast, with
-    frozen parameters. It runs in eval mode and in full precision, and leaves the model's modes and `.grad`,
-    the images, the random state and the TF32 settings as they were.
+    Correct wherever it is called: inside training, validation, test or inference mode, under autocast, with frozen
+    parameters. It runs in eval mode and in full precision, and leaves modes, `.grad`, images, random state and TF32
+    settings as they were.
 
     Args:
         model: (batch, 3, height, width) to logits (batch, num_classes); a network, or a LightningModule.
@@ -36,29 +49,10 @@ def gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     Raises:
         ValueError: shapes or dtypes don't fit, or a target is no class of the model.
     """
-    return logits_and_saliency(model, images, targets)[1]
+    return score_gradient(model, images, targets)[1].abs().amax(1)
 
 
 class_saliency = gradient  # its first name
-
-
-def logits_and_saliency(model: nn.Module, images: Tensor, targets: Targets | None = None) -> tuple[Tensor, Tensor]:
-    """As `gradient`, and the logits (batch, num_classes) of that pass. targets=None: each image's predicted class."""
-    with preserved_state(model, images) as pixels:
-        logits, of_pixels = score_gradient(model, pixels, targets)
-    return logits.float(), of_pixels.float().abs().amax(1)
-
-
-def method(compute: Method) -> Method:
-    """Decorates a function that computes maps, so that it runs in `preserved_state`: it gets a copy of the images, and
-    targets (batch,), and returns (batch, height, width) in any precision."""
-
-    @functools.wraps(compute)
-    def method(model: nn.Module, images: Tensor, targets: Targets, *args: Any, **kwargs: Any) -> Tensor:
-        with preserved_state(model, images) as pixels:
-            return compute(model, pixels, as_tensor(targets, len(pixels)), *args, **kwargs).float()
-
-    return method
 
 
 @contextmanager
@@ -70,8 +64,18 @@ def preserved_state(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
     if images.ndim != 4 or not images.is_floating_point():
         got = f"{images.dtype} of {tuple(images.shape)}"
         raise ValueError(f"expected images to be floats of shape (batch, 3, height, width), but got {got}")
-    with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad(), _full_precision(images.device):
-        yield _as_input(images, model)
+    cuda, cudnn, cpu = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    units = [cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv]
+    before = [unit.fp32_precision for unit in units]
+    with in_eval_mode(model), torch.inference_mode(False), torch.enable_grad():
+        try:
+            for unit in units:  # no TF32, no reduced precision on CPUs
+                unit.fp32_precision = "ieee"
+            with torch.autocast(images.device.type, enabled=False):
+                yield _as_input(images, model)
+        finally:
+            for unit, precision in zip(units, before, strict=True):
+                unit.fp32_precision = precision
 
 
 def score_gradient(
@@ -108,27 +112,9 @@ def as_tensor(targets: Targets, batch: int) -> Tensor:
 
 def _as_input(images: Tensor, model: nn.Module) -> Tensor:
     """A copy in the dtype of the model's parameters and, where its first convolution is channels-last, in that layout.
-
-    A copy: the original may be an inference tensor, or a part of somebody's graph.
-    """
+    The original may be an inference tensor, or a part of somebody's graph."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     kernels = next((p for p in model.parameters() if p.ndim == 4), None)
     last = kernels is not None and kernels.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if last else torch.preserve_format
     return images.detach().to(dtype, memory_format=layout, copy=True)
-
-
-@contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """No autocast, no TF32, no reduced precision on CPUs."""
-    cuda, cudnn, cpu = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
-    units = [cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv]
-    before = [unit.fp32_precision for unit in units]
-    try:
-        for unit in units:
-            unit.fp32_precision = "ieee"
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for unit, precision in zip(units, before, strict=True):
-            unit.fp32_precision = precision

@@ -1,8 +1,11 @@
-"""Saliency methods from several gradients or passes, and all methods by their names."""
+"""Saliency methods from several gradients or passes, and all methods by their names.
 
+Arguments, results and errors of each are those of `maps.gradient`.
+"""
+
+import itertools
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +28,7 @@ def smoothgrad(model: nn.Module, images: Tensor, targets: Targets, samples: int 
     M(i, j) = max over channels of |mean over samples of dS_c / dI (I + e)|, where e is Gaussian with deviation
     `noise` * (max I - min I) of the image. The noise comes from a generator of its own and is the same for each
     image, so that a map does not depend on the images beside it. The paper sees little gain above 50 samples; noise of
-    0.1 to 0.2 is best. Arguments and errors as for `gradient`.
+    0.1 to 0.2 is best.
     """
     generator = torch.Generator().manual_seed(0)  # on the CPU: the same noise on every device
     deviation = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
@@ -41,19 +44,8 @@ def input_x_gradient(model: nn.Module, images: Tensor, targets: Targets) -> Tens
     """The image times its gradient (Shrikumar et al. 2016, "Not Just a Black Box").
 
     M(i, j) = |sum over channels of I * dS_c / dI|. I is the normalised image, so that the mean colour is zero.
-    Arguments and errors as for `gradient`.
     """
     return (images * maps.score_gradient(model, images, targets)[1]).sum(1).abs()
-
-
-class Completeness(NamedTuple):
-    """How exact integrated gradients are (section 3), (batch,) float32 each.
-
-    rise: S_c(image) - S_c(baseline). error: |sum of all attributions - rise|, 0 if exact.
-    """
-
-    error: Tensor
-    rise: Tensor
 
 
 def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, steps: int = 50) -> Tensor:
@@ -61,16 +53,16 @@ def integrated_gradients(model: nn.Module, images: Tensor, targets: Targets, ste
 
     M(i, j) = |sum over channels of I * mean over a of dS_c / dI (a I)|, a from 0 to 1. The baseline is zero in the
     normalised image: the mean colour of the training pictures. (With a black one, as in the paper, black pixels could
-    never count.) `steps` are points of Gauss-Legendre quadrature, 20 to 300 in the paper. Arguments and errors as for
-    `gradient`.
+    never count.) `steps` are points of Gauss-Legendre quadrature, 20 to 300 in the paper.
     """
     return integrated_gradients_and_completeness(model, images, targets, steps)[0]
 
 
 def integrated_gradients_and_completeness(
     model: nn.Module, images: Tensor, targets: Targets, steps: int = 50
-) -> tuple[Tensor, Completeness]:
-    """As `integrated_gradients`, and how far their sum is from what it should be."""
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """As `integrated_gradients`, and how exact they are, (batch,) float32 each: the error |sum of all attributions -
+    rise|, 0 if exact, and the rise S_c(image) - S_c(baseline)."""
     points, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]; the weights add up to 2
     with maps.preserved_state(model, images) as pixels:
         total = torch.zeros_like(pixels)
@@ -80,7 +72,7 @@ def integrated_gradients_and_completeness(
         with torch.no_grad():
             rise = _score(model, pixels, targets) - _score(model, torch.zeros_like(pixels), targets)
         error = (attribution.sum((1, 2)) - rise).abs()
-    return attribution.float().abs(), Completeness(error.float(), rise.float())
+    return attribution.float().abs(), (error.float(), rise.float())
 
 
 @maps.method
@@ -90,11 +82,11 @@ def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     M(i, j) = ReLU(mean of S_c(I) - S_c(I covered) over the squares on (i, j)): of the score, as in all our maps,
     where the paper has the probability. A square's side is a seventh of the image's shorter one (32 pixels of 224);
     each lies half a side from the next, and the last ones are cut at the edge. The map may be zero everywhere.
-    Arguments and errors as for `gradient`.
     """
-    height, width = images.shape[2:]
-    side = max(1, min(height, width) // 7)
-    squares = [(slice(i, i + side), slice(j, j + side)) for i in _starts(height, side) for j in _starts(width, side)]
+    side = max(1, min(images.shape[2:]) // 7)
+    step = max(1, side // 2)
+    sides = [[slice(at, at + side) for at in range(0, size - side + step, step)] for size in images.shape[2:]]
+    squares = list(itertools.product(*sides))  # (rows, columns)
     falls, counts = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])  # (batch, height, width), (h, w)
     together = max(1, _AT_ONCE // max(1, len(images)))
     with torch.no_grad():
@@ -111,48 +103,30 @@ def occlusion(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
     return relu(falls / counts)
 
 
-def _starts(length: int, side: int) -> range:
-    """Where squares begin so that the last one reaches the end.
-
-    >>> list(_starts(10, 4)), list(_starts(11, 4))
-    ([0, 2, 4, 6], [0, 2, 4, 6, 8])
-    """
-    step = max(1, side // 2)
-    return range(0, length - side + step, step)
-
-
 def _score(model: nn.Module, pixels: Tensor, targets: Targets) -> Tensor:
     """(batch,): the class score of each image."""
     logits = model(pixels)
     return logits.gather(1, maps.checked_targets(targets, logits)[:, None])[:, 0]
 
 
-METHODS: dict[str, maps.Method] = {
-    "gradient": maps.gradient,
-    "smoothgrad": smoothgrad,
-    "input_x_gradient": input_x_gradient,
-    "integrated_gradients": integrated_gradients,
-    "guided_backprop": layers.guided_backprop,
-    "gradcam": layers.gradcam,
-    "occlusion": occlusion,
-}
+_PIXELS = (maps.gradient, smoothgrad, input_x_gradient, integrated_gradients)
+_LAYERS = (layers.guided_backprop, layers.gradcam)
+METHODS: dict[str, maps.Method] = {method.__name__: method for method in (*_PIXELS, *_LAYERS, occlusion)}
 
 
 def logits_and_maps(
     names: Sequence[str], model: nn.Module, images: Tensor, targets: Targets | None = None
-) -> tuple[Tensor, dict[str, Tensor], Completeness | None]:
-    """The logits (batch, num_classes), the maps of one class by the methods' names, and the completeness of integrated
-    gradients, where they are among them.
-
-    Args:
-        targets: None takes each image's predicted class.
-    """
+) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor] | None]:
+    """The logits (batch, num_classes), the maps by the methods' names, and the completeness of integrated gradients
+    where they are among them. targets=None: each image's predicted class."""
     found, completeness = {}, None
-    if "gradient" in names:  # one pass gives both
-        logits, found["gradient"] = maps.logits_and_saliency(model, images, targets)
-    else:
-        with maps.preserved_state(model, images) as pixels, torch.no_grad():
-            logits = model(pixels).float()
+    with maps.preserved_state(model, images) as pixels, torch.set_grad_enabled("gradient" in names):
+        if "gradient" in names:  # one pass gives both
+            logits, of_pixels = maps.score_gradient(model, pixels, targets)
+            found["gradient"] = of_pixels.float().abs().amax(1)
+        else:
+            logits = model(pixels)
+    logits = logits.float()
     targets = logits.argmax(1) if targets is None else targets
     for name in names:
         if name == "integrated_gradients":
@@ -172,17 +146,14 @@ def in_batches(name: str, model: nn.Module, images: Tensor, targets: Tensor, bat
 def named(text: str, model: nn.Module) -> list[str]:
     """The methods that a text names: one, several with commas between, or "all" that are defined for this network;
     each passes `check`."""
-    if text != "all":
-        chosen = list(dict.fromkeys(name.strip() for name in text.split(",")))
-        for name in chosen:
-            check(name, model)
-        return chosen
     chosen = []
-    for name in METHODS:
+    for name in METHODS if text == "all" else dict.fromkeys(map(str.strip, text.split(","))):
         try:
             check(name, model)
             chosen.append(name)
         except UserError as error:
+            if text != "all":
+                raise
             log.warning("without %s: %s", name, error)
     return chosen
 

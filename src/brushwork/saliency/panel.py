@@ -1,6 +1,6 @@
 """The panel of a run: a few validation paintings, each with its maps by the network in training, as one picture."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,33 +20,21 @@ from brushwork.saliency.display import render
 SIDE = 192  # pixels of each picture
 
 
-@dataclass(frozen=True)
-class Maps:
-    """A network's maps of the paintings, (paintings, height, width), with a caption each."""
+Column = dict[str, list[Cell]]  # a column of the panel by its title
 
-    maps: np.ndarray
-    captions: list[str]
 
-    def column(self) -> list[Cell]:
-        """The maps on one scale."""
-        brightest = render.scale(self.maps)
-        cells = zip(self.maps, self.captions, strict=True)
-        return [Cell(render.picture(one, brightest), caption) for one, caption in cells]
-
-    @property
-    def range(self) -> str:
-        return f"0 to {render.scale(self.maps):.2g}"
+def column(title: str, maps: np.ndarray, captions: Sequence[str]) -> Column:
+    """A network's maps (paintings, height, width) with a caption each, all on one scale, which the title names."""
+    brightest = render.scale(maps)
+    cells = [Cell(render.picture(one, brightest), caption) for one, caption in zip(maps, captions, strict=True)]
+    return {f"{title}, 0 to {brightest:.2g}": cells}
 
 
 class Panel:
     """Paintings of the validation part, the styles in turn: the same for all runs of one split, whatever their seed.
 
-    Args:
-        data: a data module with `catalogue`, `parts`, `preprocessing` and `max_megapixels`.
-        count: paintings, or all where there are fewer. seed: which ones.
-
-    Raises:
-        UserError, OSError: there are no such paintings, or one can't be read.
+    `data` is a data module with `catalogue`, `parts`, `preprocessing` and `max_megapixels`, `count` the number of
+    paintings (or all, where there are fewer), `seed` draws them. A UserError or OSError where one can't be read.
     """
 
     def __init__(self, data: Any, count: int, seed: int) -> None:
@@ -61,39 +49,34 @@ class Panel:
         self.labels = torch.tensor([data.catalogue.label(painting) for painting in self.paintings])
         self.class_names = data.catalogue.class_names
         size, resize = self.preprocessing.image_size, self.preprocessing.resize
-        self.column = [
-            Cell(images.resize(picture, size, resize), f"{p.style}\n{contact_sheet.title(p.path)}")
-            for picture, p in zip(self.pictures, self.paintings, strict=True)
-        ]
+        shown = [images.resize(picture, size, resize) for picture in self.pictures]
+        captions = [f"{painting.style}\n{contact_sheet.title(painting.path)}" for painting in self.paintings]
+        self.column = list(map(Cell, shown, captions))
 
     def draw(
-        self, network: nn.Module, device: torch.device, method: str, when: str, reference: tuple[str, Maps] | None
+        self, network: nn.Module, device: torch.device, method: str, when: str, reference: Column
     ) -> tuple[Image.Image, Tensor, np.ndarray]:
-        """The picture; the network's probabilities (paintings, classes); its maps of the true style (paintings, height,
-        width). `reference` are title and maps of one more column."""
+        """The picture, with the reference's column; the network's probabilities (paintings, classes); its maps of the
+        true style (paintings, height, width)."""
         batch = self.batch.to(device)
         logits, found, _ = methods.logits_and_maps([method], network, batch)
         of_true = methods.METHODS[method](network, batch, self.labels.to(device)).cpu().numpy()
         probabilities = logits.softmax(1).cpu()
-        columns = {f"painting {when}\nmaps: {method}": self.column}
-        if reference is not None:
-            columns[f"{reference[0]},\npredicted class, {reference[1].range}"] = reference[1].column()
-        for word, maps, classes in [
-            ("predicted", found[method].cpu().numpy(), probabilities.argmax(1)),
-            ("true", of_true, self.labels),
-        ]:
+        columns = {f"painting {when}\nmaps: {method}": self.column} | reference
+        of_predicted = found[method].cpu().numpy()
+        drawn = [("predicted", of_predicted, probabilities.argmax(1)), ("true", of_true, self.labels)]
+        for word, maps, classes in drawn:
             pairs = zip(classes.tolist(), probabilities, strict=True)
-            drawn = Maps(maps, [f"{word} {self.class_names[c]}\n{row[c]:.2f}" for c, row in pairs])
-            columns[f"network in training,\n{word} style, {drawn.range}"] = drawn.column()
+            captions = [f"{word} {self.class_names[c]}\n{row[c]:.2f}" for c, row in pairs]
+            columns |= column(f"network in training,\n{word} style", maps, captions)
         rows = list(zip(*columns.values(), strict=True))
         return contact_sheet.sheet(rows, side=SIDE, titles=list(columns)), probabilities, of_true
 
-    def predicted(self, predictor: Predictor, device: torch.device, method: str, own_input: str | None = None) -> Maps:
-        """The maps of the class that another network predicts, with its name and probability; one by one.
-
-        Args:
-            own_input: an architecture whose own input size and normalisation the paintings get, not the panel's.
-        """
+    def predicted(
+        self, predictor: Predictor, device: torch.device, method: str, own_input: str | None = None
+    ) -> tuple[np.ndarray, list[str]]:
+        """The maps (paintings, height, width) of the class that another network predicts, and captions with its name
+        and probability. `own_input` is an architecture whose input size and normalisation replace the panel's."""
         batch = self.batch
         if own_input is not None:
             size = backbones.preprocessing(own_input).image_size
@@ -101,9 +84,9 @@ class Panel:
             batch = as_batch(self.pictures, own)
         network = predictor.network.to(device)
         maps, captions = [], []
-        for image in batch:
+        for image in batch:  # one by one: VGG-16 needs much memory
             logits, found, _ = methods.logits_and_maps([method], network, image[None].to(device))
             probability, predicted = logits.softmax(1).max(1)
             maps.append(found[method][0].cpu().numpy())
             captions.append(f"{predictor.class_names[predicted]}\n{probability.item():.2f}")
-        return Maps(np.stack(maps), captions)
+        return np.stack(maps), captions

@@ -1,7 +1,7 @@
 """The object that a map points at: its mask and box, by colour models and OpenCV's graph cut."""
 
-from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,13 +14,11 @@ _ITERATIONS = 10  # of fitting them: after one, a box depends more on the initia
 _COMPONENTS = 5  # of each of OpenCV's colour models: it needs as many pixels
 
 
-@dataclass(frozen=True)
-class Segment:
-    """mask: (height, width) bool, one connected piece. box: (left, top, right, bottom) around it in pixels of the map;
-    right and bottom are just outside."""
+class Segment(NamedTuple):
+    """An object that was found."""
 
-    mask: np.ndarray
-    box: tuple[int, int, int, int]
+    mask: np.ndarray  # (height, width) bool, one connected piece
+    box: tuple[int, int, int, int]  # left, top, right, bottom in pixels of the map; the last two are just outside
 
 
 def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
@@ -31,13 +29,8 @@ def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
     (as fixed labels, a gradient's scattered pixels would stay specks), and the largest piece is the object. It is
     deterministic; but where the object has the background's colours, rounding of the map may change the result.
 
-    Args:
-        photo: the network's input, of the map's size.
-        saliency_map: (height, width), never negative. One with a defect (`render.defect`) has no object.
-
-    Raises:
-        UserError: OpenCV is not installed.
-        ValueError: the sizes differ.
+    `photo` is the network's input, of the size of the map (height, width) (else a ValueError). A map with a defect
+    (`render.defect`) has no object. Raises a UserError where OpenCV is not installed.
     """
     cv2 = opencv()
     if photo.size != saliency_map.shape[::-1]:
@@ -48,8 +41,10 @@ def segment(photo: Image.Image, saliency_map: np.ndarray) -> Segment | None:
     foreground, background = _seeds(saliency_map)
     cv2.setRNGSeed(0)  # of its k-means
     models = np.zeros((1, 13 * _COMPONENTS)), np.zeros((1, 13 * _COMPONENTS))  # background, foreground: filled in place
-    strip, labels = _strip(pixels[background], pixels[foreground], (cv2.GC_BGD, cv2.GC_FGD))
-    cv2.grabCut(strip, labels, None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    seeds = [np.repeat(of, -(-_COMPONENTS // len(of)), axis=0) for of in (pixels[background], pixels[foreground])]
+    labels = np.repeat(np.uint8([cv2.GC_BGD, cv2.GC_FGD]), [len(of) for of in seeds])
+    strip = np.concatenate(seeds)  # as a picture of one row
+    cv2.grabCut(strip[None], labels[None], None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
     labels = np.full(saliency_map.shape, cv2.GC_PR_BGD, np.uint8)
     cv2.grabCut(pixels, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
     _, pieces, facts, _ = cv2.connectedComponentsWithStats((labels == cv2.GC_PR_FGD).astype(np.uint8))
@@ -72,13 +67,6 @@ def opencv() -> ModuleType:
 def _seeds(saliency_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Foreground and background pixels, (height, width) bool each: neither empty, whatever values are equal."""
     high, low = np.quantile(saliency_map, [FOREGROUND, BACKGROUND])
-    foreground = saliency_map > high
-    if not foreground.any():  # the largest value stands on more than 5% of the pixels
-        foreground = saliency_map >= high
+    # The largest value may stand on more than 5% of the pixels.
+    foreground = saliency_map > high if (saliency_map > high).any() else saliency_map >= high
     return foreground, (saliency_map <= low) & ~foreground
-
-
-def _strip(background: np.ndarray, foreground: np.ndarray, labels: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels (count, 3) of both in a picture of one row, and its labels: what the colour models are made from."""
-    parts = [np.repeat(part, -(-_COMPONENTS // len(part)), axis=0) for part in (background, foreground)]
-    return np.concatenate(parts)[None], np.repeat(np.uint8(labels), [len(part) for part in parts])[None]

@@ -50,7 +50,7 @@ def test_a_map_with_a_defect_is_a_labelled_grey_panel(values: np.ndarray | None,
         values[3, 4] = np.nan
     assert render.defect(values) == reason
     photo = Image.new("RGB", (80, 64), "red")
-    for panel in (render.picture(values), render.overlay(photo, values)):
+    for panel in (render.picture(values), render.picture(values, photo=photo)):
         assert panel.size == (80, 64)
         pixels = np.asarray(panel)
         assert (pixels[0, 0] == render._BLANK).all()
@@ -58,10 +58,10 @@ def test_a_map_with_a_defect_is_a_labelled_grey_panel(values: np.ndarray | None,
         assert (pixels[..., 0] == pixels[..., 1]).all()
 
 
-def test_overlay_shows_the_photo_where_the_map_is_dark() -> None:
+def test_a_map_over_a_photo_shows_the_photo_where_the_map_is_dark() -> None:
     values = np.zeros((10, 10), np.float32)
     values[5:] = np.linspace(0.5, 1, 10)
-    pixels = np.asarray(render.overlay(Image.new("RGB", (10, 10), (200, 100, 0)), values), float)
+    pixels = np.asarray(render.picture(values, photo=Image.new("RGB", (10, 10), (200, 100, 0))), float)
     assert np.ptp(pixels[0, 0]) == 0  # grey
     assert pixels[9, 9].sum() > pixels[0, 0].sum()
     assert np.ptp(pixels[9, 0]) > 50  # coloured

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from brushwork import images, web_page
 from brushwork.models.predictor import Predictor
-from brushwork.saliency.display import render
+from brushwork.saliency.display import render, results
 from brushwork.saliency.display.results import Row
 from brushwork.saliency.evaluation import report
 from brushwork.saliency.evaluation.measures import MEASURES
@@ -27,15 +27,9 @@ def page(
     max_megapixels: float,
     evaluation: report.Evaluation | None = None,
 ) -> str:
-    """The page of the first SHOWN photos.
-
-    Args:
-        rows: of the table (see `results`), a photo's together. out: where their maps are.
-        evaluation: of all photos; None where they were not evaluated.
-    """
-    by_photo: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        by_photo.setdefault(row["photo"], {})[row["method"]] = row
+    """The page of the first SHOWN photos of the table (see `results`), whose maps are in `out`, and of the evaluation
+    of all of them, if there is one."""
+    by_photo = results.by_photo(rows)
     bar = tqdm(list(by_photo.values())[:SHOWN], desc="gallery", unit=" photos", leave=False, disable=None)
     photos = [_photo(predictor, of_photo, out, max_megapixels) for of_photo in bar]
     firsts = [next(iter(of_photo.values())) for of_photo in by_photo.values()]
@@ -59,7 +53,7 @@ def page(
 
 
 def _photo(predictor: Predictor, of_photo: Mapping[str, Row], out: Path, max_megapixels: float) -> dict[str, Any]:
-    """What the template shows of a photo; pictures as text."""
+    """What the template shows of a photo: its row of the table, and pictures as text."""
     first = next(iter(of_photo.values()))
     image = predictor.transform(images.load_rgb(first["photo"], max_megapixels))
     shown = predictor.shown(image)
@@ -73,17 +67,12 @@ def _photo(predictor: Predictor, of_photo: Mapping[str, Row], out: Path, max_meg
     for method, row in of_photo.items():
         if row["map"]:  # else a baseline's
             saliency = np.load(out / row["map"])
-            alone, over = render.picture(saliency), render.overlay(shown, saliency)
-            pictures = {"alone": web_page.data_uri(alone), "over": web_page.data_uri(over)}
-            maps.append({"method": method, "verdicts": verdicts(scores, method)} | pictures)
-    true, predicted = first["true"], first["predicted"]
-    return {
+            alone = web_page.data_uri(render.picture(saliency))
+            over = web_page.data_uri(render.picture(saliency, photo=shown))
+            maps.append({"method": method, "verdicts": verdicts(scores, method), "alone": alone, "over": over})
+    return first | {
         "name": Path(first["photo"]).name,
         "shown": web_page.data_uri(shown, 85),
-        "predicted": predicted,
-        "true": true,
-        "outcome": "unknown" if not true else "right" if true == predicted else "wrong",
-        "target": first["target"],
         "bars": [(predictor.class_names[i], p) for i, p in zip(classes.tolist(), probabilities.tolist(), strict=True)],
         "maps": maps,
     }

@@ -30,32 +30,23 @@ def defect(saliency_map: np.ndarray) -> str | None:
     return None
 
 
-def completeness(error: float, rise: float) -> str:
-    """A caption for the completeness of integrated gradients (see `methods.Completeness`).
-
-    >>> completeness(0.0312, 14.5)
-    'completeness error 0.031 of 14.5'
-    """
-    return f"completeness error {error:.2g} of {abs(rise):.3g}"
-
-
-def picture(saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
-    """A map (height, width) in colours, black for 0 and bright from `brightest` on (None: its own `scale`); one with a
+def picture(saliency_map: np.ndarray, brightest: float | None = None, photo: Image.Image | None = None) -> Image.Image:
+    """A map (height, width) in colours, black for 0 and bright from `brightest` on (None: its own `scale`); over a
+    photo (the network's input, of the map's size) in grey, of which less shows where the map is salient. One with a
     defect is a grey panel that names it."""
     if (problem := defect(saliency_map)) is not None:
-        return _blank(saliency_map.shape, problem)
-    return Image.fromarray(_colors(_intensity(saliency_map, brightest)))
-
-
-def overlay(photo: Image.Image, saliency_map: np.ndarray, brightest: float | None = None) -> Image.Image:
-    """The map in colours over the photo (the network's input, of the map's size) in grey: the more salient, the less
-    of the photo shows."""
-    if (problem := defect(saliency_map)) is not None:
-        return _blank(saliency_map.shape, problem)
-    intensity = _intensity(saliency_map, brightest)
+        height, width = saliency_map.shape
+        panel = Image.new("RGB", (width, height), _BLANK)
+        place, letters = (width / 2, height / 2), font(max(8, width // 16))
+        ImageDraw.Draw(panel).text(place, f"no map:\n{problem}", "white", letters, anchor="mm", align="center")
+        return panel
+    intensity = (saliency_map / (scale(saliency_map) if brightest is None else brightest)).clip(0, 1)
+    colors = matplotlib.colormaps[COLORS]
+    if photo is None:
+        return Image.fromarray(colors(intensity, bytes=True)[..., :3])
     grey = np.asarray(photo.convert("L"), np.float32)[..., None] * 0.75
     weight = np.sqrt(intensity)[..., None]  # makes faint values visible
-    mixed = (1 - weight) * grey + weight * _colors(0.25 + 0.75 * intensity)
+    mixed = (1 - weight) * grey + weight * colors(0.25 + 0.75 * intensity, bytes=True)[..., :3]
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
@@ -67,21 +58,3 @@ def outlined(photo: Image.Image, mask: np.ndarray, box: tuple[int, int, int, int
     left, top, right, bottom = box
     ImageDraw.Draw(drawn).rectangle((left, top, right - 1, bottom - 1), outline=_BOX, width=2)
     return drawn
-
-
-def _intensity(saliency_map: np.ndarray, brightest: float | None) -> np.ndarray:
-    return (saliency_map / (scale(saliency_map) if brightest is None else brightest)).clip(0, 1)
-
-
-def _colors(intensity: np.ndarray) -> np.ndarray:
-    """(height, width) in [0, 1] to uint8 (height, width, 3)."""
-    return matplotlib.colormaps[COLORS](intensity, bytes=True)[..., :3]
-
-
-def _blank(shape: tuple[int, int], reason: str) -> Image.Image:
-    height, width = shape
-    panel = Image.new("RGB", (width, height), _BLANK)
-    text = f"no map:\n{reason}"
-    draw = ImageDraw.Draw(panel)
-    draw.multiline_text((width / 2, height / 2), text, "white", font(max(8, width // 16)), anchor="mm", align="center")
-    return panel

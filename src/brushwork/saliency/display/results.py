@@ -9,7 +9,7 @@ of --evaluate      sanity.csv, sanity.png, evaluation.md          of --gallery  
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,8 @@ from brushwork.saliency.evaluation import report, sanity_report
 from brushwork.saliency.evaluation.measures import MEASURES
 from brushwork.saliency.photos import Photo
 
-TABLE = "maps.csv"
+TABLE, ABOUT, LOCK = "maps.csv", "about.json", ".lock"
 SANITY, CURVE, EVALUATION, GALLERY = "sanity.csv", "sanity.png", "evaluation.md", "gallery.html"
-ABOUT = "about.json"
-LOCK = ".lock"
 
 # A cell is empty where it does not apply: `true` is the true class where it is known, `completeness_error` and
 # `score_rise` are of integrated gradients, the box is of --box, the measures are of --evaluate.
@@ -47,11 +45,9 @@ def refuse_to_replace(out: Path, stems: Sequence[str], paths: Sequence[Path], ov
     for stem in stems:
         if (out / f"{stem}.png").resolve() in photos:
             raise UserError(f"{out / stem}.png is one of the photos: choose another --out")
-    if overwrite or (resume and (out / ABOUT).exists()):
-        return
     names = [*(f"{stem}.png" for stem in stems), TABLE, SANITY, EVALUATION, GALLERY]
     existing = [name for name in names if (out / name).exists()]
-    if existing:
+    if existing and not overwrite and not (resume and (out / ABOUT).exists()):
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         alternatives = "choose another --out, --resume (an interrupted run), or --overwrite"
         raise UserError(f"{out.resolve()} holds {existing[0]}{more} already: {alternatives}")
@@ -80,15 +76,20 @@ def restart_table(out: Path, methods: Sequence[str], resume: bool) -> list[Row]:
         rows = run_folder.read_csv(table)
         if not table.read_bytes().endswith(b"\n"):  # a killed process left part of a line
             rows = rows[:-1]
-        by_photo = defaultdict(list)
-        for row in rows:
-            by_photo[row["photo"]].append(row)
-        for of_photo in by_photo.values():
-            names = [row[column] for row in of_photo for column in ("picture", "map") if row[column]]
-            if {row["method"] for row in of_photo} >= set(methods) and all((out / name).is_file() for name in names):
-                kept += of_photo
+        for of_photo in by_photo(rows).values():
+            names = [row[column] for row in of_photo.values() for column in ("picture", "map") if row[column]]
+            if of_photo.keys() >= set(methods) and all((out / name).is_file() for name in names):
+                kept += of_photo.values()
     run_folder.write_csv(table, COLUMNS, kept)
     return kept
+
+
+def by_photo(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
+    """The table's rows by photo and then by method."""
+    found: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        found[row["photo"]][row["method"]] = row
+    return found
 
 
 def save(out: Path, photo: Photo, class_names: Sequence[str], top: int) -> tuple[list[Row], Image.Image]:

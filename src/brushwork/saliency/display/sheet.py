@@ -21,20 +21,19 @@ def cells(photo: Photo, class_names: Sequence[str], top: int) -> list[list[Cell]
         described = [
             f'{method} of "{class_names[photo.target]}"  {photo.probabilities[photo.target]:.3f}',
             f"0 to {render.scale(saliency):.3g}, clipped there ({render.PERCENTILE}th percentile)",
+            *_completeness(photo, method),
         ]
-        if method == "integrated_gradients":
-            described.append(render.completeness(*photo.completeness))
         over = ["over the photo"]
         for verdict, baselines in verdicts(photo.scores, method):
             over += [verdict, f"    {baselines}"] if baselines else [verdict]
         row = [
             Cell(None) if rows else first,
             Cell(render.picture(saliency), "\n".join(described)),
-            Cell(render.overlay(photo.shown, saliency), "\n".join(over)),
+            Cell(render.picture(saliency, photo=photo.shown), "\n".join(over)),
         ]
         if photo.objects is not None:
             found = photo.objects[method]
-            drawn = None if found is None else render.outlined(photo.shown, found.mask, found.box)
+            drawn = render.outlined(photo.shown, *found) if found else None
             row.append(Cell(drawn, "object and its box" if drawn else "no object found"))
         rows.append(row)
     return rows
@@ -49,9 +48,7 @@ def notes(photo: Photo) -> list[str]:
     """What the terminal shows of a photo's maps, in addition to its classes."""
     lines = []
     for method, saliency in photo.maps.items():
-        found = [render.defect(saliency)]
-        if method == "integrated_gradients":
-            found.append(render.completeness(*photo.completeness))
+        found = [render.defect(saliency), *_completeness(photo, method)]
         if photo.objects is not None:
             piece = photo.objects[method]
             found.append("box " + " ".join(map(str, piece.box)) if piece else "no object found")
@@ -59,3 +56,11 @@ def notes(photo: Photo) -> list[str]:
         if any(found):
             lines.append(f"{method}: {', '.join(filter(None, found))}")
     return lines
+
+
+def _completeness(photo: Photo, method: str) -> list[str]:
+    """How exact integrated gradients are (see `methods.integrated_gradients_and_completeness`)."""
+    if method != "integrated_gradients":
+        return []
+    error, rise = photo.completeness
+    return [f"completeness error {error:.2g} of {abs(rise):.3g}"]

@@ -50,45 +50,22 @@ def mean(values: np.ndarray) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def class_contrast(
-    name: str,
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    of_targets: np.ndarray | None = None,
-    *,
-    batch_size: int = 8,
-) -> np.ndarray:
-    """How much a map depends on the class: 1 - `rank_correlation` of the target's map and another class's.
+def class_contrast(name: str, model: nn.Module, images: Tensor, targets: Tensor, of_targets: np.ndarray) -> np.ndarray:
+    """How much a method's maps depend on the class: 1 - `rank_correlation` of the target's map and another class's.
 
     The other class is the median of the image's ranking by score: neither the similar class that comes second nor the
     least likely one (which Rebuffi et al. 2020, "There and Back Again", take for their class sensitivity). From 0 (the
-    same map) over 1 (nothing in common) to 2; higher is better, up to 1.
-
-    Args:
-        name: of the method. images: (count, 3, height, width). targets: (count,) int64.
-        of_targets: (count, height, width), the maps of the targets where they are at hand.
-
-    Returns:
-        (count,) float64; NaN where a map is constant or not finite.
+    same map) over 1 (nothing in common) to 2; higher is better, up to 1. (batch,) float64, NaN where a map is constant
+    or not finite. `of_targets` (batch, height, width) are the method's maps of the targets (batch,).
     """
-    if of_targets is None:
-        of_targets = methods.in_batches(name, model, images, targets, batch_size)
-    parts = zip(images.split(batch_size), targets.split(batch_size), strict=True)
-    others = torch.cat([_middle_class(model, part, of) for part, of in parts])
-    return 1 - rank_correlation(of_targets, methods.in_batches(name, model, images, others, batch_size))
-
-
-def _middle_class(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """(batch,) int64 on the CPU: the class at rank num_classes // 2, the best being 0, with the target in front."""
-    device = next(model.parameters()).device
-    with maps.preserved_state(model, images.to(device)) as pixels, torch.no_grad():
+    with maps.preserved_state(model, images) as pixels, torch.no_grad():
         logits = model(pixels)
-        targets = maps.checked_targets(targets, logits)
         if logits.shape[1] < 2:
             raise ValueError("expected a model of two classes or more, but got one")
-        logits.scatter_(1, targets[:, None], torch.inf)
-        return logits.argsort(dim=1, descending=True, stable=True)[:, logits.shape[1] // 2].cpu()
+        # The class at rank num_classes // 2, the best being 0, with the target in front.
+        logits.scatter_(1, maps.checked_targets(targets, logits)[:, None], torch.inf)
+        others = logits.argsort(dim=1, descending=True, stable=True)[:, logits.shape[1] // 2]
+    return 1 - rank_correlation(of_targets, methods.METHODS[name](model, images, others).cpu().numpy())
 
 
 def _unit_ranks(found: np.ndarray) -> np.ndarray:

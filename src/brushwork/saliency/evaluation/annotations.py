@@ -5,6 +5,7 @@ import functools
 import io
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,29 +28,23 @@ _NAMED_ALIKE = {"crane": "crane bird", "maillot": "maillot tank suit"}
 
 @dataclass
 class Annotation:
-    """What is known of a photo, if anything.
-
-    target: the index of its class.
-    polygons: one of (x, y) points for each outline, as shares of the upright photo's width and height.
-    boxes: (left, top, right, bottom) in pixels of the upright photo; right and bottom are just outside.
-    """
+    """What is known of a photo, if anything; positions are in the upright photo."""
 
     photo: Path
-    target: int | None = None
-    polygons: list[list[tuple[float, float]]] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
+    target: int | None = None  # the index of its class
+    polygons: list[list[tuple[float, float]]] = field(default_factory=list)  # (x, y) as shares of width and height
+    boxes: list[Box] = field(default_factory=list)  # in pixels; right and bottom are just outside
 
 
 def read(
     photos: Sequence[Path], predictor: Predictor, table: Path | None = None, outlines: bool = True
 ) -> list[Annotation]:
-    """The annotation of each photo.
+    """The annotation of each photo; a UserError names the file and line of what is invalid.
 
     The table is a CSV with `photo` (the file's name, a path from the table's folder, or an absolute one) and any of
     `class` (a name or an index) and `left`, `top`, `right`, `bottom`; several rows of a photo are several boxes.
     Without boxes there, `outlines` come from PHOTO.txt beside it, in YOLO's format: a line an outline,
-    `class x y x y ...`, x and y from 0 to 1. Without a class there, it is `class_by_name`'s. A UserError names the
-    file and line of what is invalid.
+    `class x y x y ...`, x and y from 0 to 1. Without a class there, it is `class_by_name`'s.
     """
     found = [Annotation(photo) for photo in photos]
     if table is not None:
@@ -77,21 +72,17 @@ def class_by_name(photo: Path, class_names: Sequence[str]) -> int | None:
     photo = photo.absolute()
     for text in (photo.stem, photo.parent.name):
         name = re.sub(r"^n\d{8}_", "", text)
-        # ImageNet distinguishes a Cardigan, a dog, from a cardigan.
-        spelling = str.casefold if name == text else str
+        spelling = str.casefold if name == text else str  # ImageNet distinguishes a Cardigan, a dog, from a cardigan
         spelled = spelling(name.replace("_", " "))
-        found = _by_spelling(tuple(class_names), spelling).get(spelled, [])
+        found = [index for index, one in enumerate(_spelled(tuple(class_names), spelling)) if one == spelled]
         if len(found) == 1 and _NAMED_ALIKE.get(spelled.casefold()) not in class_names:
             return found[0]
     return None
 
 
-@functools.cache
-def _by_spelling(class_names: tuple[str, ...], spelling: Callable[[str], str]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for index, name in enumerate(class_names):
-        found.setdefault(spelling(name.replace("_", " ")), []).append(index)
-    return found
+@functools.cache  # there may be thousands of photos
+def _spelled(class_names: tuple[str, ...], spelling: Callable[[str], str]) -> list[str]:
+    return [spelling(name.replace("_", " ")) for name in class_names]
 
 
 def mask(annotation: Annotation, size: tuple[int, int], predictor: Predictor) -> np.ndarray | None:
@@ -100,17 +91,14 @@ def mask(annotation: Annotation, size: tuple[int, int], predictor: Predictor) ->
     All outlines or boxes together go through the network's own preprocessing as a picture; a pixel is the object's if
     more than half of it is. `size` is (width, height) of the upright photo. Raises a UserError for a box beyond it.
     """
-    width, height = size
     drawn = Image.new("RGB", size, images.BACKGROUND)  # what preprocessing pads with is no object
     draw = ImageDraw.Draw(drawn)
     for polygon in annotation.polygons:
-        draw.polygon([(x * width, y * height) for x, y in polygon], fill=0)
+        draw.polygon([(x * drawn.width, y * drawn.height) for x, y in polygon], fill=0)
     for left, top, right, bottom in annotation.boxes:
-        if right > width or bottom > height:
-            raise UserError(
-                f"{annotation.photo}: its box {left} {top} {right} {bottom} reaches beyond its {width} x {height} "
-                f"pixels; give boxes in pixels of the upright photo"
-            )
+        if right > drawn.width or bottom > drawn.height:
+            beyond = f"its box {left} {top} {right} {bottom} reaches beyond its {drawn.width} x {drawn.height} pixels"
+            raise UserError(f"{annotation.photo}: {beyond}; give boxes in pixels of the upright photo")
         draw.rectangle((left, top, right - 1, bottom - 1), fill=0)
     inside = np.asarray(predictor.shown(predictor.transform(drawn)).convert("L")) < 128
     return inside if inside.any() else None
@@ -132,16 +120,16 @@ def _polygon(line: str, where: str) -> list[tuple[float, float]]:
         raise UserError(f"{expected}, but got '{line[:40]}'") from None
     if len(values) < 6 or len(values) % 2:
         raise UserError(f"{expected} of three points or more, but got {len(values)} numbers after the class")
-    outside = [value for value in values if not 0 <= value <= 1]
-    if outside:
-        raise UserError(f"{where}: {outside[0]:g} is not from 0 to 1; give shares of the photo's width and height")
+    for value in values:
+        if not 0 <= value <= 1:
+            raise UserError(f"{where}: {value:g} is not from 0 to 1; give shares of the photo's width and height")
     return list(zip(values[::2], values[1::2], strict=True))
 
 
 def _read_table(path: Path, annotations: list[Annotation], predictor: Predictor) -> None:
     """Puts the table's classes and boxes into the annotations."""
     if not path.is_file():
-        columns = ", ".join(("photo", "class", *_SIDES))
+        columns = f"photo, class, {', '.join(_SIDES)}"
         raise UserError(f"there is no file {path.resolve()}: name a CSV with the columns {columns}")
     reader = csv.DictReader(io.StringIO(_text(path), newline=""))
     columns = reader.fieldnames or []
@@ -149,10 +137,10 @@ def _read_table(path: Path, annotations: list[Annotation], predictor: Predictor)
     if "photo" not in columns or not ("class" in columns or sides) or len(sides) not in (0, 4):
         expected, given = f"photo, and class or {', '.join(_SIDES)} or both", ", ".join(columns) or "nothing"
         raise UserError(f"{path} line 1: expected the columns {expected}, but got {given}")
-    by_place: dict[Path | str, list[Annotation]] = {}
+    by_place: dict[Path | str, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
-        for place in (annotation.photo.resolve(), annotation.photo.name):
-            by_place.setdefault(place, []).append(annotation)
+        by_place[annotation.photo.resolve()].append(annotation)
+        by_place[annotation.photo.name].append(annotation)
     ignored = 0
     for row in reader:
         where = f"{path} line {reader.line_num}"
@@ -160,9 +148,13 @@ def _read_table(path: Path, annotations: list[Annotation], predictor: Predictor)
         found = by_place.get((path.parent / photo).resolve()) or by_place.get(photo, [])
         if len({annotation.photo.resolve() for annotation in found}) > 1:
             raise UserError(f"{where}: {photo} is the name of {len(found)} photos; give its path")
-        box = _box([row[side] for side in sides], where)
-        target = _class_index(row.get("class"), predictor, where)
+        try:
+            target = predictor.class_index(row["class"]) if row.get("class") else None
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
         ignored += not found
+        texts = [row[side] for side in sides]
+        box = _box(texts, where) if any(texts) else None
         for annotation in found:  # several where a photo is given twice
             if box is not None:
                 annotation.boxes.append(box)
@@ -173,16 +165,7 @@ def _read_table(path: Path, annotations: list[Annotation], predictor: Predictor)
         log.warning("%s: ignored %d rows of other photos", path, ignored)
 
 
-def _class_index(text: str | None, predictor: Predictor, where: str) -> int | None:
-    try:
-        return predictor.class_index(text) if text else None
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-
-
-def _box(texts: list[str | None], where: str) -> Box | None:
-    if not any(texts):
-        return None
+def _box(texts: list[str | None], where: str) -> Box:
     given = " ".join(text or "-" for text in texts)
     try:
         left, top, right, bottom = (round(float(text or "")) for text in texts)

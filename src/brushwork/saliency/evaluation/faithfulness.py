@@ -21,13 +21,12 @@ def curve(
     *,
     step: int | None = None,
     batch_size: int = 8,
-    seed: int = 0,
 ) -> np.ndarray:
     """The probability of a class while pixels change in falling order of a map (Petsiuk et al. 2018, section 4.1).
 
-    p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels have changed in I_k. Deletion starts from the
-    image and sets pixels to zero of the normalised image, the mean colour; a good map makes p fall at once. Insertion
-    starts from the blurred image and restores the image's pixels; a good map makes p rise at once.
+    (steps + 1,) float64: p_k = softmax(S(I_k))_c, where the k * `step` most salient pixels, at last all, have changed
+    in I_k. Deletion starts from the image and sets pixels to zero of the normalised image, the mean colour; a good map
+    makes p fall at once. Insertion starts from the blurred image and restores the image's pixels; there p should rise.
 
     As in the paper's published code, the blur (11 x 11 pixels, deviation 5) pads with zeros. Unlike there, equal
     values of the map are in random order: plateaus, as Grad-CAM and occlusion have, would else start from one corner.
@@ -36,21 +35,16 @@ def curve(
         image: (3, height, width), as the model takes it: normalised, on its device.
         saliency: (height, width), finite. target: the class c.
         step: pixels that change at a time; None takes the image's width, 224 of 224 x 224 as in the paper.
-        seed: of the order of equal values.
-
-    Returns:
-        (steps + 1,) float64, from 0 to 1; the last step may be of fewer pixels.
     """
     if kind not in KINDS:
         raise ValueError(f"expected kind to be one of {', '.join(KINDS)}, but got {kind}")
-    if saliency.shape != image.shape[1:] or not np.isfinite(saliency).all():
-        size = tuple(image.shape[1:])
+    if saliency.shape != (size := tuple(image.shape[1:])) or not np.isfinite(saliency).all():
         raise ValueError(f"expected a finite map of the image's {size}, but got {saliency.dtype} of {saliency.shape}")
     step = step or image.shape[2]
     changed = np.arange(-(-saliency.size // step) + 1) * step  # pixels, before each pass
     with maps.preserved_state(model, image[None]) as pixels, torch.no_grad():
         first, last = (pixels, torch.zeros_like(pixels)) if kind == "deletion" else (_blurred(pixels), pixels)
-        order = torch.from_numpy(_ranks(saliency, seed)).to(pixels.device)  # (height, width)
+        order = torch.from_numpy(_ranks(saliency, seed=0)).to(pixels.device)  # (height, width)
         probabilities = []
         for counts in torch.from_numpy(changed).to(pixels.device).split(batch_size):
             mask = order < counts[:, None, None, None]  # (batch, 1, height, width)
@@ -82,9 +76,7 @@ def centre_map(height: int, width: int) -> np.ndarray:
 def _ranks(saliency: np.ndarray, seed: int) -> np.ndarray:
     """(height, width) int64: 0 for the most salient pixel; equal ones in random order."""
     order = np.random.default_rng(seed).permutation(saliency.size)
-    ranks = np.empty(saliency.size, np.int64)
-    ranks[np.lexsort((order, -saliency.ravel()))] = np.arange(saliency.size)
-    return ranks.reshape(saliency.shape)
+    return np.lexsort((order, -saliency.ravel())).argsort().reshape(saliency.shape)
 
 
 def _blurred(pixels: Tensor) -> Tensor:

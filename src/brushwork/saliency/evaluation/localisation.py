@@ -11,8 +11,7 @@ def pointing(saliency: np.ndarray, mask: np.ndarray) -> float:
     """Whether the map's maximum lies on the object (Zhang et al. 2016, "Top-down Neural Attention", section 4.1).
 
     1 or 0, higher is better; where several pixels share the maximum, the share of them on the object. The mean over
-    images is the pointing game's accuracy, here without the paper's tolerance of 15 pixels. NaN for a map that is not
-    finite.
+    images is the pointing game's accuracy, here without the paper's tolerance of 15 pixels. NaN for non-finite maps.
     """
     return float(mask[saliency == saliency.max()].mean()) if np.isfinite(saliency).all() else float("nan")
 

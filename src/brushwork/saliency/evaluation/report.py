@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -22,55 +22,46 @@ _ARROWS = {"higher": "↑", "lower": "↓"}
 _WORDS = {"better": "significantly better", "worse": "significantly worse", "": "no significant difference"}
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A method's score over all photos, and how often it is better than those of both baselines.
-
-    measure, method: names. mean: over `photos`, those that have the score.
-    better: the number of photos in which it is better than both; None where the baselines have no such score.
-    significant: "better" or "worse" than both, or "".
-    """
+class Comparison(NamedTuple):
+    """A method's score over all photos, and how often it is better than those of both baselines."""
 
     measure: str
     method: str
     mean: float
-    photos: int
-    better: int | None = None
-    significant: str = ""
+    photos: int  # that have the score
+    better: int | None  # in how many it is better than both; None where the baselines have no such score
+    significant: str  # "better" or "worse" than both, or ""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Of all photos. sanity, curve: the result of the sanity check, as a sentence and as a figure."""
+class Evaluation(NamedTuple):
+    """The evaluation of all photos."""
 
     comparisons: list[Comparison]
-    sanity: str
-    curve: Image.Image
+    sanity: str  # the result of the sanity check as a sentence
+    curve: Image.Image  # the same as a figure
 
 
 def compare(rows: Iterable[Mapping[str, str]]) -> list[Comparison]:
     """The table's rows (see `results.COLUMNS`), measure by measure and method by method, the baselines last."""
-    scores: dict[str, dict[str, dict[str, float]]] = {name: {} for name, measure in MEASURES.items() if measure.better}
-    for row in rows:
-        for measure, by_method in scores.items():
-            of_method = by_method.setdefault(row["method"], {})
-            if row.get(measure):
-                of_method[row["photo"]] = float(row[measure])
-    found = []
-    for measure, by_method in scores.items():
-        baselines = [by_method[name] for name in BASELINES if by_method.get(name)]
+    rows, found = list(rows), []
+    for name, measure in MEASURES.items():
+        scores: dict[str, dict[str, float]] = {row["method"]: {} for row in rows}  # by method, then by photo
+        for row in rows:
+            if measure.better and row.get(name):
+                scores[row["method"]][row["photo"]] = float(row[name])
+        scores = {method: values for method, values in scores.items() if values}
+        baselines = [scores[baseline] for baseline in BASELINES if baseline in scores]
         tested = {
-            method: _sign_tests(MEASURES[measure], values, baselines)
-            for method, values in by_method.items()
-            if values and method not in BASELINES and len(baselines) == len(BASELINES)
+            method: _sign_tests(measure, values, baselines)
+            for method, values in scores.items()
+            if method not in BASELINES and len(baselines) == len(BASELINES)
         }
         ps = dict(zip(tested, statistics.holm([p for _, _, p in tested.values()]), strict=True))
-        for method, values in by_method.items():
-            if values:
-                better, direction, _ = tested.get(method, (None, "", 1.0))
-                significant = direction if ps.get(method, 1.0) < LEVEL else ""
-                mean = float(np.mean(list(values.values())))
-                found.append(Comparison(measure, method, mean, len(values), better, significant))
+        for method, values in scores.items():
+            better, direction, _ = tested.get(method, (None, "", 1.0))
+            significant = direction if ps.get(method, 1.0) < LEVEL else ""
+            mean = float(np.mean(list(values.values())))
+            found.append(Comparison(name, method, mean, len(values), better, significant))
     return found
 
 

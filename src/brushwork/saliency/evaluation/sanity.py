@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from brushwork.models import backbones
 from brushwork.saliency import maps, methods
 from brushwork.saliency.evaluation.agreement import rank_correlation
+from brushwork.saliency.layers import EachCall
 
 
 def cascade(
@@ -19,7 +19,6 @@ def cascade(
     images: Tensor,
     targets: Tensor,
     originals: Mapping[str, np.ndarray],
-    *,
     steps: int = 12,
     batch_size: int = 8,
     seed: int = 0,
@@ -31,14 +30,13 @@ def cascade(
     weights. Each tensor keeps its mean and deviation (`backbones.redraw`), where the paper draws from the layer's
     initialisation. Running statistics of normalisations and the random state stay as they were.
 
+    Yields of each step the layers redrawn in it, the highest first, and by method the rank correlations (count,)
+    float64; NaN where a map is constant.
+
     Args:
         images: (count, 3, height, width). targets: (count,) int64, the classes of the original maps.
         originals: by method, (count, height, width): the original maps, as `methods.in_batches` gives them.
         steps: at most. The first is the classifier alone; the other layers are divided evenly.
-
-    Yields:
-        Of each step the layers redrawn in it, the highest first, and by method the rank correlations (count,) float64;
-        NaN where a map is constant.
     """
     if steps < 1:
         raise ValueError(f"expected steps to be at least 1, but got {steps}")
@@ -48,45 +46,24 @@ def cascade(
     for group in _divided(layers(model, images[:1])[::-1], steps):
         for _, layer in group:
             backbones.redraw(layer, recurse=False, generator=generator)
-        correlations = {
-            method: rank_correlation(original, methods.in_batches(method, model, images, targets, batch_size))
-            for method, original in originals.items()
-        }
-        yield [name for name, _ in group], correlations
+        redrawn = {method: methods.in_batches(method, model, images, targets, batch_size) for method in originals}
+        yield [name for name, _ in group], {name: rank_correlation(originals[name], of) for name, of in redrawn.items()}
 
 
 def layers(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
     """The modules that have parameters of their own, by name, in the order in which a forward pass of an image
     (1, 3, height, width) uses these; unused ones (an auxiliary classifier) are left out."""
-    uses = _Uses()
+    owners = {id(parameter): name.rpartition(".")[0] for name, parameter in model.named_parameters()}
+    used: dict[str, None] = {}  # names of modules
+
+    def note(function: Callable, arguments: tuple, output: Any) -> None:
+        # Hooks on modules would miss parameters that a parent uses itself: attention's output layer, a class token.
+        used.update(dict.fromkeys(owners[id(value)] for value in arguments if id(value) in owners))
+
     device = next(model.parameters()).device
-    with maps.preserved_state(model, image.to(device)) as pixels, torch.no_grad(), uses:
+    with maps.preserved_state(model, image.to(device)) as pixels, torch.no_grad(), EachCall(note):
         model(pixels)
-    found = []
-    for name, module in model.named_modules():
-        used = [uses.order[id(own)] for own in module.parameters(recurse=False) if id(own) in uses.order]
-        if used:
-            found.append((min(used), name or type(model).__name__, module))
-    return [(name, module) for _, name, module in sorted(found, key=lambda one: one[0])]
-
-
-class _Uses(TorchFunctionMode):
-    """When each parameter is first passed to a function, by its id.
-
-    Hooks on modules would miss parameters that a parent uses by itself: attention's output layer, a class token.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.order: dict[int, int] = {}
-
-    def __torch_function__(
-        self, function: Callable, types: tuple[type, ...], args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        for value in (*args, *(kwargs or {}).values()):
-            if isinstance(value, nn.Parameter):
-                self.order.setdefault(id(value), len(self.order))
-        return function(*args, **(kwargs or {}))
+    return [(name or type(model).__name__, model.get_submodule(name)) for name in used]
 
 
 def _divided(found: list, steps: int) -> list[list]:
@@ -97,6 +74,5 @@ def _divided(found: list, steps: int) -> list[list]:
     """
     if steps == 1:
         return [found]
-    groups = max(1, min(steps - 1, len(found) - 1))
-    places = np.array_split(np.arange(1, len(found)), groups)
+    places = np.array_split(np.arange(1, len(found)), steps - 1)
     return [found[:1], *([found[i] for i in group] for group in places if len(group))]

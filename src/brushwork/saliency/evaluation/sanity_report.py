@@ -1,5 +1,6 @@
 """The sanity check of some photos as a table, a figure and a sentence."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,39 +24,39 @@ def rows(predictor: Predictor, table: Sequence[Row], out: Path, max_megapixels: 
     """A row for each step and method: the mean rank correlation of the photos' maps with their original ones.
 
     Step 0 is the original network. `photos`: how many have a correlation; a constant map has none. `other_photos`: the
-    chance level, the mean correlation of maps of different photos.
-
-    Args:
-        table: of the photos (see `results`), of which the first PHOTOS by name are taken. out: where their maps are.
+    chance level, the mean correlation of maps of different photos. Of the `table` (see `results`) the first PHOTOS by
+    name are taken; `out` holds their maps.
     """
     chosen = sorted({row["photo"] for row in table})[:PHOTOS]
-    given = [row for row in table if row["photo"] in chosen and row["map"]]
-    maps = {(row["photo"], row["method"]): np.load(out / row["map"]) for row in given}
-    of_photo = {row["photo"]: predictor.class_names.index(row["target"]) for row in given}
+    given = sorted((row for row in table if row["photo"] in chosen and row["map"]), key=lambda row: row["photo"])
     methods = list(dict.fromkeys(row["method"] for row in given))
-    originals = {method: np.stack([maps[photo, method] for photo in chosen]) for method in methods}
-    targets = torch.tensor([of_photo[photo] for photo in chosen])
+    maps = {method: [np.load(out / row["map"]) for row in given if row["method"] == method] for method in methods}
+    originals = {method: np.stack(of_photos) for method, of_photos in maps.items()}
+    classes = {row["photo"]: predictor.class_names.index(row["target"]) for row in given}
+    targets = torch.tensor(list(classes.values()))
     pictures = torch.stack([predictor.transform(images.load_rgb(photo, max_megapixels)) for photo in chosen])
     chance = {method: agreement.between_images(of) for method, of in originals.items()}
-    found = [_row(0, "none", method, np.ones(len(chosen)), chance[method]) for method in originals]
-    steps = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
-    bar = tqdm(steps, desc="sanity check", total=_STEPS, unit=" steps", leave=False, disable=None)
-    for number, (layers, correlations) in enumerate(bar, 1):
-        found += [_row(number, " ".join(layers), method, of, chance[method]) for method, of in correlations.items()]
+    cascade = sanity.cascade(predictor.network, pictures, targets, originals, steps=_STEPS, batch_size=batch_size)
+    bar = tqdm(cascade, desc="sanity check", total=_STEPS, unit=" steps", leave=False, disable=None)
+    unchanged = {method: np.ones(len(chosen)) for method in methods}
+    found = []
+    for step, (layers, correlations) in enumerate(itertools.chain([(["none"], unchanged)], bar)):
+        for method, of in correlations.items():
+            means = [agreement.mean(values) for values in (of, chance[method])]
+            cells = ["" if mean is None else f"{mean:.3f}" for mean in means]
+            count = int(np.isfinite(of).sum())
+            found.append(dict(zip(COLUMNS, (str(step), " ".join(layers), method, str(count), *cells), strict=True)))
     return found
 
 
 def sentence(table: Sequence[Row]) -> str:
     """The result after the last step, when all weights are redrawn."""
-    last = {row["method"]: row for row in table}  # of each method, the last step
-    results = [
-        f"{method} {row['rank_correlation'] or 'unknown'} ({row['other_photos'] or 'unknown'})"
-        for method, row in last.items()
-    ]
+    last = {row["method"]: [row[name] or "unknown" for name in ("rank_correlation", "other_photos")] for row in table}
+    results = ", ".join(f"{method} {correlation} ({chance})" for method, (correlation, chance) in last.items())
     photos = "1 photo" if table[0]["photos"] == "1" else f"{table[0]['photos']} photos"
     return (
         f"sanity check: rank correlation of the maps before and after all weights are redrawn (one draw, {photos}; in "
-        f"brackets that of maps of different photos, the chance level): {', '.join(results)}"
+        f"brackets that of maps of different photos, the chance level): {results}"
     )
 
 
@@ -76,10 +77,3 @@ def figure(table: Sequence[Row]) -> Figure:
     axes.grid(alpha=0.25)
     drawn.legend(loc="outside right upper", fontsize=8)
     return drawn
-
-
-def _row(step: int, layers: str, method: str, correlations: np.ndarray, chance: np.ndarray) -> Row:
-    means = [agreement.mean(values) for values in (correlations, chance)]
-    cells = ["" if mean is None else f"{mean:.3f}" for mean in means]
-    count = int(np.isfinite(correlations).sum())
-    return dict(zip(COLUMNS, (str(step), layers, method, str(count), *cells), strict=True))

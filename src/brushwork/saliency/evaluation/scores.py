@@ -21,7 +21,6 @@ def evaluate(
     photo: Photo,
     annotation: Annotation,
     progress: Callable[[str], None],
-    *,
     batch_size: int = 8,
     max_megapixels: float = 89,
 ) -> dict[str, dict[str, float]]:
@@ -32,21 +31,17 @@ def evaluate(
         mask = annotations.mask(annotation, images.load_rgb(photo.path, max_megapixels).size, predictor)
     image = photo.image.to(next(network.parameters()).device)
     height, width = image.shape[1:]
-    baselines = {
-        "random": faithfulness.random_map(height, width, photo.number),
-        "centre": faithfulness.centre_map(height, width),
-    }
-    scores = {}
-    for method, saliency in (photo.maps | baselines).items():
+    random = faithfulness.random_map(height, width, photo.number)
+    scores, centre = {}, faithfulness.centre_map(height, width)
+    for method, saliency in (photo.maps | {"random": random, "centre": centre}).items():
         progress(f"{photo.path.name}: {method}")
         found = {}
         for kind in faithfulness.KINDS:
             curve = faithfulness.curve(network, image, saliency, photo.target, kind, batch_size=batch_size)
             found[kind] = faithfulness.area(curve)
         if mask is not None:
-            found["pointing"] = localisation.pointing(saliency, mask)
-            found["energy"] = localisation.energy(saliency, mask)
-            found["object_share"] = float(mask.mean())
+            pointing, energy = localisation.pointing(saliency, mask), localisation.energy(saliency, mask)
+            found |= {"pointing": pointing, "energy": energy, "object_share": float(mask.mean())}
             if photo.objects is not None:
                 piece = photo.objects[method] if method in photo.objects else segment(photo.shown, saliency)
                 found["box_iou"] = localisation.box_iou(piece.box, annotations.box(mask)) if piece else 0.0
