@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 SEED = 0
 SIZE = 128  # pixels a side
 DOZEN = 12  # painters of each style
-MOTIFS = 4  # compositions that a painter repeats, never quite alike
+MOTIFS = 3  # compositions that a painter repeats, never quite alike
 
 _WORDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 _FIRST, _LAST, _TITLES = (_WORDS[kind].split() for kind in ("first", "last", "titles"))
@@ -73,7 +73,7 @@ def _picture(style: str, hand: SimpleNamespace, motif: int, rng: Generator, size
     """(size, size, 3), about [0, 1]."""
     y, x = 2 * np.mgrid[0:size, 0:size] / (size - 1) - 1
     turn, scale = hand.turn + rng.normal(0, 0.08), hand.scale * rng.uniform(0.9, 1.1)
-    down, across = turned(y + rng.uniform(-0.15, 0.15), x + rng.uniform(-0.15, 0.15), turn)
+    down, across = turned(y + rng.uniform(-0.2, 0.2), x + rng.uniform(-0.2, 0.2), turn)
     composition = default_rng(SeedSequence([SEED, 4, hand.number, motif]))
     tone = STYLES[style](composition, down / scale, across / scale)
     palette = hand.palette + rng.normal(0, 0.03, hand.palette.shape)
