@@ -1,4 +1,4 @@
-"""Saliency maps: what in a photo speaks for a class. python scripts/saliency.py PHOTO_OR_FOLDER..."""
+"""Saliency maps: what in a photo supports a class. python scripts/saliency.py PHOTO_OR_FOLDER..."""
 
 import argparse
 import sys

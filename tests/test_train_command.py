@@ -278,12 +278,19 @@ def test_a_sweep_over_paths_with_the_same_last_part(
 
 @pytest.mark.slow
 def test_the_demo_learns(tmp_path: Path) -> None:
-    """make train's own command: at least 0.5 where chance is 0.1."""
+    """make train's own command, on unseen painters: twice chance (0.1), above colour and texture. Known painters, as
+    split=random has them, are easier."""
     code, out, error = train(tmp_path, "experiment=demo", "head=replace_two")
     assert code == 0, error
     folder = next((tmp_path / "logs/demo").iterdir())
-    assert result(folder)["best"]["val/accuracy"] >= 0.5
-    assert result(folder)["baselines"]["majority"] == pytest.approx(0.1)
+    accuracy, baselines = result(folder)["last"]["val/accuracy"], result(folder)["baselines"]
+    assert accuracy >= 0.2
+    assert accuracy > baselines["color_texture"] > baselines["artist_lookup"] == baselines["majority"]
+    known = ["experiment=demo", "head=replace_two", "split=random", "name=known", *QUIET[-3:]]
+    assert train(tmp_path, *known)[0] == 0
+    of_known = result(next((tmp_path / "logs/known").iterdir()))
+    assert of_known["last"]["val/accuracy"] > accuracy + 0.05
+    assert of_known["baselines"]["artist_lookup"] > 0.9
     assert result(folder)["data"].startswith("demo")
     assert result(folder)["weights"] == "random"
     lines = out.strip().splitlines()

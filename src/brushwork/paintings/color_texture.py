@@ -43,7 +43,7 @@ def features(picture: Image.Image) -> np.ndarray:
 def accuracies(catalogue: Catalogue, parts: Parts, max_megapixels: float) -> dict[str, float]:
     """The accuracy in [0, 1] on val and test of logistic regression on the training part's standardised `features`.
 
-    The L2 penalty is 1/C with C = 0.1, whatever the data.
+    The L2 penalty is 1/C with C = 0.1 for all data.
     """
     from sklearn.linear_model import LogisticRegression  # a second to import: not before it is needed
     from sklearn.pipeline import make_pipeline

@@ -54,7 +54,7 @@ class WikiArtDataModule(L.LightningDataModule):
         paint_demo: number of procedural pictures to paint per style into `root`, where they are missing.
 
     Raises:
-        UserError: a value out of range; later, whatever is wrong with the folder, its files or the split.
+        UserError: a value out of range; later, a fault of the folder, its files or the split.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 They stand in for WikiArt where there is no data: what a network learns on them says nothing about real paintings.
 A style is a layout (brushwork.paintings.demo_styles). Palette, brush marks and a few motifs are the painter's own: they
-tell a network the style of a painter in its training part, but only the layout does for other painters.
+identify a painter of the training part, and so the style; of other painters only the layout shows the style.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Saliency maps: what in a picture speaks for a class. Each method by its name, (model, images, targets) to maps.
+"""Saliency maps: what in a picture supports a class. Each method by its name, (model, images, targets) to maps.
 
 >>> maps = saliency.gradient(network, images, targets)  # doctest: +SKIP
 

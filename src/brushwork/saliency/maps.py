@@ -112,7 +112,7 @@ def as_tensor(targets: Targets, batch: int) -> Tensor:
 
 def _as_input(images: Tensor, model: nn.Module) -> Tensor:
     """A copy in the dtype of the model's parameters and, where its first convolution is channels-last, in that layout.
-    The original may be an inference tensor, or a part of somebody's graph."""
+    The original may be an inference tensor, or part of the caller's autograd graph."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     kernels = next((p for p in model.parameters() if p.ndim == 4), None)
     last = kernels is not None and kernels.is_contiguous(memory_format=torch.channels_last)

@@ -31,7 +31,7 @@ def column(title: str, maps: np.ndarray, captions: Sequence[str]) -> Column:
 
 
 class Panel:
-    """Paintings of the validation part, the styles in turn: the same for all runs of one split, whatever their seed.
+    """Paintings of the validation part, balanced over styles: the same for all runs of one split and for every seed.
 
     `data` is a data module with `catalogue`, `parts`, `preprocessing` and `max_megapixels`, `count` the number of
     paintings (or all, where there are fewer), `seed` draws them. A UserError or OSError where one can't be read.

@@ -65,7 +65,7 @@ def opencv() -> ModuleType:
 
 
 def _seeds(saliency_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Foreground and background pixels, (height, width) bool each: neither empty, whatever values are equal."""
+    """Foreground and background pixels, (height, width) bool each: neither is empty, even with equal values."""
     high, low = np.quantile(saliency_map, [FOREGROUND, BACKGROUND])
     # The largest value may stand on more than 5% of the pixels.
     foreground = saliency_map > high if (saliency_map > high).any() else saliency_map >= high

@@ -16,7 +16,7 @@ METHOD = (
     "Means over the photos. Two baselines depend on neither photo nor network: a random map, and a centred Gaussian "
     "(photographers centre their subject). In brackets: the number of photos in which a method is better than both. "
     "+ and -: significantly better or worse than both (exact sign tests, Holm-corrected for the number of methods, "
-    "p < 0.05). The object is what people annotated, whatever the class of the map."
+    "p < 0.05). The object is what people annotated, for a map of any class."
 )
 _ARROWS = {"higher": "↑", "lower": "↓"}
 _WORDS = {"better": "significantly better", "worse": "significantly worse", "": "no significant difference"}
