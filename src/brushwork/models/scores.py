@@ -1,4 +1,4 @@
-"""How a network did on the paintings of a part: accuracy, and class-averaged figures."""
+"""A network's scores on a part of the paintings: accuracy, and class-averaged metrics."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,12 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 @dataclass(frozen=True)
 class Scores:
-    """A part's answers, each painting once, sorted by index.
+    """A part's predictions, each painting once, sorted by index. All arrays are (paintings,)."""
 
-    All arrays are (paintings,): `index` in the catalogue, `predicted` and `labels` class indices,
-    `probability` of the predicted class, cross-entropy `loss`.
-    """
-
-    index: np.ndarray
+    index: np.ndarray  # in the catalogue
     labels: np.ndarray
     predicted: np.ndarray
-    probability: np.ndarray
+    probability: np.ndarray  # of the predicted class
     loss: np.ndarray
     num_classes: int
 
@@ -30,12 +26,8 @@ class Scores:
         return cls(index, *(column[first] for column in others), num_classes)
 
     @property
-    def correct(self) -> int:
-        return int((self.predicted == self.labels).sum())
-
-    @property
     def accuracy(self) -> float:
-        return self.correct / len(self.index)
+        return float(np.mean(self.predicted == self.labels))
 
     @property
     def recall(self) -> list[float | None]:
