@@ -36,16 +36,15 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
     """The network's own normalisation and input size, which `image_size` overrides if the architecture can take it."""
     weights = named_weights(architecture)
     transforms = weights.transforms()
-    size = transforms.crop_size[0] if image_size is None else image_size
+    own = transforms.crop_size[0]
+    size = own if image_size is None else image_size
     smallest = max(weights.meta["min_size"])
     if size < smallest:
         raise UserError(
             f"data.image_size={size} is too small for {architecture}: it needs at least {smallest} pixels a side"
         )
-    if architecture.startswith(("vit_", "maxvit_")) and size != transforms.crop_size[0]:
-        raise UserError(
-            f"data.image_size={size}: {architecture} takes {transforms.crop_size[0]} pixels and no other size"
-        )
+    if architecture.startswith(("vit_", "maxvit_")) and size != own:
+        raise UserError(f"data.image_size={size}: {architecture} takes {own} pixels and no other size")
     return Preprocessing(size, tuple(transforms.mean), tuple(transforms.std), resize)
 
 

@@ -238,9 +238,8 @@ class StyleClassifier(L.LightningModule):
         """The answers for a batch, with the paths of its files where a `WikiArtDataModule` knows them."""
         batch = self._as_batch(batch)
         paths = getattr(self.trainer.datamodule, "predicted_paths", None)
-        index = batch.index.tolist()
         probabilities = self._logits(batch).float().softmax(1).cpu()
-        return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in index])
+        return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in batch.index.tolist()])
 
     def transform(self, pictures: Picture | Sequence[Picture]) -> Tensor:
         """Pictures preprocessed for this network, (batch, 3, height, width) float32, normalised, on the model's device.

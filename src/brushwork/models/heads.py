@@ -36,8 +36,7 @@ _THREE_LINEAR = {
 def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
     """Replace the last layer by a fresh one with `num_classes` outputs (report, section 2.2).
 
-    For AlexNet, Linear(4096, 1000) becomes Linear(4096, num_classes); SqueezeNet's last layer is a
-    1x1 convolution and stays one.
+    In AlexNet, Linear(4096, 1000) becomes Linear(4096, num_classes); in SqueezeNet, it remains a 1x1 convolution.
 
     Args:
         model: a torchvision classifier, changed in place. Its output becomes (batch, num_classes).

@@ -41,8 +41,7 @@ class Answers(list[Answer]):
         for path, row in zip(paths, probabilities, strict=True):
             values, order = row.sort(descending=True, stable=True)
             by_name = dict(zip([class_names[i] for i in order.tolist()], values.tolist(), strict=True))
-            predicted = next(iter(by_name))
-            answers.append(Answer(path, predicted, by_name[predicted], by_name))
+            answers.append(Answer(path, *next(iter(by_name.items())), by_name))
         return answers
 
     def __str__(self) -> str:

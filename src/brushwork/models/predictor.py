@@ -1,4 +1,4 @@
-"""A network ready to classify pictures: its class names and its own preprocessing with it."""
+"""A network ready to classify pictures, with its class names and its preprocessing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,22 +19,17 @@ from brushwork.preprocessing import as_batch, as_picture
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network in eval mode with frozen parameters, its class names and its preprocessing.
-
-    network: (batch, 3, height, width) to logits (batch, len(class_names)).
-    transform: an RGB picture of any size to what the network takes, (3, height, width).
-    mean, std: by which `transform` normalises.
-    """
+    """A network in eval mode with frozen parameters, its class names and its preprocessing."""
 
     name: str
-    network: nn.Module
+    network: nn.Module  # (batch, 3, height, width) to logits (batch, len(class_names))
     class_names: list[str]
-    transform: Callable[[Image.Image], Tensor]
-    mean: tuple[float, ...]
+    transform: Callable[[Image.Image], Tensor]  # an RGB picture of any size to the network's input (3, height, width)
+    mean: tuple[float, ...]  # with `std`, by which `transform` normalises
     std: tuple[float, ...]
 
     def shown(self, image: Tensor) -> Image.Image:
-        """The picture as the network sees it, from what `transform` made of it (3, height, width)."""
+        """The picture as the network sees it, from its transformed image (3, height, width)."""
         return as_picture(image, self.mean, self.std)
 
     def class_index(self, target: str) -> int:

@@ -20,7 +20,7 @@ class Scores:
 
     @classmethod
     def of(cls, index: torch.Tensor, *others: torch.Tensor, num_classes: int) -> "Scores":
-        """From tensors in any order; of a painting that is there twice (DDP's padding) the first counts."""
+        """From tensors in any order; of a painting that occurs twice (DDP's padding), the first is used."""
         index, *others = (column.cpu().numpy() for column in (index, *others))
         index, first = np.unique(index, return_index=True)
         return cls(index, *(column[first] for column in others), num_classes)
@@ -31,7 +31,7 @@ class Scores:
 
     @property
     def recall(self) -> list[float | None]:
-        """Of each class the share that was found; None for a class without a painting in this part."""
+        """The recall of each class; None for a class without a painting in this part."""
         return self._by_class(multiclass_recall)
 
     @property

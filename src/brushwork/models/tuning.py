@@ -1,5 +1,5 @@
-"""What is trained: the new layer alone (`head_only`), from the network's classifier on (`classifier`), from its last
-stage of convolutions on (`upper`), or the whole network (`full`)."""
+"""What is trained: the new layer (`head_only`), also the classifier before it (`classifier`), also the last stage of
+convolutions (`upper`), or the whole network (`full`)."""
 
 from torch import nn
 from torchvision.models import vision_transformer

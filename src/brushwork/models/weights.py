@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 DOWNLOAD_TIMEOUT = 10.0  # seconds to connect, and between two pieces of data
 
-
 # What an error suggests instead of torchvision's weights, in training.
 ALTERNATIVES = (
     "or use model.weights=PATH of a state dict, or model.weights=null for random weights "
@@ -61,7 +60,7 @@ def load_named(
     alternatives: str = ALTERNATIVES,
     setting: str = "model.weights",
 ) -> None:
-    """Load weights into `network`; the arguments are those of `path_of`."""
+    """Load weights into `network`: torchvision's by name, or those of a file; for the arguments see `path_of`."""
     path = path_of(architecture, weights, verify, alternatives, setting)
     load_strictly(network, state_dict_in(read_file(path)), path)
 
@@ -109,8 +108,9 @@ def _wait_for_answer(url: str) -> None:
     """Raise OSError if the server does not respond in time; a socket's timeout does not cover the DNS lookup."""
     request = urllib.request.Request(url, method="HEAD")
     try:
-        with ThreadPool(1) as pool:  # of a daemon, which is left behind if it hangs
-            pool.apply_async(urllib.request.urlopen, [request, None, DOWNLOAD_TIMEOUT]).get(DOWNLOAD_TIMEOUT)
+        with ThreadPool(1) as pool:  # its thread is a daemon: if it hangs, nothing waits for it
+            response = pool.apply_async(urllib.request.urlopen, [request, None, DOWNLOAD_TIMEOUT])
+            response.get(DOWNLOAD_TIMEOUT).close()
     except multiprocessing.TimeoutError:
         raise TimeoutError(f"no answer in {DOWNLOAD_TIMEOUT:g} s") from None
     except urllib.error.HTTPError:
@@ -142,7 +142,7 @@ def state_dict_in(content: dict) -> dict[str, Tensor]:
 
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
-    """16 hexadecimal digits that name the weights and buffers of a state dict."""
+    """A hash of the weights and buffers of a state dict, 16 hexadecimal digits."""
     found = hashlib.sha256()
     for name, value in state.items():
         found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
