@@ -8,16 +8,11 @@ from pathlib import Path
 from brushwork.errors import unknown
 
 
-def scripts_folder() -> Path:
-    """scripts/ of a clone, or its copy in an installed package."""
-    package = Path(__file__).parent
-    clone = package.parents[1] / "scripts"
-    return clone if clone.is_dir() else package / "scripts"
-
-
 def commands() -> dict[str, Path]:
     """The scripts by the names of their commands: check-data for check_data.py."""
-    found = sorted(scripts_folder().glob("*.py"))
+    package = Path(__file__).parent
+    clone = package.parents[1] / "scripts"  # of which an installed package has a copy
+    found = sorted((clone if clone.is_dir() else package / "scripts").glob("*.py"))
     return {path.stem.replace("_", "-"): path for path in found if path.stem != "installed"}
 
 

@@ -1,4 +1,4 @@
-"""What a training, validation or prediction step gets: pictures, or the frozen features of them."""
+"""The batches of training, validation and prediction steps: pictures, or their frozen features."""
 
 from typing import Any, NamedTuple
 
@@ -7,21 +7,18 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Pictures as the network takes them.
+    """Pictures (batch, 3, height, width), float32, normalised, channels-last.
 
-    images: (batch, 3, height, width) float32, normalised, channels-last; before they are on the device as they were
-        read, uint8 (batch, height, width, 3).
-    labels: (batch,) int64 class indices.
-    index: (batch,) int64 positions in the catalogue, or in the list of files to predict.
+    Before they are on the device: as they were read, uint8 (batch, height, width, 3).
     """
 
     images: Tensor
-    labels: Tensor
-    index: Tensor
+    labels: Tensor  # (batch,) int64 class indices
+    index: Tensor  # (batch,) int64 positions in the catalogue, or in the list of files to predict
 
 
 class FeatureBatch(NamedTuple):
-    """What reaches the first trained layer, (batch, *shape); `labels` and `index` as in `Batch`."""
+    """Inputs of the first trained layer, (batch, *shape); `labels` and `index` as in `Batch`."""
 
     features: Tensor
     labels: Tensor

@@ -1,4 +1,4 @@
-"""Pictures in a grid, each with a caption: what TensorBoard and the figures show of paintings and maps."""
+"""Pictures in a grid, each with a caption, for TensorBoard and the figures."""
 
 import functools
 import itertools
@@ -17,7 +17,7 @@ _BORDER = 6  # pixels around each picture
 
 
 class Cell(NamedTuple):
-    """A picture (None leaves the place empty), and lines of text under it."""
+    """A picture (None: an empty cell), and lines of text under it."""
 
     picture: Image.Image | None
     caption: str = ""
@@ -75,7 +75,8 @@ def pick(groups: Sequence[str], count: int, seed: int) -> list[int]:
 
 
 def title(path: str) -> str:
-    """
+    """A painting's title from its path.
+
     >>> title("Baroque/caravaggio_bacchus-1595.jpg")
     'caravaggio: bacchus 1595'
     """
@@ -83,10 +84,7 @@ def title(path: str) -> str:
 
 
 def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, max_megapixels: float) -> Image.Image:
-    """Sample paintings of each style with titles (report, figure 1): the same ones for the same paintings.
-
-    `paintings` are (path under `root`, style).
-    """
+    """Sample paintings of each style with titles (report, figure 1); `paintings` are (path under `root`, style)."""
     styles = [style for _, style in paintings]
     chosen = [paintings[i] for i in pick(styles, per_style * len(set(styles)), seed=0)]
     cells = [

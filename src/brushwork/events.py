@@ -1,4 +1,4 @@
-"""What TensorBoard gets beyond numbers: pictures as JPEG, so that event files stay small."""
+"""Pictures in TensorBoard, as JPEG so that event files stay small."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,8 +14,7 @@ QUALITY = 88  # of JPEG: a page of paintings at it takes a tenth of its PNG
 
 
 def writers(loggers: Iterable[Any]) -> list[SummaryWriter]:
-    """The TensorBoard writers among a Trainer's loggers; none with logger=none, in a fast_dev_run, or in
-    processes of a DDP run but the first."""
+    """The TensorBoard writers of a Trainer's loggers; none in a fast_dev_run, or in DDP processes but the first."""
     found = [logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)]
     return [writer for writer in found if isinstance(writer, SummaryWriter)]
 

@@ -73,9 +73,8 @@ def load_rgb(
     """Read an image file as an upright RGB picture of 8 bits a channel.
 
     EXIF orientation is applied; CMYK, grey and palette pictures become RGB; transparent pixels show `BACKGROUND`;
-    16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white).
-
-    UserError if the file is no image, is truncated, or has more than `max_megapixels`.
+    16-bit greys are scaled to 8 bit (Pillow's own conversion clips them to white). Raises a UserError if the file is
+    no image, is truncated, or has more than `max_megapixels`.
 
     Args:
         content: the file's bytes, if already read; `path` is then only a name for errors.
@@ -146,12 +145,7 @@ def resize(image: Image.Image, size: int, how: str = "squash") -> Image.Image:
 
 
 def load_square(path: Path | str, size: int, how: str = "squash", max_megapixels: float = 89) -> "Tensor":
-    """`resize(load_rgb(path), size, how)` as uint8 (size, size, 3), in 60 % of the time."""
-    return _square(_pixels(path, max_megapixels), size, how).permute(1, 2, 0).contiguous()
-
-
-def _pixels(path: Path | str, max_megapixels: float) -> "Tensor":
-    """`load_rgb` as uint8 (3, height, width); upright RGB JPEGs are decoded by torchvision, which saves a copy."""
+    """`resize(load_rgb(path), size, how)` as uint8 (size, size, 3), in 60 % of the time: torchvision decodes JPEGs."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
     from torchvision.transforms.functional import pil_to_tensor
@@ -160,8 +154,10 @@ def _pixels(path: Path | str, max_megapixels: float) -> "Tensor":
         is_plain = image.format == "JPEG" and image.mode == "RGB"
         if is_plain and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
             content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
-            return decode_jpeg(content, ImageReadMode.RGB)
-    return pil_to_tensor(load_rgb(path, max_megapixels))
+            pixels = decode_jpeg(content, ImageReadMode.RGB)
+        else:
+            pixels = pil_to_tensor(upright_rgb(image))
+    return _square(pixels, size, how).permute(1, 2, 0).contiguous()
 
 
 def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":

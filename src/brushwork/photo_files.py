@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 def find(inputs: Iterable[Path]) -> list[Path]:
-    """The photos among files and folders, these searched recursively and sorted by path.
+    """The given files, and the photos in given folders, which are searched recursively and sorted by path.
 
-    Hidden files are ignored; other files that are no images are counted and logged. Raises a UserError where an input
-    does not exist, or a folder has no photo.
+    Hidden files are skipped; other files that are not images are counted in a warning. Raises a UserError where an
+    input does not exist, or a folder has no photo.
     """
     found, ignored = [], Counter()
     for given in inputs:
@@ -31,8 +31,8 @@ def find(inputs: Iterable[Path]) -> list[Path]:
         if not photos:
             raise UserError(f"{given.resolve()} has no photo ({', '.join(images.EXTENSIONS)}): name another folder")
         found += photos
-        others = (path for path in shown if not images.is_image_file(path.name))
-        ignored.update(path.suffix.lower() or "without extension" for path in others)
+        others = [path.suffix.lower() for path in shown if not images.is_image_file(path.name)]
+        ignored.update(suffix or "without extension" for suffix in others)
     if ignored:
         counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
         log.warning("ignored files that are no images: %s", counts)
@@ -40,7 +40,7 @@ def find(inputs: Iterable[Path]) -> list[Path]:
 
 
 def stems(paths: Iterable[Path]) -> list[str]:
-    """A unique name for each photo's results: the file's stem, numbered where it is taken.
+    """A unique name for each photo's results: the file's stem, with a number if it is taken.
 
     >>> stems([Path("a/cat.jpg"), Path("b/cat.jpg"), Path("cat.png"), Path("cat_2.jpg")])
     ['cat', 'cat_2', 'cat_3', 'cat_2_2']

@@ -29,8 +29,8 @@ def _environment() -> jinja2.Environment:
 def render(template: str, **values: Any) -> str:
     """Fill in a template: a page (`.html.jinja`: values are escaped), or Markdown (`.md.jinja`: they are not).
 
-    A page has the common style as `style | safe`, and the macro `table(rows)` of web_page.html.jinja. `template` is
-    the file relative to the package, "study/comparison.html.jinja"; or, with a newline in it, HTML.
+    `template` is a file relative to the package, "study/comparison.html.jinja", or HTML with a newline in it. A page
+    has the common style as `style | safe`, and the macro `table(rows)` of web_page.html.jinja.
     """
     environment = _environment()
     made = environment.from_string(template) if "\n" in template else environment.get_template(template)

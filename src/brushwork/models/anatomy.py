@@ -1,6 +1,4 @@
-"""An architecture, and what the two head strategies make of its classifier, as figures (report, figures 2 to 4)."""
-
-from contextlib import suppress
+"""Figures of an architecture, and of its classifier with each head strategy (report, figures 2 to 4)."""
 
 from matplotlib.figure import Figure
 
@@ -13,37 +11,31 @@ def architecture(name: str, image_size: int | None = None) -> Figure:
     """The layers of a torchvision classifier, with output shapes and parameters, before its head is changed."""
     size = backbones.preprocessing(name, image_size).image_size
     found = graph.layers(backbones.build(name), size)
-    rows = [
-        (
-            layer.name,
-            layer.description if layer.description != layer.name else "",
-            " x ".join(map(str, layer.shape[1:])),
-            f"{layer.parameters:,}" if layer.parameters else "",
-        )
-        for layer in found
-    ]
-    total = sum(layer.parameters for layer in found)
-    return drawing.layer_table([*rows, ("all", "", "", f"{total:,}")], f"{name} of ImageNet, on {size} x {size} pixels")
+    rows = []
+    for layer in found:
+        description = layer.description if layer.description != layer.name else ""
+        shape = " x ".join(map(str, layer.shape[1:]))
+        rows.append((layer.name, description, shape, f"{layer.parameters:,}" if layer.parameters else ""))
+    rows.append(("all", "", "", f"{sum(layer.parameters for layer in found):,}"))
+    return drawing.layer_table(rows, f"{name} of ImageNet, on {size} x {size} pixels")
 
 
 def classifiers(name: str, num_classes: int, image_size: int | None = None) -> Figure:
     """The classifier before, and with each head strategy that the architecture can have, side by side."""
     size = backbones.preprocessing(name, image_size).image_size
     network = backbones.build(name)
-    where = tuning.path(network, heads.replace_last(network, num_classes)).split(".")[0]
+    classifier = tuning.path(network, heads.replace_last(network, num_classes)).split(".")[0]
     strategies = []
     for head in (None, *heads.HEADS):
-        with suppress(UserError):  # replace_two of a network with one fully connected layer
-            strategies.append(_strategy(name, where, size, head, num_classes))
+        network = backbones.build(name)
+        try:
+            new_layer = head and heads.replace_head(network, head, num_classes)
+        except UserError:  # replace_two of a network with one fully connected layer
+            continue
+        found = graph.layers(network, size)
+        part = graph.part(found, classifier)
+        names = [layer.name for layer in part]
+        new = names.index(tuning.path(network, new_layer).removeprefix(f"{classifier}.")) if new_layer else None
+        title = f"{head or f'{name} of ImageNet'}\n{sum(layer.parameters for layer in found):,} parameters"
+        strategies.append(drawing.Strategy(title, [layer.description for layer in part], new))
     return drawing.classifiers(strategies)
-
-
-def _strategy(name: str, where: str, image_size: int, head: str | None, num_classes: int) -> drawing.Strategy:
-    network = backbones.build(name)
-    new_layer = head and heads.replace_head(network, head, num_classes)
-    found = graph.layers(network, image_size)
-    part = graph.part(found, where)
-    names = [layer.name for layer in part]
-    new = names.index(tuning.path(network, new_layer).removeprefix(f"{where}.")) if new_layer else None
-    title = f"{head or f'{name} of ImageNet'}\n{sum(layer.parameters for layer in found):,} parameters"
-    return drawing.Strategy(title, [layer.description for layer in part], new)

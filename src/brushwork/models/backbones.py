@@ -33,32 +33,26 @@ def named_weights(architecture: str, weights: str = "imagenet") -> models.Weight
 
 
 def preprocessing(architecture: str, image_size: int | None = None, resize: str = "squash") -> Preprocessing:
-    """The network's own input size and normalisation; `image_size` overrides the size.
-
-    Raises:
-        UserError: the size is under what the architecture's layers can take, or not the only one they take.
-    """
-    weights = named_weights(architecture, "imagenet")
+    """The network's own normalisation and input size, which `image_size` overrides if the architecture can take it."""
+    weights = named_weights(architecture)
     transforms = weights.transforms()
-    size = transforms.crop_size[0] if image_size is None else image_size
+    own = transforms.crop_size[0]
+    size = own if image_size is None else image_size
     smallest = max(weights.meta["min_size"])
     if size < smallest:
         raise UserError(
             f"data.image_size={size} is too small for {architecture}: it needs at least {smallest} pixels a side"
         )
-    if architecture.startswith(("vit_", "maxvit_")) and size != transforms.crop_size[0]:
-        raise UserError(
-            f"data.image_size={size}: {architecture} takes {transforms.crop_size[0]} pixels and no other size"
-        )
+    if architecture.startswith(("vit_", "maxvit_")) and size != own:
+        raise UserError(f"data.image_size={size}: {architecture} takes {own} pixels and no other size")
     return Preprocessing(size, tuple(transforms.mean), tuple(transforms.std), resize)
 
 
 def build(architecture: str, gain: float | None = None) -> nn.Module:
     """A torchvision classifier with random weights, drawn from torch's global random state.
 
-    Args:
-        gain: None keeps torchvision's own initialisation. A number draws every convolution and linear
-            layer with deviation gain / sqrt(fan_in) and zero bias (He et al. 2015 has gain = sqrt 2).
+    A `gain` replaces torchvision's initialisation of convolutions and linear layers: standard deviation
+    gain / sqrt(fan_in) and zero bias (He et al. 2015 has gain = sqrt 2).
     """
     weights_enum(architecture)
     network = models.get_model(architecture, weights=None)
@@ -72,10 +66,9 @@ def build(architecture: str, gain: float | None = None) -> nn.Module:
 
 
 def redraw(network: nn.Module, recurse: bool = True, generator: torch.Generator | None = None) -> None:
-    """Draw all weights anew: of each layer's weights, and of its biases, the mean and the deviation stay.
+    """Draw each parameter anew, with its mean and standard deviation; running statistics stay as they are.
 
-    What is left of training is the scale of each layer (Raghu et al. 2019, "Transfusion", section 5: mean variance
-    initialisation). Running statistics of normalisations stay as they are.
+    Mean variance initialisation (Raghu et al. 2019, "Transfusion", section 5): only each layer's scale is kept.
 
     Args:
         recurse: false leaves the weights of the module's children.

@@ -49,9 +49,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def describe(model: "StyleClassifier") -> dict[str, Any]:
     """Plain values: what is needed to use the weights, and where they come from.
 
-    Of the model: architecture, head, class_names, preprocessing, initial_weights, seed, tuning, optimizer, scheduler.
-    Of its Trainer: ema_decay, precision. Of its WikiArtDataModule, where it has one: data, split_hash, train_fraction,
-    batch_size, augmentation, class_weights.
+    A Trainer adds ema_decay and precision; its WikiArtDataModule data, split_hash, train_fraction, batch_size,
+    augmentation and class_weights.
     """
     chosen = model.hparams
     described = {
@@ -74,24 +73,21 @@ def describe(model: "StyleClassifier") -> dict[str, Any]:
 
 
 def arguments(content: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that make the model of a checkpoint again, its weights and the head's function aside."""
+    """The arguments that make a checkpoint's model again, without its weights and the head's function."""
     described, saved = content[KEY], content.get("hyper_parameters", {})
-    made = {
+    names = described["class_names"]
+    return {
+        "num_classes": len(names),
+        "class_names": names,
+        "weights": None,
         "optimizer": restore("optimizer", described.get("optimizer")),
         "scheduler": restore("scheduler", described.get("scheduler")),
         "loss": restore("loss", saved.get("loss")),
-    }
-    names = described["class_names"]
-    kept = {key: described[key] for key in ("tuning", "seed") if key in described}
-    return {"num_classes": len(names), "class_names": names, "weights": None} | made | kept
+    } | {key: described[key] for key in ("tuning", "seed") if key in described}
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A whole checkpoint of ours.
-
-    Raises:
-        UserError: it is missing, damaged, holds code, or is another program's.
-    """
+    """A whole checkpoint. Raise a UserError if it is missing, damaged, holds code, or is another program's."""
     content = read_file(path)
     if KEY not in content or "state_dict" not in content:
         raise UserError(f"{path} is no checkpoint of Brushwork: name one that a run wrote, {run_folder.LAST} say")
@@ -99,11 +95,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check_resumable(path: Path, max_epochs: int | None) -> None:
-    """Refuse a checkpoint from which no run can be resumed up to `max_epochs` (None or -1: without an end).
-
-    Raises:
-        UserError: as `read`; or it holds weights only, or has already trained that many epochs.
-    """
+    """Refuse a checkpoint that holds weights only, or has trained for `max_epochs` already (None or -1: no limit)."""
     content = read(path)
     if not content.get("optimizer_states"):
         raise UserError(
@@ -122,11 +114,7 @@ def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def refuse_other_network(path: Path, found: dict[str, Any], architecture: str, head: str) -> None:
-    """Refuse a checkpoint that was made for another network than this run's.
-
-    Raises:
-        UserError: shows both architectures, or heads.
-    """
+    """Refuse a checkpoint whose architecture or head is not this run's."""
     for key, ours, override in [("architecture", architecture, "model"), ("head", head, "head")]:
         if found[key] != ours:
             raise UserError(
@@ -136,11 +124,7 @@ def refuse_other_network(path: Path, found: dict[str, Any], architecture: str, h
 
 
 def refuse_other_classes(path: Path | str, theirs: list[str], ours: list[str]) -> None:
-    """Refuse a checkpoint of other classes than the data's.
-
-    Raises:
-        UserError: lists the classes that differ.
-    """
+    """Refuse a checkpoint whose classes are not the data's, and list those that differ."""
     if theirs == ours:
         return
     only_theirs = ", ".join(name for name in theirs if name not in ours) or "none"
@@ -152,11 +136,7 @@ def refuse_other_classes(path: Path | str, theirs: list[str], ours: list[str]) -
 
 
 def refuse_other_run(path: Path, found: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Refuse to resume a run with other settings or data than it began with; both are as `describe` has them.
-
-    Raises:
-        UserError: shows both values.
-    """
+    """Refuse to resume a run with other settings or data than it began with; both are as `describe` returns them."""
     refuse_other_network(path, found, ours["architecture"], ours["head"])
     refuse_other_classes(path, found["class_names"], ours["class_names"])
     for key in _RESUMED:

@@ -79,7 +79,8 @@ class StyleClassifier(L.LightningModule):
         # Names and numbers only, which a checkpoint can hold without code.
         self.save_hyperparameters(ignore=["head", "class_names", "optimizer", "scheduler", "loss"], logger=False)
         self.hparams.update(head=heads.name_of(head), class_names=class_names and list(class_names))
-        self.hparams.update(factories.describe_all(self._make_optimizer, self._make_scheduler, make_loss))
+        made = {"optimizer": self._make_optimizer, "scheduler": self._make_scheduler, "loss": make_loss}
+        self.hparams.update({name: factories.describe(factory) for name, factory in made.items()})
         network, new_layer, self._split_of_weights = initialized(self.hparams, head)
         self.network = network.to(memory_format=torch.channels_last)
         self.preprocessing = backbones.preprocessing(architecture)
@@ -184,10 +185,8 @@ class StyleClassifier(L.LightningModule):
         batch = self._as_batch(batch)
         logits = self._logits(batch)
         loss = self.loss_function(logits, batch.labels)  # (batch,)
-        if self._class_weights is not None:
-            loss = (
-                loss * self._class_weights[batch.labels]
-            )  # CrossEntropyLoss(weight) would divide by the batch's sum of weights
+        if self._class_weights is not None:  # CrossEntropyLoss(weight) would divide by the batch's sum of weights
+            loss = loss * self._class_weights[batch.labels]
         with torch.no_grad():
             self._sums += torch.stack([loss.sum(), (logits.argmax(1) == batch.labels).sum().to(loss)])
         self._paintings += len(batch.labels)
@@ -239,9 +238,8 @@ class StyleClassifier(L.LightningModule):
         """The answers for a batch, with the paths of its files where a `WikiArtDataModule` knows them."""
         batch = self._as_batch(batch)
         paths = getattr(self.trainer.datamodule, "predicted_paths", None)
-        index = batch.index.tolist()
         probabilities = self._logits(batch).float().softmax(1).cpu()
-        return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in index])
+        return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in batch.index.tolist()])
 
     def transform(self, pictures: Picture | Sequence[Picture]) -> Tensor:
         """Pictures preprocessed for this network, (batch, 3, height, width) float32, normalised, on the model's device.

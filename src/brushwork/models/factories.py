@@ -27,30 +27,21 @@ def describe(factory: Factory | None) -> dict[str, Any] | None:
     return {"_target_": f"{made.__module__}.{made.__qualname__}"} | plain
 
 
-def describe_all(optimizer: Factory, scheduler: Factory | None, loss: Factory) -> dict[str, dict[str, Any] | None]:
-    """The descriptions of a module's factories by their names."""
-    return {"optimizer": describe(optimizer), "scheduler": describe(scheduler), "loss": describe(loss)}
-
-
 def restore(kind: str, described: dict[str, Any] | None) -> Factory | None:
-    """The factory that `describe` described, where it makes one of torch's own classes; else None.
+    """The factory that `describe` described, if it makes one of torch's classes; else None: a checkpoint runs no code.
 
-    Nothing else is looked up by a name that a checkpoint holds, so that a checkpoint runs no code.
-
-    Args:
-        kind: "optimizer", "scheduler" or "loss".
+    `kind` is "optimizer", "scheduler" or "loss".
     """
-    if not described:
+    if not described or not described["_target_"].startswith("torch."):
         return None
-    name = described["_target_"].rpartition(".")[2]
-    made = getattr(_KINDS[kind], name, None)
-    if not isinstance(made, type) or not described["_target_"].startswith("torch."):
+    made = getattr(_KINDS[kind], described["_target_"].rpartition(".")[2], None)
+    if not isinstance(made, type):
         return None
     return partial(made, **{key: value for key, value in described.items() if not key.startswith("_")})
 
 
 def comparable(described: Any) -> Any:
-    """What is compared of two descriptions: the class by its own name, so that torch.optim.SGD is one however written.
+    """A description in the form to compare: the class without its module, since torch.optim.SGD has two.
 
     >>> comparable({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 1}) == comparable(
     ...     {"_target_": "torch.optim.sgd.SGD", "lr": 1}

@@ -14,12 +14,8 @@ from brushwork.preprocessing import Preprocessing, normalize
 class FrozenFeatures:
     """Computes the features of pictures with the layers before `first_trained`, which are frozen and in eval mode.
 
-    Args:
-        autocast: makes the context in which the network runs in training (a precision plugin's `forward_context`).
-        precision: its name.
-
-    Attributes:
-        about: plain values that distinguish these features from those of other weights, preprocessing or devices.
+    `autocast` is a precision plugin's `forward_context`, `precision` its name. `about` has plain values that
+    distinguish these features from those of other weights, precisions or devices.
     """
 
     def __init__(
@@ -50,25 +46,19 @@ class FrozenFeatures:
 
 
 def can_be_cached(tuning_name: str, precision: str) -> bool:
-    """Whether the features of a picture are the same in each epoch.
-
-    Precisions that convert the weights themselves do so only after features were computed.
-    """
+    """Whether a picture's features are the same in each epoch; not where a precision later converts the weights."""
     return tuning_name in ("head_only", "classifier") and (precision == "32-true" or precision.endswith("-mixed"))
 
 
 def input_of(layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
     """What reaches a layer, (batch, *shape), when the network gets images (batch, 3, height, width)."""
     caught = []
-    hook = layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-    try:
+    with layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
         network(images)
-    finally:
-        hook.remove()
     return caught[0]
 
 
 def frozen_hash(network: nn.Module, first_trained: nn.Module) -> str:
-    """Names the weights before the first trained layer."""
+    """The hash of the weights before the first trained layer."""
     trained = tuning.path(network, first_trained) + "."
-    return state_hash({k: v for k, v in network.state_dict().items() if not k.startswith(trained)})
+    return state_hash({key: value for key, value in network.state_dict().items() if not key.startswith(trained)})

@@ -28,10 +28,9 @@ class Layer(NamedTuple):
 
 
 def layers(network: nn.Module, image_size: int) -> list[Layer]:
-    """The layers of a torchvision classifier from "input" to its logits. Its modes and weights stay as they are.
+    """The layers of a torchvision classifier from "input" to its logits; the network runs once, in eval mode.
 
-    The network runs once, in eval mode, on a grey image. Raises torch.fx.proxy.TraceError and others where torch.fx
-    can't follow the network's control flow.
+    Raises torch.fx.proxy.TraceError and others where torch.fx can't follow the network's control flow.
     """
     device = next(network.parameters()).device
     with in_eval_mode(network), torch.no_grad():
@@ -69,12 +68,13 @@ def _describe(module: nn.Module) -> str:
 
 
 def part(found: list[Layer], name: str) -> list[Layer]:
-    """The layers of a part of the network, named from there: `part(layers, "classifier")` begins with "0"."""
-    prefix = f"{name}."
+    """The layers of a part of the network, with names relative to it: `part(layers, "classifier")` begins with "0"."""
+
+    def relative(path: str) -> str:
+        return path.removeprefix(f"{name}.")
+
     chosen = [layer for layer in found if layer.name.split(".")[0] == name]
-    inputs = [tuple(other.removeprefix(prefix) for other in layer.inputs) for layer in chosen]
-    names = [layer.name.removeprefix(prefix) for layer in chosen]
-    return [layer._replace(name=n, inputs=i) for layer, n, i in zip(chosen, names, inputs, strict=True)]
+    return [layer._replace(name=relative(layer.name), inputs=tuple(map(relative, layer.inputs))) for layer in chosen]
 
 
 def add_graph(writer: SummaryWriter, found: list[Layer], tag: str | None = None) -> None:

@@ -7,26 +7,26 @@ from torchvision import models
 
 from brushwork.errors import UserError, unknown
 
-# Where each family keeps its last layer, and of which type that layer is.
-_LAST_LAYER: dict[type[nn.Module], tuple[str, type[nn.Module]]] = {
-    models.AlexNet: ("classifier.6", nn.Linear),
-    models.VGG: ("classifier.6", nn.Linear),
-    models.SqueezeNet: ("classifier.1", nn.Conv2d),
-    models.ResNet: ("fc", nn.Linear),
-    models.RegNet: ("fc", nn.Linear),
-    models.ShuffleNetV2: ("fc", nn.Linear),
-    models.MobileNetV2: ("classifier.1", nn.Linear),
-    models.MobileNetV3: ("classifier.3", nn.Linear),
-    models.MNASNet: ("classifier.1", nn.Linear),
-    models.EfficientNet: ("classifier.1", nn.Linear),
-    models.DenseNet: ("classifier", nn.Linear),
-    models.ConvNeXt: ("classifier.2", nn.Linear),
-    models.MaxVit: ("classifier.5", nn.Linear),
-    models.VisionTransformer: ("heads.head", nn.Linear),
-    models.SwinTransformer: ("head", nn.Linear),
+# The name of each family's last layer: a 1x1 convolution in SqueezeNet, Linear in the others.
+_LAST_LAYER: dict[type[nn.Module], str] = {
+    models.AlexNet: "classifier.6",
+    models.VGG: "classifier.6",
+    models.SqueezeNet: "classifier.1",
+    models.ResNet: "fc",
+    models.RegNet: "fc",
+    models.ShuffleNetV2: "fc",
+    models.MobileNetV2: "classifier.1",
+    models.MobileNetV3: "classifier.3",
+    models.MNASNet: "classifier.1",
+    models.EfficientNet: "classifier.1",
+    models.DenseNet: "classifier",
+    models.ConvNeXt: "classifier.2",
+    models.MaxVit: "classifier.5",
+    models.VisionTransformer: "heads.head",
+    models.SwinTransformer: "head",
 }
 
-# AlexNet and VGG: the types of `classifier`, and where its second of three linear layers stands.
+# Of families with three linear layers: the types in `classifier`, and the position of the second linear layer.
 _THREE_LINEAR = {
     models.AlexNet: ([nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Linear], 4),
     models.VGG: ([nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear], 3),
@@ -36,8 +36,7 @@ _THREE_LINEAR = {
 def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
     """Replace the last layer by a fresh one with `num_classes` outputs (report, section 2.2).
 
-    For AlexNet, Linear(4096, 1000) becomes Linear(4096, num_classes); SqueezeNet's last layer is a
-    1x1 convolution and stays one.
+    In AlexNet, Linear(4096, 1000) becomes Linear(4096, num_classes); in SqueezeNet, it remains a 1x1 convolution.
 
     Args:
         model: a torchvision classifier, changed in place. Its output becomes (batch, num_classes).
@@ -50,10 +49,10 @@ def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
     """
     if type(model) not in _LAST_LAYER:
         raise unknown("architecture for head=replace_last", type(model).__name__, (c.__name__ for c in _LAST_LAYER))
-    name, expected = _LAST_LAYER[type(model)]
-    _check(model, name, expected)
+    name, is_convolution = _LAST_LAYER[type(model)], isinstance(model, models.SqueezeNet)
+    _check_layer(model, name, nn.Conv2d if is_convolution else nn.Linear)
     old = model.get_submodule(name)
-    if isinstance(old, nn.Conv2d):
+    if is_convolution:
         new = nn.Conv2d(old.in_channels, num_classes, old.kernel_size)
         # As torchvision: a ReLU follows, and with torch's default bias some classes die at the start.
         nn.init.normal_(new.weight, std=0.01)
@@ -90,7 +89,7 @@ def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
         )
     types, middle = _THREE_LINEAR[type(model)]
     for position, expected in enumerate(types):
-        _check(model, f"classifier.{position}", expected)
+        _check_layer(model, f"classifier.{position}", expected)
     if len(model.classifier) != len(types):
         raise UserError(f"{type(model).__name__}.classifier has {len(model.classifier)} layers instead of {len(types)}")
     new = nn.Linear(model.classifier[middle].in_features, num_classes)
@@ -107,11 +106,8 @@ def tail(model: nn.Module, layer: nn.Module) -> nn.Module:
     return layer
 
 
-def _check(model: nn.Module, name: str, expected: type[nn.Module]) -> None:
-    try:
-        layer = model.get_submodule(name)
-    except AttributeError:
-        layer = None
+def _check_layer(model: nn.Module, name: str, expected: type[nn.Module]) -> None:
+    layer = dict(model.named_modules()).get(name)
     if type(layer) is not expected:
         raise UserError(
             f"expected {type(model).__name__}.{name} to be a {expected.__name__}, but got "
@@ -131,7 +127,7 @@ def check(head: str | Head) -> None:
 
 
 def name_of(head: str | Head) -> str:
-    """The name of a head in a checkpoint; a custom function is named by its module.
+    """The name of a head in a checkpoint: for a custom function, its module's name and its own.
 
     >>> name_of(replace_two), name_of("replace_last")
     ('replace_two', 'replace_last')
@@ -142,11 +138,7 @@ def name_of(head: str | Head) -> str:
 
 
 def replace_head(model: nn.Module, head: str | Head, num_classes: int, zero_init: bool = False) -> nn.Module:
-    """Change the head by a strategy's name, or by a function of one's own; return the new layer.
-
-    Args:
-        zero_init: start the new layer at zero.
-    """
+    """Change the head by a strategy's name or by a function; return the new layer, all zeros with `zero_init`."""
     check(head)
     new = (head if callable(head) else HEADS[head])(model, num_classes)
     if zero_init:

@@ -8,10 +8,9 @@ from torch import nn
 
 
 def freeze(network: nn.Module) -> nn.Module:
-    """Set eval mode and switch off the gradients of parameters, so that a saliency map needs less memory.
+    """Set eval mode, freeze the parameters (a saliency map needs less memory) and make kernels channels-last (faster).
 
-    Kernels become channels-last in memory, in which convolutions are faster. They round differently, so that a few
-    ReLUs' inputs change sign: a map's ranks stay, single pixels may differ by hundredths of the largest.
+    Such kernels round differently: a map's ranks stay, single pixels may differ by hundredths of the largest.
     """
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 

@@ -1,4 +1,4 @@
-"""What a classifier predicts for pictures, as people read it: class names and probabilities."""
+"""Predictions for pictures as class names and probabilities."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -19,18 +19,12 @@ _SHOWN = 3  # classes of an answer that are printed
 
 
 class Answer(NamedTuple):
-    """What is predicted for one picture.
+    """The prediction for one picture."""
 
-    path: of its file; None for a picture that came without one.
-    predicted: the class of the highest probability.
-    probability: of that class, in [0, 1].
-    probabilities: by class name, the highest first.
-    """
-
-    path: str | None
-    predicted: str
-    probability: float
-    probabilities: dict[str, float]
+    path: str | None  # None for a picture that is not a file
+    predicted: str  # the class of the highest probability
+    probability: float  # of that class, in [0, 1]
+    probabilities: dict[str, float]  # by class name, the highest first
 
     def __str__(self) -> str:
         classes = ", ".join(f"{name} {value:.3f}" for name, value in [*self.probabilities.items()][:_SHOWN])
@@ -47,8 +41,7 @@ class Answers(list[Answer]):
         for path, row in zip(paths, probabilities, strict=True):
             values, order = row.sort(descending=True, stable=True)
             by_name = dict(zip([class_names[i] for i in order.tolist()], values.tolist(), strict=True))
-            predicted = next(iter(by_name))
-            answers.append(Answer(path, predicted, by_name[predicted], by_name))
+            answers.append(Answer(path, *next(iter(by_name.items())), by_name))
         return answers
 
     def __str__(self) -> str:
@@ -71,21 +64,13 @@ def listed(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
 
 
 def load(picture: Picture) -> Image.Image:
-    """An upright RGB picture.
-
-    Args:
-        picture: a path, a PIL picture, or a tensor (3, height, width), uint8 or floating in [0, 1].
-
-    Raises:
-        UserError: the file can't be read as a picture.
-    """
+    """An upright RGB picture from a path, a PIL picture, or a tensor (3, height, width), uint8 or floats in [0, 1]."""
     if isinstance(picture, Tensor):
         if picture.is_floating_point() and not 0 <= picture.min() <= picture.max() <= 1:
             raise UserError(
                 "a picture of floats must lie in [0, 1]: give normalised images as a batch of four dimensions"
             )
-        as_bytes = picture if picture.dtype == torch.uint8 else picture.float()
-        return to_pil_image(as_bytes.cpu())
+        return to_pil_image((picture if picture.dtype == torch.uint8 else picture.float()).cpu())
     if isinstance(picture, Image.Image):
         return images.upright_rgb(picture)
     return images.load_rgb(picture)

@@ -1,4 +1,4 @@
-"""A network ready to classify pictures: its class names and its own preprocessing with it."""
+"""A network ready to classify pictures, with its class names and its preprocessing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,43 +13,29 @@ from brushwork.errors import UserError, unknown
 from brushwork.models import backbones
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.modes import freeze
-from brushwork.models.weights import (
-    ALTERNATIVES,
-    is_named,
-    load_named,
-    load_strictly,
-    path_of,
-    read_file,
-    state_dict_in,
-)
+from brushwork.models.weights import ALTERNATIVES, load_named
 from brushwork.preprocessing import as_batch, as_picture
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network in eval mode with frozen parameters, and what belongs to it.
-
-    network: (batch, 3, height, width) to logits (batch, len(class_names)).
-    transform: an RGB picture of any size to what the network takes, (3, height, width).
-    mean, std: by which `transform` normalises.
-    """
+    """A network in eval mode with frozen parameters, its class names and its preprocessing."""
 
     name: str
-    network: nn.Module
+    network: nn.Module  # (batch, 3, height, width) to logits (batch, len(class_names))
     class_names: list[str]
-    transform: Callable[[Image.Image], Tensor]
-    mean: tuple[float, ...]
+    transform: Callable[[Image.Image], Tensor]  # an RGB picture of any size to the network's input (3, height, width)
+    mean: tuple[float, ...]  # with `std`, by which `transform` normalises
     std: tuple[float, ...]
 
     def shown(self, image: Tensor) -> Image.Image:
-        """The picture as the network sees it, from what `transform` made of it (3, height, width)."""
+        """The picture as the network sees it, from its transformed image (3, height, width)."""
         return as_picture(image, self.mean, self.std)
 
     def class_index(self, target: str) -> int:
-        """The class of an index or a name; upper and lower case matter only where names differ in nothing else.
+        """The class of an index or a name, whose case matters only where names differ in nothing else.
 
-        Raises:
-            UserError: there is no such class, or the name is that of several.
+        Raises a UserError where there is no such class, or several have the name.
         """
         names, last = self.class_names, len(self.class_names) - 1
         if target.lstrip("-").isdecimal():
@@ -59,17 +45,16 @@ class Predictor:
                     f"class {index} is out of range: {self.name} has classes 0 ({names[0]}) to {last} ({names[-1]})"
                 )
             return index
-        found = [index for index, name in enumerate(names) if name == target] or [
-            index for index, name in enumerate(names) if name.lower() == target.lower()
-        ]
+        same = [index for index, name in enumerate(names) if name == target]
+        found = same or [index for index, name in enumerate(names) if name.lower() == target.lower()]
         if len(found) > 1:
             raise UserError(f"{target} is the name of classes {' and '.join(map(str, found))}: give the number")
-        if not found:
-            near = [f"{name} ({index})" for index, name in enumerate(names) if target.lower() in name.lower()]
-            if near:
-                raise UserError(f"no class of {self.name} is just '{target}': name one of {', '.join(near[:10])}")
-            raise unknown(f"class of {self.name}", target, names)
-        return found[0]
+        if found:
+            return found[0]
+        near = [f"{name} ({index})" for index, name in enumerate(names) if target.lower() in name.lower()]
+        if near:
+            raise UserError(f"no class of {self.name} is just '{target}': name one of {', '.join(near[:10])}")
+        raise unknown(f"class of {self.name}", target, names)
 
 
 def imagenet(
@@ -79,22 +64,16 @@ def imagenet(
 
     Args:
         weights: "imagenet", a name of torchvision's, the path of a state dict, or None for random weights.
-        alternatives: what an error suggests where the weights are unavailable.
-
-    Raises:
-        UserError: no such architecture or weights, or they are unavailable.
+        alternatives: what a UserError suggests where the weights are unavailable.
     """
-    enum = backbones.named_weights(architecture)
+    enum = backbones.weights_enum(architecture)
     with torch.random.fork_rng(devices=[]):  # the caller's random state must not change
         network = backbones.build(architecture)
-    if weights is not None and is_named(architecture, weights):
-        enum = backbones.named_weights(architecture, weights)
-        load_named(network, architecture, weights, verify, alternatives)
-    elif weights is not None:
-        path = path_of(architecture, weights, "weights")
-        load_strictly(network, state_dict_in(read_file(path)), path)
-    transform = enum.transforms()
-    categories = backbones.named_weights(architecture).meta["categories"]
+    if weights is not None:
+        load_named(network, architecture, weights, verify, alternatives, setting="weights")
+    chosen = backbones.named_weights(architecture, weights if weights in enum.__members__ else "imagenet")
+    transform = chosen.transforms()
+    categories = backbones.named_weights(architecture).meta["categories"]  # some weights' own have None
     name = architecture if weights is not None else f"{architecture} (random weights)"
     return Predictor(name, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std))
 
@@ -102,22 +81,16 @@ def imagenet(
 def load_predictor(path: Path) -> Predictor:
     """The trained network of a checkpoint, with the preprocessing of its validation; needs no data."""
     model = StyleClassifier.load_from_checkpoint(path)
-    return Predictor(
-        path.name,
-        freeze(model.network),
-        model.class_names,
-        lambda picture: as_batch([picture], model.preprocessing)[0],
-        model.preprocessing.mean,
-        model.preprocessing.std,
-    )
+    network, used = freeze(model.network), model.preprocessing
+
+    def transform(picture: Image.Image) -> Tensor:
+        return as_batch([picture], used)[0]
+
+    return Predictor(path.name, network, model.class_names, transform, used.mean, used.std)
 
 
 def named_predictor(model: str, weights: str | None) -> Predictor:
-    """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours.
-
-    Raises:
-        UserError: there is no such network, or its weights are unavailable.
-    """
+    """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours."""
     if model in backbones.architectures():
         alternatives = "or use --weights PATH of a state dict, or --weights null for random weights"
         return imagenet(model, None if weights == "null" else weights or "imagenet", alternatives=alternatives)

@@ -1,4 +1,4 @@
-"""How a network did on the paintings of a part: accuracy, and class-averaged figures."""
+"""A network's scores on a part of the paintings: accuracy, and class-averaged metrics."""
 
 from dataclasses import dataclass
 
@@ -9,37 +9,29 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 @dataclass(frozen=True)
 class Scores:
-    """A part's answers, each painting once, sorted by index.
+    """A part's predictions, each painting once, sorted by index. All arrays are (paintings,)."""
 
-    All arrays are (paintings,): `index` in the catalogue, `predicted` and `labels` class indices,
-    `probability` of the predicted class, cross-entropy `loss`.
-    """
-
-    index: np.ndarray
+    index: np.ndarray  # in the catalogue
     labels: np.ndarray
     predicted: np.ndarray
-    probability: np.ndarray
+    probability: np.ndarray  # of the predicted class
     loss: np.ndarray
     num_classes: int
 
     @classmethod
     def of(cls, index: torch.Tensor, *others: torch.Tensor, num_classes: int) -> "Scores":
-        """From tensors in any order; of a painting that is there twice (DDP's padding) the first counts."""
+        """From tensors in any order; of a painting that occurs twice (DDP's padding), the first is used."""
         index, *others = (column.cpu().numpy() for column in (index, *others))
         index, first = np.unique(index, return_index=True)
         return cls(index, *(column[first] for column in others), num_classes)
 
     @property
-    def correct(self) -> int:
-        return int((self.predicted == self.labels).sum())
-
-    @property
     def accuracy(self) -> float:
-        return self.correct / len(self.index)
+        return float(np.mean(self.predicted == self.labels))
 
     @property
     def recall(self) -> list[float | None]:
-        """Of each class the share that was found; None for a class without a painting in this part."""
+        """The recall of each class; None for a class without a painting in this part."""
         return self._by_class(multiclass_recall)
 
     @property

@@ -1,5 +1,5 @@
-"""What is trained: the new layer alone (`head_only`), from the network's classifier on (`classifier`), from its last
-stage of convolutions on (`upper`), or the whole network (`full`)."""
+"""What is trained: the new layer (`head_only`), also the classifier before it (`classifier`), also the last stage of
+convolutions (`upper`), or the whole network (`full`)."""
 
 from torch import nn
 from torchvision.models import vision_transformer
@@ -8,7 +8,7 @@ from brushwork.errors import unknown
 
 TUNINGS = ("head_only", "classifier", "upper", "full")
 
-# Children of torchvision's networks that are no block themselves but hold the blocks.
+# Names of the children of torchvision's networks that contain the blocks.
 _HOLD_BLOCKS = ("features", "layers", "blocks", "trunk_output")
 
 
@@ -30,7 +30,10 @@ def stages(network: nn.Module, new_layer: nn.Module) -> list[list[nn.Module]]:
     for name, child in network.named_children():
         if child is inside:
             break
-        blocks = list(child) if name in _HOLD_BLOCKS else _blocks(child)
+        if isinstance(child, vision_transformer.Encoder):
+            blocks = [*child.layers, child.ln]
+        else:
+            blocks = list(child) if name in _HOLD_BLOCKS else [child]
         pooled = sum(isinstance(block, nn.MaxPool2d) for block in blocks) > 1
         begins = True
         for block in blocks:
@@ -40,19 +43,12 @@ def stages(network: nn.Module, new_layer: nn.Module) -> list[list[nn.Module]]:
                     found.append([])
                     begins = False
                 found[-1].append(block)
-    before = [] if inside is new_layer else [part for part in inside.children() if part is not new_layer]
-    before = [part for part in before if _has_parameters(part)]
+    before = [part for part in inside.children() if _has_parameters(part) and new_layer not in (inside, part)]
     if any(_has_kernels(part) for part in before):
         found.append(before)
     else:
         found[-1] += before
     return [*found, [new_layer]]
-
-
-def _blocks(child: nn.Module) -> list[nn.Module]:
-    if isinstance(child, vision_transformer.Encoder):
-        return [*child.layers, child.ln]
-    return [child]
 
 
 def _has_parameters(module: nn.Module) -> bool:

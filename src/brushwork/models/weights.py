@@ -2,14 +2,15 @@
 
 import hashlib
 import logging
+import multiprocessing
 import pickle
 import re
 import socket
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -24,29 +25,6 @@ log = logging.getLogger(__name__)
 
 DOWNLOAD_TIMEOUT = 10.0  # seconds to connect, and between two pieces of data
 
-
-def names(architecture: str) -> list[str]:
-    """The names of torchvision's weights for an architecture."""
-    return list(backbones.weights_enum(architecture).__members__)
-
-
-def is_named(architecture: str, weights: str) -> bool:
-    """Whether `weights` names torchvision weights (else it is a path)."""
-    return weights == "imagenet" or weights in names(architecture)
-
-
-def path_of(architecture: str, weights: str, setting: str) -> Path:
-    """The file that `weights`, which is no name of torchvision's, stands for.
-
-    Raises:
-        UserError: there is none; names what `setting` may be.
-    """
-    path = Path(weights)
-    if not path.is_file():
-        raise unknown(setting, weights, ["imagenet", *names(architecture), "null", "a file's path"])
-    return path
-
-
 # What an error suggests instead of torchvision's weights, in training.
 ALTERNATIVES = (
     "or use model.weights=PATH of a state dict, or model.weights=null for random weights "
@@ -54,26 +32,50 @@ ALTERNATIVES = (
 )
 
 
-def load_named(
-    network: nn.Module, architecture: str, weights: str, verify: bool = True, alternatives: str = ALTERNATIVES
-) -> None:
-    """Load torchvision's weights, from its cache or else from the network, into `network`.
+def path_of(
+    architecture: str,
+    weights: str,
+    verify: bool = True,
+    alternatives: str = ALTERNATIVES,
+    setting: str = "model.weights",
+) -> Path:
+    """The file of weights: "imagenet" or a name of torchvision's (see `cached`), or else a path.
 
-    torchvision itself does not check cached files. Here the SHA-256 prefix
-    that the name carries is checked first, unless `verify` is false.
+    Raises:
+        UserError: there is no such name or file; lists what `setting` accepts.
+    """
+    names = ["imagenet", *backbones.weights_enum(architecture).__members__]
+    if weights in names:
+        return cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
+    if not Path(weights).is_file():
+        raise unknown(setting, weights, [*names, "null", "a file's path"])
+    return Path(weights)
+
+
+def load_named(
+    network: nn.Module,
+    architecture: str,
+    weights: str,
+    verify: bool = True,
+    alternatives: str = ALTERNATIVES,
+    setting: str = "model.weights",
+) -> None:
+    """Load weights into `network`: torchvision's by name, or those of a file; for the arguments see `path_of`."""
+    path = path_of(architecture, weights, verify, alternatives, setting)
+    load_strictly(network, state_dict_in(read_file(path)), path)
+
+
+def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
+    """The file of a URL in torch.hub's cache, downloaded if it is not there.
+
+    torchvision does not check cached files. Here the SHA-256 prefix in the name is checked, unless `verify` is false.
 
     Args:
         alternatives: what an error suggests instead.
 
     Raises:
-        UserError: the cached file is not what its name says, or there is none and it can't be fetched.
+        UserError: the cached file does not match its name's hash, or there is none and it can't be downloaded.
     """
-    path = cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
-    load_strictly(network, read_file(path), path)
-
-
-def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
-    """The file of an address in torch.hub's cache, downloaded if need be, its hash checked unless `verify` is false."""
     name = Path(urlparse(url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     prefix = re.search(r"-([0-9a-f]{8,})\.", name)
@@ -82,7 +84,9 @@ def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
         log.info("downloading %s to %s", url, path)
         try:
             _wait_for_answer(url)
-            with _socket_timeout(DOWNLOAD_TIMEOUT):
+            with ExitStack() as stack:
+                stack.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
+                socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
                 # Writes beside `path`, checks the hash, then renames.
                 torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix and prefix[1])
         except (OSError, RuntimeError) as error:  # URLError and HTTPError are OSErrors
@@ -101,45 +105,20 @@ def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
 
 
 def _wait_for_answer(url: str) -> None:
-    """Raise OSError when the address gives no answer at all in time.
-
-    A socket's time-out covers neither the look-up of the name nor a second address of it.
-    """
-    failure: list[OSError] = []
-
-    def ask() -> None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=DOWNLOAD_TIMEOUT).close()
-        except urllib.error.HTTPError:
-            pass  # an answer: the download will say what is wrong
-        except OSError as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(DOWNLOAD_TIMEOUT)
-    if thread.is_alive():
-        raise TimeoutError(f"no answer in {DOWNLOAD_TIMEOUT:g} s")
-    if failure:
-        raise failure[0]
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
+    """Raise OSError if the server does not respond in time; a socket's timeout does not cover the DNS lookup."""
+    request = urllib.request.Request(url, method="HEAD")
     try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        with ThreadPool(1) as pool:  # its thread is a daemon: if it hangs, nothing waits for it
+            response = pool.apply_async(urllib.request.urlopen, [request, None, DOWNLOAD_TIMEOUT])
+            response.get(DOWNLOAD_TIMEOUT).close()
+    except multiprocessing.TimeoutError:
+        raise TimeoutError(f"no answer in {DOWNLOAD_TIMEOUT:g} s") from None
+    except urllib.error.HTTPError:
+        pass  # it responds: the download reports what is wrong
 
 
 def read_file(path: Path) -> dict:
-    """Read a file that torch.save wrote, tensors and plain values only: no code in it is executed.
-
-    Raises:
-        UserError: there is no such file, it is damaged, or it holds pickled code.
-    """
+    """Read a file of torch.save. Raise a UserError if it is missing, damaged, or holds code, which is not executed."""
     if not path.is_file():
         raise UserError(f"there is no file {path.resolve()}: name a checkpoint or a state dict that exists")
     try:
@@ -163,7 +142,7 @@ def state_dict_in(content: dict) -> dict[str, Tensor]:
 
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
-    """16 hexadecimal digits that name the weights and buffers of a state dict."""
+    """A hash of the weights and buffers of a state dict, 16 hexadecimal digits."""
     found = hashlib.sha256()
     for name, value in state.items():
         found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -172,17 +151,13 @@ def state_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Load a state dict in which every key and shape must match.
-
-    Raises:
-        UserError: names the file and what does not match.
-    """
-    wanted = network.state_dict()
-    missing = [key for key in wanted if key not in state]
-    foreign = [key for key in state if key not in wanted]
+    """Load a state dict in which every key and shape must match, or else raise a UserError that names those."""
+    expected = network.state_dict()
+    missing = [key for key in expected if key not in state]
+    foreign = [key for key in state if key not in expected]
     shapes = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(tensor.shape)}"
-        for key, tensor in wanted.items()
+        for key, tensor in expected.items()
         if key in state and getattr(state[key], "shape", None) != tensor.shape
     ]
     for problem, keys in [("lacks", missing), ("has the foreign", foreign), ("has the wrong shape", shapes)]:
