@@ -33,9 +33,10 @@ _AT_ONCE = 64  # pictures that are predicted in a batch
 class StyleClassifier(L.LightningModule):
     """A torchvision classifier with a new head, for `lightning.Trainer` or on its own.
 
-    >>> model = StyleClassifier("alexnet", head="replace_two", num_classes=10, weights=None)
-    >>> model.new_layer
-    Linear(in_features=4096, out_features=10, bias=True)
+    Example:
+        >>> model = StyleClassifier("alexnet", head="replace_two", num_classes=10, weights=None)
+        >>> model.new_layer
+        Linear(in_features=4096, out_features=10, bias=True)
 
     Args:
         architecture: a name of torchvision's (`backbones.architectures()`).

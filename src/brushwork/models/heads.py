@@ -68,7 +68,7 @@ def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
 def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
     """Replace the last two linear layers by ONE fresh layer with `num_classes` outputs (report, section 2.2).
 
-    AlexNet's classifier ends Dropout, Linear(9216, 4096), ReLU, Dropout, Linear(4096, num_classes)::
+    AlexNet's classifier ends Dropout, Linear(9216, 4096), ReLU, Dropout, Linear(4096, num_classes):
 
         before  Dropout Linear ReLU Dropout Linear(4096,4096) ReLU Linear(4096,1000)
         after   Dropout Linear ReLU Dropout Linear(4096,num_classes)
