@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.utils.tensorboard import SummaryWriter
 
-from brushwork import contact_sheet, drawing, events, images, run_folder
+from brushwork import contact_sheet, drawing, events, images, run_folder, web_page
 from brushwork.batch import Batch
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line
@@ -160,14 +160,10 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
         "parameters": f"{result['parameters']['total']:,}, {result['parameters']['trainable']:,} of them trained",
         "device": f"{result['device']}, {result['precision']}",
     }
-    what = [
-        "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]),
-        *_command(result["command"]),
-        "What is trained:",
-        _code(tuning.table(pl_module.network, pl_module.new_layer, learning_rate)),
-    ]
-    writer.add_text("run/2 what it is", "\n\n".join(what))
-    writer.add_text("run/3 configuration", _code(config_text))
+    trained = tuning.table(pl_module.network, pl_module.new_layer, learning_rate)
+    page = web_page.render("training/dashboard_run.md.jinja", facts=facts, command=result["command"], trained=trained)
+    writer.add_text("run/2 what it is", page)
+    writer.add_text("run/3 configuration", textwrap.indent(config_text.rstrip("\n"), "    "))  # code in Markdown
 
 
 def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
@@ -259,20 +255,8 @@ def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArt
 
 def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
     """Text: the result beside its baselines. Hyper-parameters: that the session ended well."""
-    rows = ["| | accuracy | |", "|---|---|---|"]
-    if result["best"] and result["last"]["val/accuracy"] is not None:
-        low, high = result["val_interval_95"]
-        rows += [
-            f"| last epoch ({result['last']['epoch']}) | {result['last']['val/accuracy']:.3f} | |",
-            f"| best epoch ({result['best']['epoch']}) | {result['best']['val/accuracy']:.3f} "
-            f"| 95% interval {low:.3f} to {high:.3f}; chosen on the paintings it is scored on |",
-        ]
-    for name, value in result["baselines"].items():
-        if value is not None:
-            low, high = result["baseline_intervals_95"][name]
-            rows.append(f"| {run_folder.BASELINES[name]} | {value:.3f} | 95% interval {low:.3f} to {high:.3f} |")
-    rate = f"{result['images_per_second']:.0f} images/s" if result["images_per_second"] else "one epoch"
-    writer.add_text("run/1 result", "\n".join([*rows, "", f"{result['seconds']:.0f} s, {rate} in training."]), epoch)
+    page = web_page.render("training/dashboard_result.md.jinja", **result, labels=run_folder.BASELINES)
+    writer.add_text("run/1 result", page, epoch)
     end = HParamsPluginData(session_end_info=SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=time.time()))
     value = Summary.Value(
         tag=hparams_metadata.SESSION_END_INFO_TAG,
@@ -280,15 +264,3 @@ def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> Non
         tensor=hparams_metadata.NULL_TENSOR,
     )
     writer.file_writer.add_summary(Summary(value=[value]), epoch)
-
-
-def _command(command: str | None) -> list[str]:
-    if command is None:  # a run that no command line started
-        return []
-    lines = textwrap.wrap(command, 100, break_long_words=False, break_on_hyphens=False)
-    return ["Run it again:", _code(" \\\n  ".join(lines))]
-
-
-def _code(text: str) -> str:
-    """A block of Markdown code: indented, as TensorBoard's Markdown knows no fences for it."""
-    return "\n".join(f"    {line}" for line in text.splitlines())

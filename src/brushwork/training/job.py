@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 
-from brushwork import files, run_folder
+from brushwork import files, run_folder, web_page
 from brushwork.errors import UserError, one_line
 from brushwork.terminal import exit_on_signals
 from brushwork.training import config, sweep
@@ -160,47 +160,13 @@ def _best_accuracy(result: dict[str, Any]) -> float | None:
 
 def _report(job: Job, record: RunRecord) -> None:
     """The last lines of a run: the result beside its baselines, and where to look."""
-    result = record.result
-    demo = "DEMO (procedural pictures, random weights): " if job.settings.data.paint_demo else ""
-    if best := result["best"]:
-        low, high = result["val_interval_95"]
-        last = result["last"]["val/accuracy"]
-        log.info(
-            "%sbest validation accuracy %.3f (95%% interval %.3f to %.3f) in epoch %d; last epoch %s",
-            demo,
-            best["val/accuracy"],
-            low,
-            high,
-            best["epoch"],
-            "not validated" if last is None else f"{last:.3f}",
-        )
-        log.info("on the same paintings: %s", _describe_baselines(result))
-    if test := result["test"]:
-        scored = [
-            f"{which} epoch {test[which]['accuracy']:.3f} (95% interval {low:.3f} to {high:.3f})"
-            for which in ("best", "last")
-            if test[which]
-            for low, high in [test[which]["interval_95"]]
-        ]
-        log.info("test, %d paintings not used for model selection: %s", test["paintings"], ", ".join(scored))
-        log.info("on the same paintings: %s", _describe_baselines(test))
-    if not record.write:
-        log.info("fast_dev_run: nothing is written")
-        return
-    if result["images_per_second"]:
-        log.info(
-            "%.0f s after %.0f s of preparation, %.0f images/s in training",
-            *(result[key] for key in ("seconds", "prepare_seconds", "images_per_second")),
-        )
-    folder = Path(os.path.relpath(job.folder))
-    log.info("results: %s (result.json, metrics.csv, predictions.csv)", folder)
-    log.info("look at it: make dashboard, or tensorboard --logdir %s", folder.parent)
-
-
-def _describe_baselines(scored: dict[str, Any]) -> str:
-    intervals = scored["baseline_intervals_95"]
-    return ", ".join(
-        f"{run_folder.BASELINES[name]} {value:.3f} ({intervals[name][0]:.3f} to {intervals[name][1]:.3f})"
-        for name, value in scored["baselines"].items()
-        if value is not None
+    lines = web_page.render(
+        "training/job_report.txt.jinja",
+        result=record.result,
+        labels=run_folder.BASELINES,
+        demo=job.settings.data.paint_demo,
+        written=record.write,
+        folder=Path(os.path.relpath(job.folder)),
     )
+    for line in lines.strip("\n").split("\n"):
+        log.info("%s", line)

@@ -131,53 +131,36 @@ class RunRecord(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._stop_clock(trainer)
-        figures = pl_module.training_figures()
-        epoch = trainer.current_epoch + 1
-        scores = pl_module.scores
-        losses = {"training": figures["train/loss"]}
-        if scores is not None:
-            losses["validation"] = float(scores.loss.mean())
-        for name, loss in losses.items():
-            if math.isfinite(loss):
-                continue
-            raise Diverged(
-                f"diverged: the {name} loss became {loss} in epoch {epoch}; "
-                f"try a smaller optimizer.lr (now {self._learning_rate:g})"
-            )
-        row = {
+        epoch, scores = trainer.current_epoch + 1, pl_module.scores
+        figures = pl_module.training_figures() | ({} if scores is None else {"val/loss": float(scores.loss.mean())})
+        for name, key in (("training", "train/loss"), ("validation", "val/loss")):
+            if not math.isfinite(loss := figures.get(key, 0.0)):
+                raise Diverged(
+                    f"diverged: the {name} loss became {loss} in epoch {epoch}; "
+                    f"try a smaller optimizer.lr (now {self._learning_rate:g})"
+                )
+        row = dict.fromkeys(run_folder.EPOCH_KEYS) | {
             "epoch": epoch,
             **figures,
-            "val/loss": None,
-            "val/accuracy": None,
-            "val/balanced_accuracy": None,
-            "val/macro_f1": None,
-            "val/recall": None,
             "learning_rate": self._learning_rate,
             "train_images": self._images,
             "train_seconds": round(self._train_seconds, 3),
             "seconds": round(time.perf_counter() - self._start, 3),
         }
         if scores is not None:
-            row |= {"val/loss": losses["validation"]}
             row |= {f"val/{key}": value for key, value in self._figures(scores).items()}
         self.rows.append(row)
         log.info("%s", describe_epoch(row, trainer.max_epochs))
+        logged = {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}
         for logger in trainer.loggers:
-            logger.log_metrics(
-                {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}, epoch
-            )
-        self._keep_answers(scores)
+            logger.log_metrics(logged, epoch)
+        self.predictions["last"] = [] if scores is None else answers_of(scores)
+        if scores is not None and best_row(self.rows) is row:
+            self.predictions["best"] = self.predictions["last"]
         if self.write:
             run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
             self._write_predictions()
             self.write_result()
-
-    def _keep_answers(self, scores: Scores | None) -> None:
-        self.predictions["last"] = []  # of an epoch without validation there are none
-        if scores is not None:
-            self.predictions["last"] = answers_of(scores)
-            if best_row(self.rows) is self.rows[-1]:
-                self.predictions["best"] = self.predictions["last"]
 
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         """After `Trainer.test`: by the last epoch's network, or with ckpt_path by the best one's."""
@@ -207,53 +190,39 @@ class RunRecord(L.Callback):
         recall = {
             name: "n/a" if value is None else value for name, value in zip(self.class_names, scores.recall, strict=True)
         }
-        return {
-            "accuracy": scores.accuracy,
-            "balanced_accuracy": scores.balanced_accuracy,
-            "macro_f1": scores.macro_f1,
-            "recall": recall,
-        }
-
-    def _interval(self) -> list[float] | None:
-        """The 95% interval of the best epoch's accuracy, in [0, 1]."""
-        best = best_row(self.rows)
-        return best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"]))
+        names = ("accuracy", "balanced_accuracy", "macro_f1")
+        return {name: getattr(scores, name) for name in names} | {"recall": recall}
 
     def _write_predictions(self) -> None:
         if self.catalogue is None:  # no paths to name
             return
-        rows = self._prediction_rows("val", self.predictions) + self._prediction_rows("test", self.tested)
+        paintings, names = self.catalogue.paintings, self.catalogue.class_names
+        rows = [
+            {
+                "part": part,
+                "epoch": epoch,
+                "path": paintings[index].path,
+                "artist": paintings[index].artist or "",
+                "style": paintings[index].style,
+                "predicted": names[predicted],
+                "probability": f"{probability:.6f}",
+            }
+            for part, by_epoch in (("val", self.predictions), ("test", self.tested))
+            for epoch, answers in by_epoch.items()
+            for index, predicted, probability in answers
+        ]
         run_folder.write_csv(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
-
-    def _prediction_rows(self, part: str, by_epoch: dict[str, list[list[Any]]]) -> list[dict[str, Any]]:
-        names = self.catalogue.class_names
-        rows = []
-        for epoch, answers in by_epoch.items():
-            for index, predicted, probability in answers:
-                painting = self.catalogue.paintings[index]
-                rows.append(
-                    {
-                        "part": part,
-                        "epoch": epoch,
-                        "path": painting.path,
-                        "artist": painting.artist or "",
-                        "style": painting.style,
-                        "predicted": names[predicted],
-                        "probability": f"{probability:.6f}",
-                    }
-                )
-        return rows
 
     def write_result(self, status: str = "running", error: str | None = None) -> None:
         """Bring the result up to date with the history, and write it."""
-        later = self.rows[1:]  # the first epoch warms up: caches, workers, memory
+        best, later = best_row(self.rows), self.rows[1:]  # the first epoch warms up: caches, workers, memory
         seconds = sum(row["train_seconds"] for row in later)
         self.result |= {
             "status": status,
             "error": error,
-            "best": epoch_entry(best_row(self.rows)),
+            "best": epoch_entry(best),
             "last": epoch_entry(self.rows[-1] if self.rows else None),
-            "val_interval_95": self._interval(),
+            "val_interval_95": best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"])),
             "seconds": round(sum(row["seconds"] for row in self.rows), 3),
             "images_per_second": round(sum(row["train_images"] for row in later) / seconds, 1) if seconds else None,
         }

@@ -91,28 +91,18 @@ def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule
     if data is not None and data.paint_demo:
         log.info("DEMO: procedural pictures, not paintings; it shows that the program works, no more")
     chosen = model.hparams
+    weights = "random weights (model.weights=null)" if chosen.weights is None else f"weights {chosen.weights}"
     log.info(
-        "%s, %s, head %s, tuning %s, on %s in %s, seed %d",
-        chosen.architecture,
-        "random weights (model.weights=null)" if chosen.weights is None else f"weights {chosen.weights}",
-        chosen.head,
-        chosen.tuning,
-        trainer.strategy.root_device,
-        trainer.precision,
-        chosen.seed,
+        f"{chosen.architecture}, {weights}, head {chosen.head}, tuning {chosen.tuning}, "
+        f"on {trainer.strategy.root_device} in {trainer.precision}, seed {chosen.seed}"
     )
     rate = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else float("nan")
     log.info("what is trained:\n%s", tuning.table(model.network, model.new_layer, rate))
     if data is not None:
+        train, val, test = (data.parts.count(part) for part in ("train", "val", "test"))
         log.info(
-            "%d paintings of %d styles: %d to train, %d to validate%s (split %s, seed %d)",
-            len(data.catalogue.paintings),
-            data.num_classes,
-            data.parts.count("train"),
-            data.parts.count("val"),
-            f", {data.parts.count('test')} to test" if "test" in data.parts else "",
-            data.split,
-            data.split_seed,
+            f"{len(data.catalogue.paintings)} paintings of {data.num_classes} styles: {train} to train, "
+            f"{val} to validate{f', {test} to test' if test else ''} (split {data.split}, seed {data.split_seed})"
         )
     if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and devices.has_bf16_unit():
         log.info("this processor computes in bfloat16: trainer.precision=bf16-mixed is faster (AlexNet: 1.8 times)")
