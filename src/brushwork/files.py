@@ -62,7 +62,7 @@ def write_json(path: Path, value: object) -> None:
 def cached(path: Path, load: Callable[[Path], T], compute: Callable[[], T], save: Callable[[Path, T], object]) -> T:
     """What `load` reads from `path`; where there is no intact file, what `compute` returns, saved for next time.
 
-    A damaged file, and a folder that cannot be written to, cost a warning and a new computation, never an error.
+    A damaged file, or a folder that cannot be written to, gives a warning and a new computation.
     """
     try:
         return load(path)
@@ -117,5 +117,4 @@ def short_hash(value: object) -> str:
     >>> short_hash({"b": 1, "a": 2}) == short_hash({"a": 2, "b": 1})
     True
     """
-    text = json.dumps(value, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from scipy import stats
@@ -41,9 +42,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 def paired_p(differences: Sequence[float]) -> float | None:
     """The p value of the paired t test, from each seed's difference; None without spread."""
-    if spread(differences).interval is None:
-        return None
-    return float(stats.ttest_1samp(differences, 0).pvalue)
+    return None if spread(differences).interval is None else float(stats.ttest_1samp(differences, 0).pvalue)
 
 
 def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> Interval | None:
@@ -114,13 +113,10 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     >>> holm([0.01, 0.04, None, 0.03])
     [0.03, 0.06, None, 0.06]
     """
-    known = sorted((p, position) for position, p in enumerate(ps) if p is not None)
-    corrected: list[float | None] = [None] * len(ps)
-    largest = 0.0
-    for rank, (p, position) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        corrected[position] = largest
-    return corrected
+    known = sorted(p for p in ps if p is not None)
+    factors = range(len(known), 0, -1)
+    corrected = list(accumulate((min(1.0, factor * p) for factor, p in zip(factors, known, strict=True)), max))
+    return [None if p is None else corrected[known.index(p)] for p in ps]
 
 
 def seeds_needed(deviation: float, difference: float, level: float = LEVEL) -> int | None:

@@ -4,6 +4,7 @@ No other module uses DictConfig. Imported before torch, so that --help is quick.
 """
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,10 @@ _INTERPOLATED = {
     "data": ("_target_", "split", "split_seed", "val_fraction", "test_fraction", "seed"),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
 }
-_OPTIONAL = {"data": ("transform",), "model": ("loss",)}  # left out where they are null, as older runs have it
+_NEWER = ("transform", "loss")  # left out where they are null, as older runs have it
+# What doesn't change what a run computes, at the root and in data.
+_NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
+_DATA_NOT_HASHED = ("root", "workers", "store")
 
 
 @dataclass(frozen=True)
@@ -167,9 +171,12 @@ def make_job(cfg: DictConfig) -> Job:
     """
     try:
         settings = OmegaConf.to_object(cfg)
-        resolved = _plain(OmegaConf.to_container(cfg, resolve=True))
+        resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
+    for group, keys in _INTERPOLATED.items():
+        null = [key for key in _NEWER if resolved[group].get(key) is None]
+        resolved[group] = _without(resolved[group], (*keys, *null))
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
@@ -191,23 +198,12 @@ def make_job(cfg: DictConfig) -> Job:
 
 def config_hash(resolved: dict[str, Any]) -> str:
     """Names what a run computes: the resolved config without names, paths, workers, store, callbacks and loggers."""
-    kept = {
-        key: value
-        for key, value in resolved.items()
-        if key not in ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
-    }
-    kept["data"] = {key: value for key, value in kept["data"].items() if key not in ("root", "workers", "store")}
-    return files.short_hash(kept)
+    data = _without(resolved["data"], _DATA_NOT_HASHED)
+    return files.short_hash(_without(resolved, _NOT_HASHED) | {"data": data})
 
 
-def _plain(resolved: dict[str, Any]) -> dict[str, Any]:
-    for group, keys in _INTERPOLATED.items():
-        resolved[group] = {
-            key: value
-            for key, value in resolved[group].items()
-            if key not in keys and not (key in _OPTIONAL[group] and value is None)
-        }
-    return resolved
+def _without(values: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}
 
 
 def _build(group: str, node: DictConfig | None, **options: Any) -> Any:
@@ -241,12 +237,9 @@ def _checked(model: partial) -> partial:
 
 
 def _check(settings: Config) -> None:
-    """Range checks of what is neither the data module's nor the model's: each refusal names the key."""
-    for key, value, least in [
-        ("seed", settings.seed, 0),
-        ("threads", settings.threads, 1),
-        ("patience", settings.patience, 1),
-    ]:
+    """Check the ranges of what neither the data module nor the model checks."""
+    for key, least in {"seed": 0, "threads": 1, "patience": 1}.items():
+        value = getattr(settings, key)
         if value is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
     if settings.seed >= 2**32:

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from types import FrameType
 
 from omegaconf import DictConfig
@@ -33,18 +32,18 @@ def parallel_jobs(launcher: DictConfig, jobs: int) -> int:
     Raises:
         UserError: a number of processes that joblib doesn't know.
     """
-    limit = jobs
-    if kind(launcher) == "BasicLauncher":
-        limit = 1
-    elif kind(launcher) == "JoblibLauncher":
-        from joblib import effective_n_jobs
+    match kind(launcher):
+        case "BasicLauncher":
+            return 1
+        case "JoblibLauncher":
+            from joblib import effective_n_jobs
 
-        if launcher.n_jobs == 0:
-            raise UserError("expected hydra.launcher.n_jobs to be at least 1, or -1 for all cores, but got 0")
-        limit = effective_n_jobs(launcher.n_jobs)
-    elif kind(launcher) == "SlurmLauncher":
-        limit = launcher.array_parallelism
-    return max(1, min(limit, jobs))
+            if launcher.n_jobs == 0:
+                raise UserError("expected hydra.launcher.n_jobs to be at least 1, or -1 for all cores, but got 0")
+            return min(effective_n_jobs(launcher.n_jobs), jobs)
+        case "SlurmLauncher":
+            return max(1, min(launcher.array_parallelism, jobs))
+    return jobs
 
 
 def threads_per_job(parallel_jobs: int) -> int | None:
@@ -75,9 +74,10 @@ def terminate_workers_on_signals(any_running: Callable[[], bool]) -> None:
     Raises:
         UserError: psutil is not installed.
     """
-    if find_spec("psutil") is None:
-        raise UserError("this launcher needs psutil: pip install '.[launchers]'")
-    import psutil
+    try:
+        import psutil
+    except ImportError:
+        raise UserError("this launcher needs psutil: pip install '.[launchers]'") from None
 
     def terminate(number: int, frame: FrameType | None) -> None:
         for each in _SIGNALS:
