@@ -84,8 +84,7 @@ def cached(path: Path, load: Callable[[Path], T], compute: Callable[[], T], save
 def lock(path: Path, refusal: str, patience: float | None = None) -> Iterator[None]:
     """Hold the lock at `path`; the system releases it when the process ends, even if it is killed.
 
-    UserError with the text `refusal`, when another process still holds it after `patience` seconds (None:
-    LOCK_PATIENCE; -1 waits for ever).
+    UserError(refusal), when another process still holds it after `patience` s (None: LOCK_PATIENCE; -1: no limit).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

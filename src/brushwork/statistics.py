@@ -46,16 +46,13 @@ def paired_p(differences: Sequence[float]) -> float | None:
 
 
 def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> Interval | None:
-    """The 95% interval of a mean over paintings, by a bootstrap that draws whole clusters (percentiles, seeded).
+    """The 95% interval of a mean over paintings, by a seeded percentile bootstrap of whole clusters; None for one.
 
     Paintings by one artist are alike: drawn one by one, they would give too narrow an interval.
 
     Args:
         values: (paintings,), each painting's mean over seeds.
         clusters: (paintings,), the artist of each; an empty name is a cluster of its own.
-
-    Returns:
-        None for a single cluster.
     """
     names = [name or f"\0{position}" for position, name in enumerate(clusters)]
     _, cluster = np.unique(names, return_inverse=True)
@@ -95,10 +92,7 @@ class McNemar:
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
-    """McNemar's exact test of two networks on the same paintings.
-
-    Args:
-        first, second: (paintings,) bool, whether each network was right.
+    """McNemar's exact test of two networks on the same paintings, from whether each was right: (paintings,) bool.
 
     >>> mcnemar(np.array([True] * 8 + [False] * 2), np.array([False] * 8 + [True] * 2))
     McNemar(only_first=8, only_second=2, p=0.109375)
@@ -122,11 +116,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 def seeds_needed(deviation: float, difference: float, level: float = LEVEL) -> int | None:
     """The number of seeds with which a paired t test detects a true mean difference with a probability of POWER.
 
-    Args:
-        deviation: the standard deviation of the seeds' differences.
-
-    Returns:
-        None for more than MOST_SEEDS.
+    `deviation` is the standard deviation of the seeds' differences. None for more than MOST_SEEDS.
 
     >>> seeds_needed(deviation=2, difference=1)
     34

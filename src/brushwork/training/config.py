@@ -156,19 +156,15 @@ class Job:
         return shlex.join(["python", "train.py", *self.command])
 
 
-def register() -> None:
-    """Make the schema and the resolvers known to Hydra; conf/train.yaml names them."""
+def register(ambiguous: Collection[str] | None = ()) -> None:
+    """Make the schema and the resolvers known to Hydra; conf/train.yaml names them. `ambiguous`: see `run_slug`."""
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("run_slug", run_names.run_slug, replace=True)
+    OmegaConf.register_new_resolver("run_slug", partial(run_names.run_slug, ambiguous=ambiguous), replace=True)
     OmegaConf.register_new_resolver("fresh_folder", run_names.fresh_folder, replace=True)
 
 
 def make_job(cfg: DictConfig) -> Job:
-    """Check a composed config and turn it into plain values and built objects.
-
-    Raises:
-        UserError: a value is missing, out of range, or an object can't be built.
-    """
+    """Plain values and built objects of a composed config; UserError for a missing or invalid value."""
     try:
         settings = OmegaConf.to_object(cfg)
         resolved = OmegaConf.to_container(cfg, resolve=True)
@@ -230,8 +226,7 @@ def _checked(model: partial) -> partial:
     from brushwork.models import factories, initial
 
     chosen = model.keywords | {"scheduler": model.keywords.get("scheduler") or None}
-    names = ("architecture", "head", "tuning", "weights", "init_gain", "redraw")
-    initial.check(*(chosen[name] for name in names))
+    initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw")))
     factories.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
 

@@ -28,8 +28,7 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> float | None:
     """Train what a composed config describes; return its best validation accuracy, for a sweeper.
 
-    A failing job of a multirun raises, so that the others go on; a failing single run exits with
-    status 1, a user's mistake with one line on standard error.
+    A failing job of a multirun raises, so that the others continue; a failing single run exits with status 1.
     """
     if rank_zero_only.rank > 0:  # a process that Lightning started for DDP: only the first one logs
         logging.getLogger("brushwork").setLevel(logging.ERROR)
@@ -62,12 +61,7 @@ def main(cfg: DictConfig) -> float | None:
 
 
 def run_job(job: Job) -> float | None:
-    """As `main`, from plain settings.
-
-    Raises:
-        UserError: a mistake in settings, data, weights or checkpoint.
-        SystemExit: 130 or 143, when interrupted.
-    """
+    """As `main`, from plain settings; raises UserError, and SystemExit 130 or 143 when interrupted."""
     if rank_zero_only.rank > 0:
         train(job, _checkpoint_to_resume(job))
         return None
@@ -120,17 +114,16 @@ def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
     """Refuse to write over a run that this job would not repeat."""
     ended_early = earlier["config_hash"] is None or earlier["status"] == "failed"
     if ended_early and not (job.folder / run_folder.LAST).exists():
-        return  # nothing in it to lose
-    where = job.folder.resolve()
-    alternatives = "choose another name=..., or remove the folder"
+        return  # there is nothing to lose
     if job.sweep_number is None:
-        raise UserError(f"{where} holds a run already: {alternatives}")
-    if earlier["config_hash"] != job.config_hash:
-        raise UserError(f"{where} holds a run of other settings (compare its {run_folder.CONFIG}): {alternatives}")
-    if earlier["data_hash"] != job.data.found.data_hash:
-        raise UserError(
-            f"{where} holds a run on other data than {Path(job.settings.data.root).resolve()}: {alternatives}"
-        )
+        what = "a run already"
+    elif earlier["config_hash"] != job.config_hash:
+        what = f"a run of other settings (compare its {run_folder.CONFIG})"
+    elif earlier["data_hash"] != job.data.found.data_hash:
+        what = f"a run on other data than {Path(job.settings.data.root).resolve()}"
+    else:
+        return
+    raise UserError(f"{job.folder.resolve()} holds {what}: choose another name=..., or remove the folder")
 
 
 def _out_of_memory(cfg: DictConfig) -> str:

@@ -27,11 +27,7 @@ def kind(launcher: DictConfig) -> str:
 
 
 def parallel_jobs(launcher: DictConfig, jobs: int) -> int:
-    """How many of a sweep's `jobs` the launcher runs at a time.
-
-    Raises:
-        UserError: a number of processes that joblib doesn't know.
-    """
+    """How many of a sweep's `jobs` the launcher runs at a time; UserError for joblib with no process."""
     match kind(launcher):
         case "BasicLauncher":
             return 1
@@ -56,11 +52,8 @@ def threads_per_job(parallel_jobs: int) -> int | None:
 
 
 def environment_to_restore(launcher: DictConfig) -> dict[str, str | None]:
-    """Environment variables that the launcher changes for its jobs and should not, with their values here.
-
-    submitit_local hides all GPUs from jobs whose `gpus_per_node` is null.
-    """
-    if kind(launcher) == "LocalLauncher" and launcher.gpus_per_node is None:
+    """Environment variables that the launcher changes for its jobs and should not, with their values here."""
+    if kind(launcher) == "LocalLauncher" and launcher.gpus_per_node is None:  # submitit hides all GPUs from its jobs
         return {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES")}
     return {}
 
@@ -68,11 +61,8 @@ def environment_to_restore(launcher: DictConfig) -> dict[str, str | None]:
 def terminate_workers_on_signals(any_running: Callable[[], bool]) -> None:
     """In the sweep's process: Ctrl-C and SIGTERM end the worker processes, then this one, with status 130 and 143.
 
-    Args:
-        any_running: whether a job still writes its folder; jobs have 10 s to record how they ended.
-
-    Raises:
-        UserError: psutil is not installed.
+    While `any_running` (a job still writes to its folder), jobs have 10 s to record how they ended. UserError where
+    psutil is not installed.
     """
     try:
         import psutil
@@ -108,8 +98,7 @@ def terminate_workers_on_signals(any_running: Callable[[], bool]) -> None:
 def end_with_sweep(sweep_pid: int | None) -> None:
     """In a worker process: exit by signals as the sweep does, and when the sweep's process was killed.
 
-    Args:
-        sweep_pid: the sweep's process; None where it runs on another machine.
+    `sweep_pid` is None where the sweep runs on another machine.
     """
 
     def monitor() -> None:

@@ -19,9 +19,33 @@ from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.training import resume, run_facts
-from brushwork.training.history import answers_of, best_row, describe_epoch, epoch_entry
 
 log = logging.getLogger(__name__)
+
+
+def describe_epoch(row: dict[str, Any], epochs: int) -> str:
+    """One epoch in a line.
+
+    >>> row = {"epoch": 2, "train/loss": 1.5, "train/accuracy": 0.4, "val/loss": None, "val/accuracy": None}
+    >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
+    'epoch 2/5  train loss 1.500 accuracy 0.400  25 images/s'
+    """
+    line = f"epoch {row['epoch']}/{epochs}  train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}  "
+    if row["val/accuracy"] is not None:
+        line += f"val loss {row['val/loss']:.3f} accuracy {row['val/accuracy']:.3f}  "
+    return line + f"{row['train_images'] / row['train_seconds']:.0f} images/s"
+
+
+def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The epoch of the highest validation accuracy, the earliest of equals; None without validation."""
+    scored = [row for row in rows if row["val/accuracy"] is not None]
+    return max(scored, key=lambda row: row["val/accuracy"], default=None)
+
+
+def _predictions(scores: Scores) -> list[list[Any]]:
+    """[index, predicted, probability] of each painting, as plain values."""
+    columns = (scores.index, scores.predicted, scores.probability)
+    return [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 class Diverged(UserError):
@@ -31,8 +55,8 @@ class Diverged(UserError):
 class RunRecord(L.Callback):
     """Keeps the history of a run and writes its folder: config, split, metrics, predictions and result.
 
-    For any Trainer that trains a `StyleClassifier`; what needs a `WikiArtDataModule` (split, baselines, predictions) is
-    left out without one. The history is saved in checkpoints: a resumed run's files are those of an unbroken one.
+    For any Trainer that trains a `StyleClassifier`; split, baselines and predictions need a `WikiArtDataModule`. The
+    history is saved in checkpoints: a resumed run's files are those of an uninterrupted one.
 
     Args:
         folder: where all is written.
@@ -50,8 +74,8 @@ class RunRecord(L.Callback):
         ends_with_fit: bool = True,
     ) -> None:
         self.folder, self.config, self.ends_with_fit = Path(folder), config, ends_with_fit
-        self.result: dict[str, Any] = run_folder.new_result() | (entries or {})
         self._entries = entries or {}
+        self.result: dict[str, Any] = run_folder.new_result() | self._entries
         self.catalogue: Catalogue | None = None
         self.rows: list[dict[str, Any]] = []
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
@@ -154,7 +178,7 @@ class RunRecord(L.Callback):
         logged = {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}
         for logger in trainer.loggers:
             logger.log_metrics(logged, epoch)
-        self.predictions["last"] = [] if scores is None else answers_of(scores)
+        self.predictions["last"] = [] if scores is None else _predictions(scores)
         if scores is not None and best_row(self.rows) is row:
             self.predictions["best"] = self.predictions["last"]
         if self.write:
@@ -167,7 +191,7 @@ class RunRecord(L.Callback):
         if self.result["test"] is None or pl_module.scores is None:
             return
         epoch, scores = "best" if trainer.ckpt_path else "last", pl_module.scores
-        self.tested[epoch] = answers_of(scores)
+        self.tested[epoch] = _predictions(scores)
         self.result["test"][epoch] = {
             **self._figures(scores),
             "loss": float(scores.loss.mean()),
@@ -208,20 +232,21 @@ class RunRecord(L.Callback):
                 "probability": f"{probability:.6f}",
             }
             for part, by_epoch in (("val", self.predictions), ("test", self.tested))
-            for epoch, answers in by_epoch.items()
-            for index, predicted, probability in answers
+            for epoch, predictions in by_epoch.items()
+            for index, predicted, probability in predictions
         ]
         run_folder.write_csv(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
 
     def write_result(self, status: str = "running", error: str | None = None) -> None:
         """Bring the result up to date with the history, and write it."""
+        last = self.rows[-1] if self.rows else None
         best, later = best_row(self.rows), self.rows[1:]  # the first epoch warms up: caches, workers, memory
         seconds = sum(row["train_seconds"] for row in later)
         self.result |= {
             "status": status,
             "error": error,
-            "best": epoch_entry(best),
-            "last": epoch_entry(self.rows[-1] if self.rows else None),
+            "best": best and {key: best.get(key) for key in run_folder.EPOCH_KEYS},
+            "last": last and {key: last.get(key) for key in run_folder.EPOCH_KEYS},
             "val_interval_95": best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"])),
             "seconds": round(sum(row["seconds"] for row in self.rows), 3),
             "images_per_second": round(sum(row["train_images"] for row in later) / seconds, 1) if seconds else None,

@@ -3,6 +3,7 @@
 import logging
 import platform
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -111,7 +112,6 @@ def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule
 def git_commit() -> str | None:
     """The commit of the code that trains, or None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
+    with suppress(OSError, subprocess.CalledProcessError):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    return None
