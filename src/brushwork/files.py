@@ -17,7 +17,7 @@ from brushwork.errors import UserError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Seconds. The data-loading workers of a killed process hold its lock until they notice, within 5 s.
+# In seconds: the data-loading workers of a killed process hold its lock until they notice, within 5 s.
 LOCK_PATIENCE = 8.0
 
 

@@ -33,8 +33,8 @@ def run_slug(
     most 32 characters by four digits of its hash.
 
     Args:
-        sweep: the folder of a sweep. A job keeps the folder that it has there, even under an earlier naming; one whose
-            name is another job's gets the hashes of shortened values.
+        sweep: the folder of a sweep. A job keeps the folder that it has there, even if an older version named it; one
+            whose name is another job's gets the hashes of shortened values.
         ambiguous: values that get their hash at once (see `ambiguous_values`); None: all that are shortened.
 
     >>> run_slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])

@@ -31,6 +31,7 @@ from brushwork.preprocessing import as_picture
 from brushwork.training.record import RunRecord
 
 log = logging.getLogger(__name__)
+Tensors = dict[str, Tensor]
 
 BEST = "val/best_accuracy"  # the highest so far; the last is the scalar val/accuracy itself
 _LAYOUT = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
@@ -54,7 +55,7 @@ class Dashboard(L.Callback):
             raise UserError(f"expected callbacks.dashboard.every_n_steps to be at least 1, but got {every_n_steps}")
         self.every_n_steps = every_n_steps
         self._writers: list[SummaryWriter] = []
-        self._gradients: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []  # not yet written
+        self._gradients: list[tuple[int, Tensors, Tensors]] = []  # not yet written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._writers = events.writers(trainer.loggers)
@@ -153,7 +154,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
 
 
 def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
-    """Scalars: the best accuracy so far, and what one scores without a network as lines beside it."""
+    """Scalars: the best accuracy so far, and the baselines as lines beside it."""
     for name, value in result["baselines"].items():
         if value is not None:
             writer.add_scalar(f"baseline/{name}", value, epoch)
@@ -189,9 +190,7 @@ def add_batch(writer: SummaryWriter, batch: Batch, data: WikiArtDataModule) -> N
     events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
 
-def gradients(
-    groups: dict[str, list[nn.Parameter]], new_layer: nn.Module
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def gradients(groups: dict[str, list[nn.Parameter]], new_layer: nn.Module) -> tuple[Tensors, Tensors]:
     """The gradient's Euclidean norm by part of the network; the new layer and its gradient, as they are now."""
     found = {name: [p.grad for p in parameters if p.grad is not None] for name, parameters in groups.items()}
     norms, values = {name: get_total_norm(grads) for name, grads in found.items() if grads}, {}
@@ -202,7 +201,7 @@ def gradients(
     return norms, values
 
 
-def add_gradients(writer: SummaryWriter, step: int, norms: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+def add_gradients(writer: SummaryWriter, step: int, norms: Tensors, values: Tensors) -> None:
     """Scalars and histograms of what `gradients` found."""
     for name, norm in norms.items():
         writer.add_scalar(f"gradient norm/{name}", norm, step)
@@ -211,7 +210,7 @@ def add_gradients(writer: SummaryWriter, step: int, norms: dict[str, Tensor], va
 
 
 def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArtDataModule, epoch: int) -> None:
-    """Images: the confusion matrix of the last epoch, and the mistakes that the network was surest of."""
+    """Images: the confusion matrix of the last epoch, and its mistakes of the highest probability."""
     scores, catalogue = pl_module.scores, data.catalogue
     if scores is None:
         return
@@ -234,7 +233,7 @@ def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArt
 
 
 def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
-    """Text: the result beside its baselines. Hyper-parameters: that the session ended well."""
+    """Text: the result beside its baselines. Hyper-parameters: the status of the session, success."""
     page = web_page.render("training/dashboard_result.md.jinja", **result, labels=run_folder.BASELINES)
     writer.add_text("run/1 result", page, epoch)
     end = HParamsPluginData(session_end_info={"status": STATUS_SUCCESS, "end_time_secs": time.time()})

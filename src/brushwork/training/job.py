@@ -136,7 +136,7 @@ def _out_of_memory(cfg: DictConfig) -> str:
 
 
 def _record_failure(folder: Path, status: str, error: str) -> None:
-    """Record how a run ended badly; what is known of its epochs stays."""
+    """Record the status and the error of a run that failed; the figures of its epochs stay."""
     result = run_folder.read_result(folder) or run_folder.new_result()
     try:
         files.write_json(folder / run_folder.RESULT, result | {"status": status, "error": error})
@@ -152,7 +152,7 @@ def _best_accuracy(result: dict[str, Any]) -> float | None:
 
 
 def _report(job: Job, record: RunRecord) -> None:
-    """The last lines of a run: the result beside its baselines, and where to look."""
+    """Log the last lines of a run: the result beside its baselines, and where to find it."""
     lines = web_page.render(
         "training/job_report.txt.jinja",
         result=record.result,

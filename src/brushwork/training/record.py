@@ -117,8 +117,7 @@ class RunRecord(L.Callback):
 
     def _write_first_files(self, config: dict[str, Any], data: WikiArtDataModule | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        files.write_text(self.folder / run_folder.CONFIG, text)
+        files.write_text(self.folder / run_folder.CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         if data is None:
             return
         rows = [

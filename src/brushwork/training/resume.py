@@ -25,11 +25,9 @@ def move_checkpoints(state: dict[str, Any], dirpath: str) -> None:
 def keep_best(ckpt_path: Path, folder: Path) -> None:
     """Copy the best epoch's checkpoint when a run is resumed in another folder."""
     theirs, ours = ckpt_path.with_name(Path(run_folder.BEST).name), folder / run_folder.BEST
-    if ours.exists():
-        return
-    if theirs.exists():
+    if theirs.exists() and not ours.exists():
         ours.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_path(ours) as temporary:
             shutil.copyfile(theirs, temporary)
-    else:
+    elif not ours.exists():
         log.warning("no %s beside %s: if its best epoch is past, its weights are lost", theirs.name, ckpt_path)

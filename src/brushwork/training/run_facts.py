@@ -1,4 +1,4 @@
-"""What is known of a run before its first epoch: baselines, settings, versions; for its files and for the terminal."""
+"""Facts of a run before its first epoch: baselines, settings, versions; for its files and for the terminal."""
 
 import logging
 import platform
@@ -25,14 +25,11 @@ log = logging.getLogger(__name__)
 
 def new_result(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> dict[str, Any]:
     """result.json before the first epoch, with the baselines of the data."""
-    described = checkpoint.describe(model)
+    described, total = checkpoint.describe(model), tuning.count(list(model.network.parameters()))
     result = run_folder.new_result() | {
         "data": described.get("data"),
         "weights": described["initial_weights"],
-        "parameters": {
-            "total": tuning.count(list(model.network.parameters())),
-            "trainable": tuning.count(model.trained_parameters),
-        },
+        "parameters": {"total": total, "trainable": tuning.count(model.trained_parameters)},
         "seed": model.hparams.seed,
         "threads": torch.get_num_threads(),
         "device": str(trainer.strategy.root_device),
@@ -88,7 +85,7 @@ def config_of(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModul
 
 
 def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> None:
-    """Log what is about to be trained, on what."""
+    """Log the network, the parameters to train and the data."""
     if data is not None and data.paint_demo:
         log.info("DEMO: procedural pictures, not paintings; it shows that the program works, no more")
     chosen = model.hparams

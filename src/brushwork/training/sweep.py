@@ -37,15 +37,15 @@ _POLL_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Sweep:
-    """What each process of a sweep knows of it."""
+    """The facts of a sweep that all of its processes share."""
 
     folder: Path  # absolute
-    job_count: int | None  # None where only the sweeper knows
+    job_count: int | None  # None where the sweeper chooses jobs as it goes
     parallel_jobs: int
     threads: int | None  # of each job; None: torch's choice
     pid: int | None  # of the sweep's own process; None where jobs run on other machines
     environment: dict[str, str | None]  # variables that the launcher changes, as its jobs need them
-    ambiguous: Collection[str] | None  # values whose short names are equal; None where only the sweeper knows
+    ambiguous: Collection[str] | None  # values whose short names are equal; None as for job_count
 
 
 _sweep: Sweep | None = None  # None in a single run
@@ -227,7 +227,7 @@ class ProgressReporter:
 
 
 def job_overrides(config: DictConfig) -> list[list[str]] | None:
-    """The overrides of each job that Hydra's own sweeper will make; None where only the sweeper knows."""
+    """The overrides of each job that Hydra's own sweeper will make; None where the sweeper chooses them as it goes."""
     if not config.hydra.sweeper["_target_"].endswith(".BasicSweeper"):
         return None
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]

@@ -1,4 +1,4 @@
-"""What is known of a sweep's jobs: an events file that all of its processes append to, the progress, a table's rows.
+"""A sweep's events file, to which all of its processes append; its progress line, and the rows of its table.
 
 Imported by train.py before Hydra starts, so nothing heavy is imported here.
 """
