@@ -12,14 +12,10 @@ from PIL import Image
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
     """How many paintings of each true class (rows) were predicted as each class (columns).
 
-    Colours are shares of the row: the diagonal shows each class's recall.
-
-    Args:
-        labels, predicted: (paintings,) class indices.
+    Colours are shares of the row: the diagonal shows each class's recall. Both arrays: (paintings,) class indices.
     """
     size = len(class_names)
-    counts = np.zeros((size, size), int)
-    np.add.at(counts, (labels, predicted), 1)
+    counts = np.bincount(np.asarray(labels) * size + predicted, minlength=size**2).reshape(size, size)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     inches = max(4.5, 0.62 * size + 2)
     figure = Figure(figsize=(inches, inches), dpi=100, layout="constrained")
@@ -61,28 +57,21 @@ class Strategy:
 
 
 def classifiers(strategies: Sequence[Strategy]) -> Figure:
-    """Classifiers side by side, the first before the change; what is removed is left as a dashed place.
-
-    (report, figures 3 and 4)
-    """
+    """Classifiers side by side, the first before the change; removed layers are dashed (report, figures 3 and 4)."""
     count = max(len(strategy.layers) for strategy in strategies)
     figure = Figure(figsize=(3.3 * len(strategies), 0.62 * count + 1.3), dpi=130, layout="constrained")
     for axes, strategy in zip(figure.subplots(1, len(strategies), squeeze=False)[0], strategies, strict=True):
         last = len(strategy.layers) - 1
         for position in range(count):
-            kept = position <= last
-            is_new = position == strategy.new
-            text = strategy.layers[position] if kept else "removed"
-            face = "none" if not kept else "#ffd9b3" if is_new else "#dbe7f5"
-            box = {
-                "boxstyle": "round,pad=0.45",
-                "facecolor": face,
-                "edgecolor": "0.3" if kept else "0.6",
-                "linestyle": "-" if kept else "--",
-            }
-            label = f"[{position}]  {text}" + ("  new" if is_new else "")
-            axes.text(0.5, -position, label, ha="center", va="center", bbox=box, color="black" if kept else "0.55")
-            if kept and position != last:
+            if position <= last:
+                text, face, edge, line, color = strategy.layers[position], "#dbe7f5", "0.3", "-", "black"
+            else:
+                text, face, edge, line, color = "removed", "none", "0.6", "--", "0.55"
+            if position == strategy.new:
+                text, face = f"{text}  new", "#ffd9b3"
+            box = {"boxstyle": "round,pad=0.45", "facecolor": face, "edgecolor": edge, "linestyle": line}
+            axes.text(0.5, -position, f"[{position}]  {text}", ha="center", va="center", bbox=box, color=color)
+            if position < last:
                 arrow = {"arrowstyle": "->", "color": "0.3"}
                 axes.annotate("", (0.5, -position - 0.68), (0.5, -position - 0.32), arrowprops=arrow)
         axes.set(xlim=(0, 1), ylim=(0.4 - count, 0.6), title=strategy.title)

@@ -17,7 +17,7 @@ from brushwork.errors import UserError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Seconds. The data-loading workers of a killed process hold its lock until they notice, within 5 s.
+# In seconds: the data-loading workers of a killed process hold its lock until they notice, within 5 s.
 LOCK_PATIENCE = 8.0
 
 
@@ -62,7 +62,7 @@ def write_json(path: Path, value: object) -> None:
 def cached(path: Path, load: Callable[[Path], T], compute: Callable[[], T], save: Callable[[Path, T], object]) -> T:
     """What `load` reads from `path`; where there is no intact file, what `compute` returns, saved for next time.
 
-    A damaged file, and a folder that cannot be written to, cost a warning and a new computation, never an error.
+    A damaged file, or a folder that cannot be written to, gives a warning and a new computation.
     """
     try:
         return load(path)
@@ -84,8 +84,7 @@ def cached(path: Path, load: Callable[[Path], T], compute: Callable[[], T], save
 def lock(path: Path, refusal: str, patience: float | None = None) -> Iterator[None]:
     """Hold the lock at `path`; the system releases it when the process ends, even if it is killed.
 
-    UserError with the text `refusal`, when another process still holds it after `patience` seconds (None:
-    LOCK_PATIENCE; -1 waits for ever).
+    UserError(refusal), when another process still holds it after `patience` s (None: LOCK_PATIENCE; -1: no limit).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -117,5 +116,4 @@ def short_hash(value: object) -> str:
     >>> short_hash({"b": 1, "a": 2}) == short_hash({"a": 2, "b": 1})
     True
     """
-    text = json.dumps(value, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -33,13 +33,10 @@ Key = Sequence[str | int]
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a store, memory-mapped read-only from its file.
+    """Rows of a store, memory-mapped read-only from its file."""
 
-    values: (rows in the store, *shape). position: the row of each requested key, (keys,) int64.
-    """
-
-    values: Tensor
-    position: Tensor
+    values: Tensor  # (rows in the store, *shape)
+    position: Tensor  # the row of each requested key, (keys,) int64
 
     def __getitem__(self, index: Tensor) -> Tensor:
         """Copies of the rows of the keys numbered `index` (batch,): (batch, *shape)."""
@@ -114,10 +111,8 @@ class RowStore:
             needed, free = len(missing) * self.row_bytes, shutil.disk_usage(self.folder).free
             log.info("%s: %s to compute, %s, kept in %s", name, f"{len(missing):,}", size_of(needed), self.folder)
             if needed + _SPARE_BYTES > free:
-                raise OSError(
-                    f"{size_of(free)} are free, and a run needs {size_of(_SPARE_BYTES)} besides; "
-                    f"set BRUSHWORK_CACHE to a folder on another disk"
-                )
+                also = f"and a run needs {size_of(_SPARE_BYTES)} besides"
+                raise OSError(f"{size_of(free)} are free, {also}; set BRUSHWORK_CACHE to a folder on another disk")
             files.write_json(self.folder / ABOUT, self.about)
             bar = tqdm(total=len(missing), desc=name, unit=" rows", leave=False, disable=None)
             try:
@@ -148,13 +143,13 @@ def stores_folder() -> Path:
 
 @dataclass(frozen=True)
 class Listed:
-    """A store's description. bytes: its size on disk; used: when it was last opened, in seconds since 1970."""
+    """A store's description."""
 
     folder: Path
     about: dict[str, Any]
     rows: int
-    bytes: int
-    used: float
+    bytes: int  # on disk
+    used: float  # when it was last opened, in seconds since 1970
 
 
 def listed() -> list[Listed]:
@@ -162,10 +157,9 @@ def listed() -> list[Listed]:
     found = []
     for folder in stores_folder().glob("*/"):
         size = sum(file.stat().st_size for file in folder.iterdir())
-        try:
+        about, used = {}, folder.stat().st_mtime
+        with suppress(OSError, ValueError):
             about, used = json.loads((folder / ABOUT).read_text(encoding="utf-8")), (folder / ABOUT).stat().st_mtime
-        except (OSError, ValueError):
-            about, used = {}, folder.stat().st_mtime
         found.append(Listed(folder, about, len(_complete_lines(folder)), size, used))
     return sorted(found, key=lambda store: -store.used)
 
@@ -189,8 +183,7 @@ def _rows_per_chunk(row_bytes: int) -> int:
 
 
 def _complete_lines(folder: Path) -> list[bytes]:
-    try:
+    content = b""
+    with suppress(FileNotFoundError, NotADirectoryError):
         content = (folder / KEYS).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
     return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)

@@ -1,11 +1,11 @@
 """How the folders of runs are named: by what differs from the defaults, or by the time."""
 
-import functools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import yaml
@@ -28,13 +28,13 @@ def run_slug(
 ) -> str:
     """Head, tuning, what differs from the defaults, and seed, as a folder's name: TensorBoard's name of the run.
 
-    It is the same for the same overrides in any order. Choices of config groups stand alone, other keys follow with
-    their last part. A path is named by its last part, a list by its first item and its length, and what then is no
-    word of at most 32 characters by four digits of its hash.
+    The order of the overrides does not matter. Choices of config groups stand alone, other keys follow with their last
+    part. A path is named by its last part, a list by its first item and its length, and what then is no word of at
+    most 32 characters by four digits of its hash.
 
     Args:
-        sweep: the folder of a sweep. A job keeps the folder that it has there, even under an earlier naming; one whose
-            name is another job's gets the hashes of shortened values.
+        sweep: the folder of a sweep. A job keeps the folder that it has there, even if an older version named it; one
+            whose name is another job's gets the hashes of shortened values.
         ambiguous: values that get their hash at once (see `ambiguous_values`); None: all that are shortened.
 
     >>> run_slug("wikiart", "replace_two", "full", 0, ["seed=0", "head=replace_two"])
@@ -116,7 +116,7 @@ def _hash(value: str) -> str:
     return files.short_hash(value)[:4]
 
 
-@functools.cache
+@cache
 def fresh_folder(parent: str, what: str) -> str:
     """Make a new folder parent/<time stamp>_<what> that no other run has, and return its path.
 
@@ -125,9 +125,7 @@ def fresh_folder(parent: str, what: str) -> str:
     stem = "_".join(filter(None, [datetime.now().strftime("%Y-%m-%d_%H-%M-%S"), what]))
     for attempt in range(1, 1000):
         folder = Path(parent) / (stem if attempt == 1 else f"{stem}_{attempt}")
-        try:
-            folder.mkdir(parents=True, exist_ok=False)
-        except FileExistsError:
-            continue
-        return str(folder)
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return str(folder)
     raise FileExistsError(f"a thousand runs named {stem} in {parent}")

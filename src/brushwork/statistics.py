@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from scipy import stats
@@ -41,22 +42,17 @@ def spread(values: Sequence[float]) -> Spread:
 
 def paired_p(differences: Sequence[float]) -> float | None:
     """The p value of the paired t test, from each seed's difference; None without spread."""
-    if spread(differences).interval is None:
-        return None
-    return float(stats.ttest_1samp(differences, 0).pvalue)
+    return None if spread(differences).interval is None else float(stats.ttest_1samp(differences, 0).pvalue)
 
 
 def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> Interval | None:
-    """The 95% interval of a mean over paintings, by a bootstrap that draws whole clusters (percentiles, seeded).
+    """The 95% interval of a mean over paintings, by a seeded percentile bootstrap of whole clusters; None for one.
 
     Paintings by one artist are alike: drawn one by one, they would give too narrow an interval.
 
     Args:
         values: (paintings,), each painting's mean over seeds.
         clusters: (paintings,), the artist of each; an empty name is a cluster of its own.
-
-    Returns:
-        None for a single cluster.
     """
     names = [name or f"\0{position}" for position, name in enumerate(clusters)]
     _, cluster = np.unique(names, return_inverse=True)
@@ -96,10 +92,7 @@ class McNemar:
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
-    """McNemar's exact test of two networks on the same paintings.
-
-    Args:
-        first, second: (paintings,) bool, whether each network was right.
+    """McNemar's exact test of two networks on the same paintings, from whether each was right: (paintings,) bool.
 
     >>> mcnemar(np.array([True] * 8 + [False] * 2), np.array([False] * 8 + [True] * 2))
     McNemar(only_first=8, only_second=2, p=0.109375)
@@ -114,23 +107,16 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     >>> holm([0.01, 0.04, None, 0.03])
     [0.03, 0.06, None, 0.06]
     """
-    known = sorted((p, position) for position, p in enumerate(ps) if p is not None)
-    corrected: list[float | None] = [None] * len(ps)
-    largest = 0.0
-    for rank, (p, position) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        corrected[position] = largest
-    return corrected
+    known = sorted(p for p in ps if p is not None)
+    factors = range(len(known), 0, -1)
+    corrected = list(accumulate((min(1.0, factor * p) for factor, p in zip(factors, known, strict=True)), max))
+    return [None if p is None else corrected[known.index(p)] for p in ps]
 
 
 def seeds_needed(deviation: float, difference: float, level: float = LEVEL) -> int | None:
     """The number of seeds with which a paired t test detects a true mean difference with a probability of POWER.
 
-    Args:
-        deviation: the standard deviation of the seeds' differences.
-
-    Returns:
-        None for more than MOST_SEEDS.
+    `deviation` is the standard deviation of the seeds' differences. None for more than MOST_SEEDS.
 
     >>> seeds_needed(deviation=2, difference=1)
     34

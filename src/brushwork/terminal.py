@@ -37,9 +37,9 @@ class TerminalHandler(logging.StreamHandler):
 def exit_on_signals(silent: bool = False) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the process with status 130 and 143 (Lightning alone: 1 and 0).
 
-    Both usually reach the whole process group. Data-loading workers then exit silently, and torch's handler for dead
-    workers is reset. DDP processes other than rank 0 (`silent`) ignore the signals, and rank 0 ends them: if they
-    exited first, rank 0 could wait for them in C++ code, which no Python signal handler interrupts.
+    Data-loading workers, which receive them too, exit silently; torch's handler for dead workers is reset. DDP
+    processes other than rank 0 (`silent`) ignore the signals, and rank 0 ends them: if they exited first, rank 0 could
+    wait for them in C++ code, which no Python signal handler interrupts.
     """
     owner, first = os.getpid(), -math.inf
 
@@ -73,14 +73,8 @@ def show_log() -> None:
 
 def wrapped(line: str, indent: str = "") -> str:
     """Text wrapped to WIDTH columns; with an indent, lines after the first are indented by two more spaces."""
-    return textwrap.fill(
-        line,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  " * bool(indent),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    indents = {"initial_indent": indent, "subsequent_indent": f"{indent}  " if indent else ""}
+    return textwrap.fill(line, WIDTH, **indents, break_long_words=False, break_on_hyphens=False)
 
 
 def count(text: str) -> int:
@@ -92,8 +86,7 @@ def count(text: str) -> int:
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:
-    """Run a script's `main`, which returns the exit status; a UserError or OSError becomes one line on standard error
-    and status 1."""
+    """Run a script's `main`, which returns the exit status; after a UserError or OSError, in one line, it is 1."""
     try:
         sys.exit(main())
     except (UserError, OSError) as error:

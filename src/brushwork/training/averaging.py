@@ -10,10 +10,8 @@ class AveragedWeights(EMAWeightAveraging):
     """Lightning's exponential moving average of the weights, in the network from its validation to the epoch's end.
 
     Lightning puts the average in place for the validation alone. Here it stays until the next epoch begins, so that
-    what is kept as the best epoch's checkpoint, and what callbacks show, is what was scored.
-
-    Args:
-        decay: after each step, average = decay x average + (1 - decay) x weights.
+    what is kept as the best epoch's checkpoint, and what callbacks show, is what was scored. After each step,
+    average = decay x average + (1 - decay) x weights.
     """
 
     def __init__(self, decay: float) -> None:

@@ -4,6 +4,7 @@ No other module uses DictConfig. Imported before torch, so that --help is quick.
 """
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,10 @@ _INTERPOLATED = {
     "data": ("_target_", "split", "split_seed", "val_fraction", "test_fraction", "seed"),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
 }
-_OPTIONAL = {"data": ("transform",), "model": ("loss",)}  # left out where they are null, as older runs have it
+_NEWER = ("transform", "loss")  # left out where they are null, as older runs have it
+# What doesn't change what a run computes, at the root and in data.
+_NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
+_DATA_NOT_HASHED = ("root", "workers", "store")
 
 
 @dataclass(frozen=True)
@@ -152,24 +156,23 @@ class Job:
         return shlex.join(["python", "train.py", *self.command])
 
 
-def register() -> None:
-    """Make the schema and the resolvers known to Hydra; conf/train.yaml names them."""
+def register(ambiguous: Collection[str] | None = ()) -> None:
+    """Make the schema and the resolvers known to Hydra; conf/train.yaml names them. `ambiguous`: see `run_slug`."""
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("run_slug", run_names.run_slug, replace=True)
+    OmegaConf.register_new_resolver("run_slug", partial(run_names.run_slug, ambiguous=ambiguous), replace=True)
     OmegaConf.register_new_resolver("fresh_folder", run_names.fresh_folder, replace=True)
 
 
 def make_job(cfg: DictConfig) -> Job:
-    """Check a composed config and turn it into plain values and built objects.
-
-    Raises:
-        UserError: a value is missing, out of range, or an object can't be built.
-    """
+    """Plain values and built objects of a composed config; UserError for a missing or invalid value."""
     try:
         settings = OmegaConf.to_object(cfg)
-        resolved = _plain(OmegaConf.to_container(cfg, resolve=True))
+        resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
+    for group, keys in _INTERPOLATED.items():
+        null = [key for key in _NEWER if resolved[group].get(key) is None]
+        resolved[group] = _without(resolved[group], (*keys, *null))
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
@@ -191,23 +194,12 @@ def make_job(cfg: DictConfig) -> Job:
 
 def config_hash(resolved: dict[str, Any]) -> str:
     """Names what a run computes: the resolved config without names, paths, workers, store, callbacks and loggers."""
-    kept = {
-        key: value
-        for key, value in resolved.items()
-        if key not in ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
-    }
-    kept["data"] = {key: value for key, value in kept["data"].items() if key not in ("root", "workers", "store")}
-    return files.short_hash(kept)
+    data = _without(resolved["data"], _DATA_NOT_HASHED)
+    return files.short_hash(_without(resolved, _NOT_HASHED) | {"data": data})
 
 
-def _plain(resolved: dict[str, Any]) -> dict[str, Any]:
-    for group, keys in _INTERPOLATED.items():
-        resolved[group] = {
-            key: value
-            for key, value in resolved[group].items()
-            if key not in keys and not (key in _OPTIONAL[group] and value is None)
-        }
-    return resolved
+def _without(values: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}
 
 
 def _build(group: str, node: DictConfig | None, **options: Any) -> Any:
@@ -234,19 +226,15 @@ def _checked(model: partial) -> partial:
     from brushwork.models import factories, initial
 
     chosen = model.keywords | {"scheduler": model.keywords.get("scheduler") or None}
-    names = ("architecture", "head", "tuning", "weights", "init_gain", "redraw")
-    initial.check(*(chosen[name] for name in names))
+    initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw")))
     factories.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
 
 
 def _check(settings: Config) -> None:
-    """Range checks of what is neither the data module's nor the model's: each refusal names the key."""
-    for key, value, least in [
-        ("seed", settings.seed, 0),
-        ("threads", settings.threads, 1),
-        ("patience", settings.patience, 1),
-    ]:
+    """Check the ranges of what neither the data module nor the model checks."""
+    for key, least in {"seed": 0, "threads": 1, "patience": 1}.items():
+        value = getattr(settings, key)
         if value is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
     if settings.seed >= 2**32:

@@ -4,6 +4,7 @@ import logging
 import os
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.utils.tensorboard import SummaryWriter
 
-from brushwork import contact_sheet, drawing, events, images, run_folder
+from brushwork import contact_sheet, drawing, events, images, run_folder, web_page
 from brushwork.batch import Batch
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line
@@ -30,16 +31,10 @@ from brushwork.preprocessing import as_picture
 from brushwork.training.record import RunRecord
 
 log = logging.getLogger(__name__)
+Tensors = dict[str, Tensor]
 
 BEST = "val/best_accuracy"  # the highest so far; the last is the scalar val/accuracy itself
-_LAYOUT = {
-    "both heads": {
-        "validation accuracy, both heads": ["Multiline", ["val/accuracy$", "baseline/.*"]],
-        "training loss, both heads": ["Multiline", ["train/loss$"]],
-        "saliency maps beside those of the panel before": ["Multiline", ["map correlation/previous$"]],
-        "saliency maps beside those of ImageNet's own network": ["Multiline", ["map correlation/(imagenet|others)$"]],
-    }
-}
+_LAYOUT = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 _SAMPLES_PER_STYLE = 3
 _BATCH_SHOWN = 16
 _MISTAKES = 15
@@ -49,8 +44,7 @@ _KEPT = 16  # steps' gradients that wait to be written
 class Dashboard(L.Callback):
     """Writes everything but loss and accuracy (`RunRecord` does) and saliency to the run's TensorBoard events.
 
-    Without TensorBoard it does nothing. It draws no random number of torch's and changes nothing in training.
-    What can't be shown is a warning, never the end of a training.
+    It draws no random number of torch's and changes nothing in training; what can't be shown is a warning.
 
     Args:
         every_n_steps: gradient norms by part of the network, and histograms of the new layer.
@@ -61,28 +55,22 @@ class Dashboard(L.Callback):
             raise UserError(f"expected callbacks.dashboard.every_n_steps to be at least 1, but got {every_n_steps}")
         self.every_n_steps = every_n_steps
         self._writers: list[SummaryWriter] = []
-        self._gradients: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []  # not yet written
+        self._gradients: list[tuple[int, Tensors, Tensors]] = []  # not yet written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._writers = events.writers(trainer.loggers)
         self._groups = tuning.groups(pl_module.network, pl_module.new_layer)
-        self._is_new = False
-        for writer in self._writers:
-            # A resumed sweep's run has its pages already, in an earlier file.
-            self._is_new = len(list(Path(writer.log_dir).glob("events.out.tfevents.*"))) == 1
-            if self._is_new:
-                if (record := _record(trainer)) and record.catalogue:
-                    self._try(add_run, writer, record, pl_module)
-                if data := _paintings(trainer):
-                    self._try(add_samples, writer, data)
-                self._try(add_graphs, writer, pl_module, pl_module.preprocessing.image_size)
+        # A resumed sweep's run has its pages already, in an earlier file.
+        self._new = [w for w in self._writers if len(list(Path(w.log_dir).glob("events.out.tfevents.*"))) == 1]
+        if (record := _record(trainer)) and record.catalogue:
+            self._add(self._new, add_run, record, pl_module)
+        if data := _paintings(trainer):
+            self._add(self._new, add_samples, data)
+        self._add(self._new, add_graphs, pl_module, pl_module.preprocessing.image_size)
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: StyleClassifier, batch: Batch, batch_idx: int
-    ) -> None:
-        if trainer.current_epoch == 0 and batch_idx == 0:
-            for writer in self._writers if self._is_new and _paintings(trainer) else []:
-                self._try(add_batch, writer, batch, trainer.datamodule)
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Batch, batch_idx: int) -> None:
+        if trainer.current_epoch == batch_idx == 0 and (data := _paintings(trainer)):
+            self._add(self._new, add_batch, batch, data)
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: StyleClassifier, optimizer: Any) -> None:
         if trainer.global_step % self.every_n_steps or not self._writers:
@@ -93,31 +81,30 @@ class Dashboard(L.Callback):
             self._write_gradients()
 
     def _write_gradients(self) -> None:
-        for writer in self._writers:
-            for step, norms, values in self._gradients:
-                self._try(add_gradients, writer, step, norms, values)
+        for step, norms, values in self._gradients:
+            self._add(self._writers, add_gradients, step, norms, values)
         self._gradients.clear()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._write_gradients()
-        for writer in self._writers if (record := _record(trainer)) else []:
-            self._try(add_scalars, writer, record.result, trainer.current_epoch + 1)
+        if record := _record(trainer):
+            self._add(self._writers, add_scalars, record.result, trainer.current_epoch + 1)
 
     def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
         self._write_gradients()  # they show why a run diverged
 
     def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
-        for writer in self._writers:
-            if data := _paintings(trainer):
-                self._try(add_answers, writer, pl_module, data, trainer.current_epoch)
-            if record := _record(trainer):
-                self._try(add_result, writer, record.result, trainer.current_epoch)
+        if data := _paintings(trainer):
+            self._add(self._writers, add_answers, pl_module, data, trainer.current_epoch)
+        if record := _record(trainer):
+            self._add(self._writers, add_result, record.result, trainer.current_epoch)
 
-    def _try(self, add: Any, writer: SummaryWriter, *arguments: Any) -> None:
-        try:
-            add(writer, *arguments)
-        except Exception as error:  # whatever it is, a picture that fails must not end the training
-            log.warning("dashboard: %s: %s", add.__name__, one_line(error))
+    def _add(self, writers: list[SummaryWriter], add: Callable[..., None], *arguments: Any) -> None:
+        for writer in writers:
+            try:
+                add(writer, *arguments)
+            except Exception as error:  # a picture that fails must not end the training
+                log.warning("dashboard: %s: %s", add.__name__, one_line(error))
 
 
 def _record(trainer: L.Trainer) -> RunRecord | None:
@@ -160,18 +147,14 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
         "parameters": f"{result['parameters']['total']:,}, {result['parameters']['trainable']:,} of them trained",
         "device": f"{result['device']}, {result['precision']}",
     }
-    what = [
-        "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]),
-        *_command(result["command"]),
-        "What is trained:",
-        _code(tuning.table(pl_module.network, pl_module.new_layer, learning_rate)),
-    ]
-    writer.add_text("run/2 what it is", "\n\n".join(what))
-    writer.add_text("run/3 configuration", _code(config_text))
+    trained = tuning.table(pl_module.network, pl_module.new_layer, learning_rate)
+    page = web_page.render("training/dashboard_run.md.jinja", facts=facts, command=result["command"], trained=trained)
+    writer.add_text("run/2 what it is", page)
+    writer.add_text("run/3 configuration", textwrap.indent(config_text.rstrip("\n"), "    "))  # code in Markdown
 
 
 def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
-    """Scalars: the best accuracy so far, and what one scores without a network as lines beside it."""
+    """Scalars: the best accuracy so far, and the baselines as lines beside it."""
     for name, value in result["baselines"].items():
         if value is not None:
             writer.add_scalar(f"baseline/{name}", value, epoch)
@@ -207,15 +190,10 @@ def add_batch(writer: SummaryWriter, batch: Batch, data: WikiArtDataModule) -> N
     events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
 
-def gradients(
-    groups: dict[str, list[nn.Parameter]], new_layer: nn.Module
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def gradients(groups: dict[str, list[nn.Parameter]], new_layer: nn.Module) -> tuple[Tensors, Tensors]:
     """The gradient's Euclidean norm by part of the network; the new layer and its gradient, as they are now."""
-    norms, values = {}, {}
-    for name, parameters in groups.items():
-        found = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if found:
-            norms[name] = get_total_norm(found)
+    found = {name: [p.grad for p in parameters if p.grad is not None] for name, parameters in groups.items()}
+    norms, values = {name: get_total_norm(grads) for name, grads in found.items() if grads}, {}
     for name, parameter in new_layer.named_parameters():
         values[name] = parameter.detach().clone()
         if parameter.grad is not None:
@@ -223,7 +201,7 @@ def gradients(
     return norms, values
 
 
-def add_gradients(writer: SummaryWriter, step: int, norms: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+def add_gradients(writer: SummaryWriter, step: int, norms: Tensors, values: Tensors) -> None:
     """Scalars and histograms of what `gradients` found."""
     for name, norm in norms.items():
         writer.add_scalar(f"gradient norm/{name}", norm, step)
@@ -232,7 +210,7 @@ def add_gradients(writer: SummaryWriter, step: int, norms: dict[str, Tensor], va
 
 
 def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArtDataModule, epoch: int) -> None:
-    """Images: the confusion matrix of the last epoch, and the mistakes that the network was surest of."""
+    """Images: the confusion matrix of the last epoch, and its mistakes of the highest probability."""
     scores, catalogue = pl_module.scores, data.catalogue
     if scores is None:
         return
@@ -245,50 +223,20 @@ def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArt
     cells = []
     for i in worst:
         painting = catalogue.paintings[scores.index[i]]
-        caption = [
-            f"true {painting.style}",
-            f"predicted {names[scores.predicted[i]]}",
-            f"probability {scores.probability[i]:.2f}",
-            contact_sheet.title(painting.path),
-        ]
-        picture = images.load_rgb(catalogue.root / painting.path, data.max_megapixels)
-        cells.append(Cell(picture, "\n".join(caption)))
+        caption = (
+            f"true {painting.style}\npredicted {names[scores.predicted[i]]}\nprobability {scores.probability[i]:.2f}\n"
+            f"{contact_sheet.title(painting.path)}"
+        )
+        cells.append(Cell(images.load_rgb(catalogue.root / painting.path, data.max_megapixels), caption))
     if cells:
         events.add_picture(writer, "answers/worst mistakes", contact_sheet.in_columns(cells, 5, side=176), epoch)
 
 
 def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
-    """Text: the result beside its baselines. Hyper-parameters: that the session ended well."""
-    rows = ["| | accuracy | |", "|---|---|---|"]
-    if result["best"] and result["last"]["val/accuracy"] is not None:
-        low, high = result["val_interval_95"]
-        rows += [
-            f"| last epoch ({result['last']['epoch']}) | {result['last']['val/accuracy']:.3f} | |",
-            f"| best epoch ({result['best']['epoch']}) | {result['best']['val/accuracy']:.3f} "
-            f"| 95% interval {low:.3f} to {high:.3f}; chosen on the paintings it is scored on |",
-        ]
-    for name, value in result["baselines"].items():
-        if value is not None:
-            low, high = result["baseline_intervals_95"][name]
-            rows.append(f"| {run_folder.BASELINES[name]} | {value:.3f} | 95% interval {low:.3f} to {high:.3f} |")
-    rate = f"{result['images_per_second']:.0f} images/s" if result["images_per_second"] else "one epoch"
-    writer.add_text("run/1 result", "\n".join([*rows, "", f"{result['seconds']:.0f} s, {rate} in training."]), epoch)
-    end = HParamsPluginData(session_end_info=SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=time.time()))
-    value = Summary.Value(
-        tag=hparams_metadata.SESSION_END_INFO_TAG,
-        metadata=hparams_metadata.create_summary_metadata(end),
-        tensor=hparams_metadata.NULL_TENSOR,
-    )
+    """Text: the result beside its baselines. Hyper-parameters: the status of the session, success."""
+    page = web_page.render("training/dashboard_result.md.jinja", **result, labels=run_folder.BASELINES)
+    writer.add_text("run/1 result", page, epoch)
+    end = HParamsPluginData(session_end_info={"status": STATUS_SUCCESS, "end_time_secs": time.time()})
+    metadata = hparams_metadata.create_summary_metadata(end)
+    value = {"tag": hparams_metadata.SESSION_END_INFO_TAG, "metadata": metadata, "tensor": hparams_metadata.NULL_TENSOR}
     writer.file_writer.add_summary(Summary(value=[value]), epoch)
-
-
-def _command(command: str | None) -> list[str]:
-    if command is None:  # a run that no command line started
-        return []
-    lines = textwrap.wrap(command, 100, break_long_words=False, break_on_hyphens=False)
-    return ["Run it again:", _code(" \\\n  ".join(lines))]
-
-
-def _code(text: str) -> str:
-    """A block of Markdown code: indented, as TensorBoard's Markdown knows no fences for it."""
-    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -16,8 +16,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of <malloc.h>
 def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict[str, Any]:
     """The Trainer's options with `auto` precision decided and a sweep's jobs spread over the GPUs.
 
-    Raises:
-        UserError: several devices inside a multirun, or a batch size that is no multiple of their number.
+    UserError for several devices inside a multirun, or a batch size that is no multiple of their number.
     """
     options = dict(trainer.keywords)
     on_cuda = options.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
@@ -29,9 +28,8 @@ def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict
             f"or a single run"
         )
     if batch_size % count:
-        raise UserError(
-            f"data.batch_size={batch_size} is not divisible by {count} devices: choose a multiple of {count}"
-        )
+        problem = f"data.batch_size={batch_size} is not divisible by {count} devices"
+        raise UserError(f"{problem}: choose a multiple of {count}")
     if sweep_number is not None and on_cuda and not isinstance(devices, list):
         options["devices"] = [sweep_number % torch.cuda.device_count()]
     if options.get("precision", "auto") == "auto":
@@ -42,11 +40,7 @@ def resolve(trainer: partial, sweep_number: int | None, batch_size: int) -> dict
 
 
 def choose(name: str) -> torch.device:
-    """The device of a script's --device; auto takes a GPU where there is one.
-
-    Raises:
-        UserError: this machine has no such device.
-    """
+    """The device of a script's --device, or a UserError; auto takes a GPU where there is one."""
     if name == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
@@ -56,10 +50,10 @@ def choose(name: str) -> torch.device:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc give freed memory to the next tensor rather than back to the system.
+    """Let glibc reuse freed memory rather than return it to the system; the process then stays at its peak memory.
 
     Otherwise each large tensor is allocated from new pages: 100,000 page faults a step of AlexNet on a CPU, a quarter
-    of its time in bfloat16. The process then never shrinks below its peak memory. Only on Linux with glibc.
+    of its time in bfloat16. Only on Linux with glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

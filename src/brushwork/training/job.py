@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 
-from brushwork import files, run_folder
+from brushwork import files, run_folder, web_page
 from brushwork.errors import UserError, one_line
 from brushwork.terminal import exit_on_signals
 from brushwork.training import config, sweep
@@ -28,8 +28,7 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> float | None:
     """Train what a composed config describes; return its best validation accuracy, for a sweeper.
 
-    A failing job of a multirun raises, so that the others go on; a failing single run exits with
-    status 1, a user's mistake with one line on standard error.
+    A failing job of a multirun raises, so that the others continue; a failing single run exits with status 1.
     """
     if rank_zero_only.rank > 0:  # a process that Lightning started for DDP: only the first one logs
         logging.getLogger("brushwork").setLevel(logging.ERROR)
@@ -62,12 +61,7 @@ def main(cfg: DictConfig) -> float | None:
 
 
 def run_job(job: Job) -> float | None:
-    """As `main`, from plain settings.
-
-    Raises:
-        UserError: a mistake in settings, data, weights or checkpoint.
-        SystemExit: 130 or 143, when interrupted.
-    """
+    """As `main`, from plain settings; raises UserError, and SystemExit 130 or 143 when interrupted."""
     if rank_zero_only.rank > 0:
         train(job, _checkpoint_to_resume(job))
         return None
@@ -120,17 +114,16 @@ def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
     """Refuse to write over a run that this job would not repeat."""
     ended_early = earlier["config_hash"] is None or earlier["status"] == "failed"
     if ended_early and not (job.folder / run_folder.LAST).exists():
-        return  # nothing in it to lose
-    where = job.folder.resolve()
-    alternatives = "choose another name=..., or remove the folder"
+        return  # there is nothing to lose
     if job.sweep_number is None:
-        raise UserError(f"{where} holds a run already: {alternatives}")
-    if earlier["config_hash"] != job.config_hash:
-        raise UserError(f"{where} holds a run of other settings (compare its {run_folder.CONFIG}): {alternatives}")
-    if earlier["data_hash"] != job.data.found.data_hash:
-        raise UserError(
-            f"{where} holds a run on other data than {Path(job.settings.data.root).resolve()}: {alternatives}"
-        )
+        what = "a run already"
+    elif earlier["config_hash"] != job.config_hash:
+        what = f"a run of other settings (compare its {run_folder.CONFIG})"
+    elif earlier["data_hash"] != job.data.found.data_hash:
+        what = f"a run on other data than {Path(job.settings.data.root).resolve()}"
+    else:
+        return
+    raise UserError(f"{job.folder.resolve()} holds {what}: choose another name=..., or remove the folder")
 
 
 def _out_of_memory(cfg: DictConfig) -> str:
@@ -143,7 +136,7 @@ def _out_of_memory(cfg: DictConfig) -> str:
 
 
 def _record_failure(folder: Path, status: str, error: str) -> None:
-    """Record how a run ended badly; what is known of its epochs stays."""
+    """Record the status and the error of a run that failed; the figures of its epochs stay."""
     result = run_folder.read_result(folder) or run_folder.new_result()
     try:
         files.write_json(folder / run_folder.RESULT, result | {"status": status, "error": error})
@@ -159,48 +152,14 @@ def _best_accuracy(result: dict[str, Any]) -> float | None:
 
 
 def _report(job: Job, record: RunRecord) -> None:
-    """The last lines of a run: the result beside its baselines, and where to look."""
-    result = record.result
-    demo = "DEMO (procedural pictures, random weights): " if job.settings.data.paint_demo else ""
-    if best := result["best"]:
-        low, high = result["val_interval_95"]
-        last = result["last"]["val/accuracy"]
-        log.info(
-            "%sbest validation accuracy %.3f (95%% interval %.3f to %.3f) in epoch %d; last epoch %s",
-            demo,
-            best["val/accuracy"],
-            low,
-            high,
-            best["epoch"],
-            "not validated" if last is None else f"{last:.3f}",
-        )
-        log.info("on the same paintings: %s", _describe_baselines(result))
-    if test := result["test"]:
-        scored = [
-            f"{which} epoch {test[which]['accuracy']:.3f} (95% interval {low:.3f} to {high:.3f})"
-            for which in ("best", "last")
-            if test[which]
-            for low, high in [test[which]["interval_95"]]
-        ]
-        log.info("test, %d paintings not used for model selection: %s", test["paintings"], ", ".join(scored))
-        log.info("on the same paintings: %s", _describe_baselines(test))
-    if not record.write:
-        log.info("fast_dev_run: nothing is written")
-        return
-    if result["images_per_second"]:
-        log.info(
-            "%.0f s after %.0f s of preparation, %.0f images/s in training",
-            *(result[key] for key in ("seconds", "prepare_seconds", "images_per_second")),
-        )
-    folder = Path(os.path.relpath(job.folder))
-    log.info("results: %s (result.json, metrics.csv, predictions.csv)", folder)
-    log.info("look at it: make dashboard, or tensorboard --logdir %s", folder.parent)
-
-
-def _describe_baselines(scored: dict[str, Any]) -> str:
-    intervals = scored["baseline_intervals_95"]
-    return ", ".join(
-        f"{run_folder.BASELINES[name]} {value:.3f} ({intervals[name][0]:.3f} to {intervals[name][1]:.3f})"
-        for name, value in scored["baselines"].items()
-        if value is not None
+    """Log the last lines of a run: the result beside its baselines, and where to find it."""
+    lines = web_page.render(
+        "training/job_report.txt.jinja",
+        result=record.result,
+        labels=run_folder.BASELINES,
+        demo=job.settings.data.paint_demo,
+        written=record.write,
+        folder=Path(os.path.relpath(job.folder)),
     )
+    for line in lines.strip("\n").split("\n"):
+        log.info("%s", line)

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from types import FrameType
 
 from omegaconf import DictConfig
@@ -28,23 +27,19 @@ def kind(launcher: DictConfig) -> str:
 
 
 def parallel_jobs(launcher: DictConfig, jobs: int) -> int:
-    """How many of a sweep's `jobs` the launcher runs at a time.
+    """How many of a sweep's `jobs` the launcher runs at a time; UserError for joblib with no process."""
+    match kind(launcher):
+        case "BasicLauncher":
+            return 1
+        case "JoblibLauncher":
+            from joblib import effective_n_jobs
 
-    Raises:
-        UserError: a number of processes that joblib doesn't know.
-    """
-    limit = jobs
-    if kind(launcher) == "BasicLauncher":
-        limit = 1
-    elif kind(launcher) == "JoblibLauncher":
-        from joblib import effective_n_jobs
-
-        if launcher.n_jobs == 0:
-            raise UserError("expected hydra.launcher.n_jobs to be at least 1, or -1 for all cores, but got 0")
-        limit = effective_n_jobs(launcher.n_jobs)
-    elif kind(launcher) == "SlurmLauncher":
-        limit = launcher.array_parallelism
-    return max(1, min(limit, jobs))
+            if launcher.n_jobs == 0:
+                raise UserError("expected hydra.launcher.n_jobs to be at least 1, or -1 for all cores, but got 0")
+            return min(effective_n_jobs(launcher.n_jobs), jobs)
+        case "SlurmLauncher":
+            return max(1, min(launcher.array_parallelism, jobs))
+    return jobs
 
 
 def threads_per_job(parallel_jobs: int) -> int | None:
@@ -57,11 +52,8 @@ def threads_per_job(parallel_jobs: int) -> int | None:
 
 
 def environment_to_restore(launcher: DictConfig) -> dict[str, str | None]:
-    """Environment variables that the launcher changes for its jobs and should not, with their values here.
-
-    submitit_local hides all GPUs from jobs whose `gpus_per_node` is null.
-    """
-    if kind(launcher) == "LocalLauncher" and launcher.gpus_per_node is None:
+    """Environment variables that the launcher changes for its jobs and should not, with their values here."""
+    if kind(launcher) == "LocalLauncher" and launcher.gpus_per_node is None:  # submitit hides all GPUs from its jobs
         return {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES")}
     return {}
 
@@ -69,15 +61,13 @@ def environment_to_restore(launcher: DictConfig) -> dict[str, str | None]:
 def terminate_workers_on_signals(any_running: Callable[[], bool]) -> None:
     """In the sweep's process: Ctrl-C and SIGTERM end the worker processes, then this one, with status 130 and 143.
 
-    Args:
-        any_running: whether a job still writes its folder; jobs have 10 s to record how they ended.
-
-    Raises:
-        UserError: psutil is not installed.
+    While `any_running` (a job still writes to its folder), jobs have 10 s to record how they ended. UserError where
+    psutil is not installed.
     """
-    if find_spec("psutil") is None:
-        raise UserError("this launcher needs psutil: pip install '.[launchers]'")
-    import psutil
+    try:
+        import psutil
+    except ImportError:
+        raise UserError("this launcher needs psutil: pip install '.[launchers]'") from None
 
     def terminate(number: int, frame: FrameType | None) -> None:
         for each in _SIGNALS:
@@ -108,8 +98,7 @@ def terminate_workers_on_signals(any_running: Callable[[], bool]) -> None:
 def end_with_sweep(sweep_pid: int | None) -> None:
     """In a worker process: exit by signals as the sweep does, and when the sweep's process was killed.
 
-    Args:
-        sweep_pid: the sweep's process; None where it runs on another machine.
+    `sweep_pid` is None where the sweep runs on another machine.
     """
 
     def monitor() -> None:

@@ -54,7 +54,7 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
         trainer.fit(model, data, ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
         if not record.rows:
             raise UserError("nothing was trained: trainer.max_epochs and trainer.limit_train_batches must be above 0")
-        if "test" in data.parts:  # scored once, when all is decided: by the last epoch's network, then the best one's
+        if "test" in data.parts:  # scored once, after training: the last epoch's network, then the best one's
             trainer.test(model, data, verbose=False)
             if (best := job.folder / run_folder.BEST).exists():
                 trainer.test(model, data, ckpt_path=str(best), weights_only=True, verbose=False)
@@ -113,9 +113,11 @@ def make_trainer(job: Job, options: dict, record: RunRecord) -> L.Trainer:
 
 
 def checkpoint_bytes(job: Job, model: StyleClassifier) -> tuple[int, int]:
-    """The sizes of best.ckpt (0 where it is not kept) and at most of last.ckpt: weights, and weights with two moments
-    of each trained parameter."""
+    """The size of best.ckpt (weights; 0 where it is not kept) and an upper bound of that of last.ckpt.
+
+    last.ckpt has the weights, their average where there is one, and at most two moments of each trained parameter.
+    """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.network.state_dict().values())
     keeps_best = any(isinstance(one, ModelCheckpoint) and one.monitor for one in job.callbacks)
-    kept = weights if job.settings.ema_decay is None else 2 * weights  # with their average
+    kept = weights if job.settings.ema_decay is None else 2 * weights
     return weights if keeps_best else 0, kept + 8 * tuning.count(model.trained_parameters)

@@ -19,9 +19,33 @@ from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.training import resume, run_facts
-from brushwork.training.history import answers_of, best_row, describe_epoch, epoch_entry
 
 log = logging.getLogger(__name__)
+
+
+def describe_epoch(row: dict[str, Any], epochs: int) -> str:
+    """One epoch in a line.
+
+    >>> row = {"epoch": 2, "train/loss": 1.5, "train/accuracy": 0.4, "val/loss": None, "val/accuracy": None}
+    >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
+    'epoch 2/5  train loss 1.500 accuracy 0.400  25 images/s'
+    """
+    line = f"epoch {row['epoch']}/{epochs}  train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}  "
+    if row["val/accuracy"] is not None:
+        line += f"val loss {row['val/loss']:.3f} accuracy {row['val/accuracy']:.3f}  "
+    return line + f"{row['train_images'] / row['train_seconds']:.0f} images/s"
+
+
+def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The epoch of the highest validation accuracy, the earliest of equals; None without validation."""
+    scored = [row for row in rows if row["val/accuracy"] is not None]
+    return max(scored, key=lambda row: row["val/accuracy"], default=None)
+
+
+def _predictions(scores: Scores) -> list[list[Any]]:
+    """[index, predicted, probability] of each painting, as plain values."""
+    columns = (scores.index, scores.predicted, scores.probability)
+    return [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 class Diverged(UserError):
@@ -31,8 +55,8 @@ class Diverged(UserError):
 class RunRecord(L.Callback):
     """Keeps the history of a run and writes its folder: config, split, metrics, predictions and result.
 
-    For any Trainer that trains a `StyleClassifier`; what needs a `WikiArtDataModule` (split, baselines, predictions) is
-    left out without one. The history is saved in checkpoints: a resumed run's files are those of an unbroken one.
+    For any Trainer that trains a `StyleClassifier`; split, baselines and predictions need a `WikiArtDataModule`. The
+    history is saved in checkpoints: a resumed run's files are those of an uninterrupted one.
 
     Args:
         folder: where all is written.
@@ -50,8 +74,8 @@ class RunRecord(L.Callback):
         ends_with_fit: bool = True,
     ) -> None:
         self.folder, self.config, self.ends_with_fit = Path(folder), config, ends_with_fit
-        self.result: dict[str, Any] = run_folder.new_result() | (entries or {})
         self._entries = entries or {}
+        self.result: dict[str, Any] = run_folder.new_result() | self._entries
         self.catalogue: Catalogue | None = None
         self.rows: list[dict[str, Any]] = []
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
@@ -93,8 +117,7 @@ class RunRecord(L.Callback):
 
     def _write_first_files(self, config: dict[str, Any], data: WikiArtDataModule | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        files.write_text(self.folder / run_folder.CONFIG, text)
+        files.write_text(self.folder / run_folder.CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         if data is None:
             return
         rows = [
@@ -131,60 +154,43 @@ class RunRecord(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._stop_clock(trainer)
-        figures = pl_module.training_figures()
-        epoch = trainer.current_epoch + 1
-        scores = pl_module.scores
-        losses = {"training": figures["train/loss"]}
-        if scores is not None:
-            losses["validation"] = float(scores.loss.mean())
-        for name, loss in losses.items():
-            if math.isfinite(loss):
-                continue
-            raise Diverged(
-                f"diverged: the {name} loss became {loss} in epoch {epoch}; "
-                f"try a smaller optimizer.lr (now {self._learning_rate:g})"
-            )
-        row = {
+        epoch, scores = trainer.current_epoch + 1, pl_module.scores
+        figures = pl_module.training_figures() | ({} if scores is None else {"val/loss": float(scores.loss.mean())})
+        for name, key in (("training", "train/loss"), ("validation", "val/loss")):
+            if not math.isfinite(loss := figures.get(key, 0.0)):
+                raise Diverged(
+                    f"diverged: the {name} loss became {loss} in epoch {epoch}; "
+                    f"try a smaller optimizer.lr (now {self._learning_rate:g})"
+                )
+        row = dict.fromkeys(run_folder.EPOCH_KEYS) | {
             "epoch": epoch,
             **figures,
-            "val/loss": None,
-            "val/accuracy": None,
-            "val/balanced_accuracy": None,
-            "val/macro_f1": None,
-            "val/recall": None,
             "learning_rate": self._learning_rate,
             "train_images": self._images,
             "train_seconds": round(self._train_seconds, 3),
             "seconds": round(time.perf_counter() - self._start, 3),
         }
         if scores is not None:
-            row |= {"val/loss": losses["validation"]}
             row |= {f"val/{key}": value for key, value in self._figures(scores).items()}
         self.rows.append(row)
         log.info("%s", describe_epoch(row, trainer.max_epochs))
+        logged = {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}
         for logger in trainer.loggers:
-            logger.log_metrics(
-                {key: row[key] for key in run_folder.METRICS_COLUMNS if "/" in key and row[key] is not None}, epoch
-            )
-        self._keep_answers(scores)
+            logger.log_metrics(logged, epoch)
+        self.predictions["last"] = [] if scores is None else _predictions(scores)
+        if scores is not None and best_row(self.rows) is row:
+            self.predictions["best"] = self.predictions["last"]
         if self.write:
             run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
             self._write_predictions()
             self.write_result()
-
-    def _keep_answers(self, scores: Scores | None) -> None:
-        self.predictions["last"] = []  # of an epoch without validation there are none
-        if scores is not None:
-            self.predictions["last"] = answers_of(scores)
-            if best_row(self.rows) is self.rows[-1]:
-                self.predictions["best"] = self.predictions["last"]
 
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         """After `Trainer.test`: by the last epoch's network, or with ckpt_path by the best one's."""
         if self.result["test"] is None or pl_module.scores is None:
             return
         epoch, scores = "best" if trainer.ckpt_path else "last", pl_module.scores
-        self.tested[epoch] = answers_of(scores)
+        self.tested[epoch] = _predictions(scores)
         self.result["test"][epoch] = {
             **self._figures(scores),
             "loss": float(scores.loss.mean()),
@@ -207,53 +213,40 @@ class RunRecord(L.Callback):
         recall = {
             name: "n/a" if value is None else value for name, value in zip(self.class_names, scores.recall, strict=True)
         }
-        return {
-            "accuracy": scores.accuracy,
-            "balanced_accuracy": scores.balanced_accuracy,
-            "macro_f1": scores.macro_f1,
-            "recall": recall,
-        }
-
-    def _interval(self) -> list[float] | None:
-        """The 95% interval of the best epoch's accuracy, in [0, 1]."""
-        best = best_row(self.rows)
-        return best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"]))
+        names = ("accuracy", "balanced_accuracy", "macro_f1")
+        return {name: getattr(scores, name) for name in names} | {"recall": recall}
 
     def _write_predictions(self) -> None:
         if self.catalogue is None:  # no paths to name
             return
-        rows = self._prediction_rows("val", self.predictions) + self._prediction_rows("test", self.tested)
+        paintings, names = self.catalogue.paintings, self.catalogue.class_names
+        rows = [
+            {
+                "part": part,
+                "epoch": epoch,
+                "path": paintings[index].path,
+                "artist": paintings[index].artist or "",
+                "style": paintings[index].style,
+                "predicted": names[predicted],
+                "probability": f"{probability:.6f}",
+            }
+            for part, by_epoch in (("val", self.predictions), ("test", self.tested))
+            for epoch, predictions in by_epoch.items()
+            for index, predicted, probability in predictions
+        ]
         run_folder.write_csv(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
-
-    def _prediction_rows(self, part: str, by_epoch: dict[str, list[list[Any]]]) -> list[dict[str, Any]]:
-        names = self.catalogue.class_names
-        rows = []
-        for epoch, answers in by_epoch.items():
-            for index, predicted, probability in answers:
-                painting = self.catalogue.paintings[index]
-                rows.append(
-                    {
-                        "part": part,
-                        "epoch": epoch,
-                        "path": painting.path,
-                        "artist": painting.artist or "",
-                        "style": painting.style,
-                        "predicted": names[predicted],
-                        "probability": f"{probability:.6f}",
-                    }
-                )
-        return rows
 
     def write_result(self, status: str = "running", error: str | None = None) -> None:
         """Bring the result up to date with the history, and write it."""
-        later = self.rows[1:]  # the first epoch warms up: caches, workers, memory
+        last = self.rows[-1] if self.rows else None
+        best, later = best_row(self.rows), self.rows[1:]  # the first epoch warms up: caches, workers, memory
         seconds = sum(row["train_seconds"] for row in later)
         self.result |= {
             "status": status,
             "error": error,
-            "best": epoch_entry(best_row(self.rows)),
-            "last": epoch_entry(self.rows[-1] if self.rows else None),
-            "val_interval_95": self._interval(),
+            "best": best and {key: best.get(key) for key in run_folder.EPOCH_KEYS},
+            "last": last and {key: last.get(key) for key in run_folder.EPOCH_KEYS},
+            "val_interval_95": best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"])),
             "seconds": round(sum(row["seconds"] for row in self.rows), 3),
             "images_per_second": round(sum(row["train_images"] for row in later) / seconds, 1) if seconds else None,
         }

@@ -1,4 +1,4 @@
-"""What a run that is resumed in another folder needs of the first one's."""
+"""Checkpoints of a run that is resumed in another folder."""
 
 import logging
 import shutil

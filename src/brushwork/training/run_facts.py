@@ -1,8 +1,9 @@
-"""What is known of a run before its first epoch: baselines, settings, versions; for its files and for the terminal."""
+"""Facts of a run before its first epoch: baselines, settings, versions; for its files and for the terminal."""
 
 import logging
 import platform
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -24,14 +25,11 @@ log = logging.getLogger(__name__)
 
 def new_result(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> dict[str, Any]:
     """result.json before the first epoch, with the baselines of the data."""
-    described = checkpoint.describe(model)
+    described, total = checkpoint.describe(model), tuning.count(list(model.network.parameters()))
     result = run_folder.new_result() | {
         "data": described.get("data"),
         "weights": described["initial_weights"],
-        "parameters": {
-            "total": tuning.count(list(model.network.parameters())),
-            "trainable": tuning.count(model.trained_parameters),
-        },
+        "parameters": {"total": total, "trainable": tuning.count(model.trained_parameters)},
         "seed": model.hparams.seed,
         "threads": torch.get_num_threads(),
         "device": str(trainer.strategy.root_device),
@@ -87,32 +85,22 @@ def config_of(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModul
 
 
 def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> None:
-    """Log what is about to be trained, on what."""
+    """Log the network, the parameters to train and the data."""
     if data is not None and data.paint_demo:
         log.info("DEMO: procedural pictures, not paintings; it shows that the program works, no more")
     chosen = model.hparams
+    weights = "random weights (model.weights=null)" if chosen.weights is None else f"weights {chosen.weights}"
     log.info(
-        "%s, %s, head %s, tuning %s, on %s in %s, seed %d",
-        chosen.architecture,
-        "random weights (model.weights=null)" if chosen.weights is None else f"weights {chosen.weights}",
-        chosen.head,
-        chosen.tuning,
-        trainer.strategy.root_device,
-        trainer.precision,
-        chosen.seed,
+        f"{chosen.architecture}, {weights}, head {chosen.head}, tuning {chosen.tuning}, "
+        f"on {trainer.strategy.root_device} in {trainer.precision}, seed {chosen.seed}"
     )
     rate = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else float("nan")
     log.info("what is trained:\n%s", tuning.table(model.network, model.new_layer, rate))
     if data is not None:
+        train, val, test = (data.parts.count(part) for part in ("train", "val", "test"))
         log.info(
-            "%d paintings of %d styles: %d to train, %d to validate%s (split %s, seed %d)",
-            len(data.catalogue.paintings),
-            data.num_classes,
-            data.parts.count("train"),
-            data.parts.count("val"),
-            f", {data.parts.count('test')} to test" if "test" in data.parts else "",
-            data.split,
-            data.split_seed,
+            f"{len(data.catalogue.paintings)} paintings of {data.num_classes} styles: {train} to train, "
+            f"{val} to validate{f', {test} to test' if test else ''} (split {data.split}, seed {data.split_seed})"
         )
     if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and devices.has_bf16_unit():
         log.info("this processor computes in bfloat16: trainer.precision=bf16-mixed is faster (AlexNet: 1.8 times)")
@@ -121,7 +109,6 @@ def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule
 def git_commit() -> str | None:
     """The commit of the code that trains, or None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
+    with suppress(OSError, subprocess.CalledProcessError):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    return None

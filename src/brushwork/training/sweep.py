@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from brushwork import files, run_folder, run_names, tables
 from brushwork.errors import UserError
@@ -38,15 +37,15 @@ _POLL_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Sweep:
-    """What each process of a sweep knows of it."""
+    """The facts of a sweep that all of its processes share."""
 
     folder: Path  # absolute
-    job_count: int | None  # None where only the sweeper knows
+    job_count: int | None  # None where the sweeper chooses jobs as it goes
     parallel_jobs: int
     threads: int | None  # of each job; None: torch's choice
     pid: int | None  # of the sweep's own process; None where jobs run on other machines
     environment: dict[str, str | None]  # variables that the launcher changes, as its jobs need them
-    ambiguous: Collection[str] | None  # values whose short names are equal; None where only the sweeper knows
+    ambiguous: Collection[str] | None  # values whose short names are equal; None as for job_count
 
 
 _sweep: Sweep | None = None  # None in a single run
@@ -64,7 +63,7 @@ class SweepCallback(Callback):
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
         _sweep = _reporter.sweep
-        _use_folder_names(_sweep)
+        register(_sweep.ambiguous)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         if _sweep is None:
@@ -87,21 +86,16 @@ class SweepCallback(Callback):
 
 
 def _unpickle_callback(sweep: Sweep | None) -> SweepCallback:
-    """The callback travels with each job into its worker process: there, before Hydra composes, prepare for the job."""
+    """Prepare a worker process, which receives the callback with each job before Hydra composes its configuration."""
     global _sweep
     if sweep is not None and _reporter is None:
         _sweep = sweep
-        register()
-        _use_folder_names(sweep)
+        register(sweep.ambiguous)
         for name, value in sweep.environment.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
     return SweepCallback()
-
-
-def _use_folder_names(sweep: Sweep) -> None:
-    OmegaConf.register_new_resolver("run_slug", partial(run_names.run_slug, ambiguous=sweep.ambiguous), replace=True)
 
 
 def is_worker() -> bool:
@@ -142,8 +136,7 @@ def print_summary() -> None:
 class ProgressReporter:
     """In the sweep's own process: holds the folder's lock, logs the jobs' events, prints the table at the end.
 
-    Raises:
-        UserError: another sweep runs in the folder, or the launcher can't work with these options.
+    UserError where another sweep runs in the folder, or for invalid options of the launcher.
     """
 
     def __init__(self, config: DictConfig) -> None:
@@ -179,7 +172,7 @@ class ProgressReporter:
         with self._updating:
             events = sweep_events.read_events(self.sweep.folder)
             for count, event in enumerate(events[self._logged :], self._logged + 1):
-                if "disk" in event and sum("disk" in each for each in events[:count]) == 1:
+                if "disk" in event and not any("disk" in earlier for earlier in events[: count - 1]):
                     self._log_disk_need(*event["disk"])
                 elif "ended" in event:
                     jobs = sweep_events.jobs_from(events[:count]).values()
@@ -207,17 +200,19 @@ class ProgressReporter:
             log.warning(f"the disk may fill: free {need - free:.1f} GB, or sweep fewer jobs")
 
     def _any_running(self) -> bool:
-        jobs = sweep_events.jobs_from(sweep_events.read_events(self.sweep.folder))
-        return any(files.is_locked(self.sweep.folder / name / run_folder.LOCK) for name in jobs)
+        return any(files.is_locked(self.sweep.folder / name / run_folder.LOCK) for name in self._started_jobs())
+
+    def _started_jobs(self) -> dict[str, sweep_events.JobFacts]:
+        return sweep_events.jobs_from(sweep_events.read_events(self.sweep.folder))
 
     def print_summary(self) -> None:
         while self.sweep.pid is not None and self._any_running():  # submitit gives up when one worker was killed
             time.sleep(0.5)
         self.update()
-        jobs = sweep_events.jobs_from(sweep_events.read_events(self.sweep.folder))
+        jobs = self._started_jobs()
         rows = [sweep_events.table_row(self.sweep.folder / name, job) for name, job in jobs.items()]
-        others = self.folders_without({job["number"] for job in jobs.values()})
-        rows += [[name, "not started", "-", "-", ""] for name in others]
+        started = {job["number"] for job in jobs.values()}
+        rows += [[name, "not started", "-", "-", ""] for name in self.folders_without(started)]
         print("", *tables.plain([["job", "status", "best", "last", ""], *rows], width=sys.maxsize), "", sep="\n")
         self._lock.close()
         failed = sum(row[1] == "failed" for row in rows)
@@ -232,7 +227,7 @@ class ProgressReporter:
 
 
 def job_overrides(config: DictConfig) -> list[list[str]] | None:
-    """The overrides of each job that Hydra's own sweeper will make; None where only the sweeper knows."""
+    """The overrides of each job that Hydra's own sweeper will make; None where the sweeper chooses them as it goes."""
     if not config.hydra.sweeper["_target_"].endswith(".BasicSweeper"):
         return None
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]

@@ -1,4 +1,4 @@
-"""What is known of a sweep's jobs: an events file that all of its processes append to, the progress, a table's rows.
+"""A sweep's events file, to which all of its processes append; its progress line, and the rows of its table.
 
 Imported by train.py before Hydra starts, so nothing heavy is imported here.
 """
@@ -50,10 +50,7 @@ def progress_line(jobs: Collection[JobFacts], job_count: int | None, parallel_jo
     failed, before = (sum(fact in job for job in ended) for fact in ("error", "skipped"))
     trained = [job for job in ended if "error" not in job and "skipped" not in job]
     line = f"sweep: {len(ended)}{f' of {job_count}' if job_count else ''} jobs done"
-    if before:
-        line += f" ({before} before)"
-    if failed:
-        line += f", {failed} failed"
+    line += (f" ({before} before)" if before else "") + (f", {failed} failed" if failed else "")
     if trained:
         minutes = statistics.mean(job["ended"] - job["started"] for job in trained) / 60
         line += f", {minutes:.1f} min a job"
@@ -65,12 +62,10 @@ def progress_line(jobs: Collection[JobFacts], job_count: int | None, parallel_jo
 def table_row(folder: Path, job: JobFacts) -> list[str]:
     """A started job's folder, status, best and last validation accuracy, and the reason where it did not finish."""
     result = run_folder.read_result(folder) or run_folder.new_result()
-    status, error = result["status"], job.get("error") or result["error"] or ""
-    if "error" in job:
-        status = "failed"
-    elif status == "running" and not files.is_locked(folder / run_folder.LOCK):  # there is no result.json
+    status, error = "failed" if "error" in job else result["status"], job.get("error") or result["error"] or ""
+    if status == "running" and not files.is_locked(folder / run_folder.LOCK):  # there is no result.json
         status = "interrupted"
-    if status == "interrupted" and not error:
-        error = "its process ended"
+    if status == "interrupted":
+        error = error or "its process ended"
     accuracies = [(result[which] or {}).get("val/accuracy") for which in ("best", "last")]
     return [folder.name, status, *("-" if value is None else f"{value:.3f}" for value in accuracies), error]
