@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from brushwork import images
 from brushwork.batch import Batch, FeatureBatch
@@ -46,11 +46,12 @@ class PictureFiles(Dataset):
         return Batch(picture, self.labels[i], self.indices[i])
 
 
-class EpochOrder(Sampler[int]):
+class EpochOrder(DistributedSampler):
     """The order of an epoch, a function of (seed, epoch) alone; without a seed, the order of the data.
 
     Under DDP every process takes each `world_size`-th item of the same order, so that their batches
-    together are the batches of one process. The order is padded from its start to equal shares.
+    together are the batches of one process. The order is padded from its start to equal shares. It is a
+    `DistributedSampler`, so that Lightning does not share out the shares again.
     """
 
     def __init__(self, size: int, seed: int | None, rank: int = 0, world_size: int = 1) -> None:

@@ -100,7 +100,7 @@ class WikiArtDataModule(L.LightningDataModule):
     # -- which paintings ----------------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def found(self) -> Catalogue:
+    def unchecked_catalogue(self) -> Catalogue:
         """The paintings that the folder holds, before their files are checked."""
         if self.paint_demo is not None:
             demo.paint_all(self.root, self.paint_demo)
@@ -189,7 +189,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         if self.predict is None:  # with it, `root` may be missing
-            _ = self.found  # paints the demo, once for all processes
+            _ = self.unchecked_catalogue  # paints the demo, once for all processes
 
     def setup(self, stage: str) -> None:
         if stage != "predict" or self.predict is None:

@@ -35,7 +35,9 @@ def select(data: "WikiArtDataModule") -> Selection:
 
     UserError for a bad file, data that don't allow the split, or a copy where `data.strict`.
     """
-    catalogue, known, skipped = facts.read_good(data.found, data.max_megapixels, skip=data.on_bad_image == "skip")
+    catalogue, known, skipped = facts.read_good(
+        data.unchecked_catalogue, data.max_megapixels, skip=data.on_bad_image == "skip"
+    )
     pairs = duplicates.cached_pairs(known)
     together = duplicates.connected(pairs, len(known))
     parts = splits.draw(data.split, catalogue, data.fractions, data.split_seed, together)

@@ -119,7 +119,7 @@ def _refuse_other_run(job: Job, earlier: dict[str, Any]) -> None:
         what = "a run already"
     elif earlier["config_hash"] != job.config_hash:
         what = f"a run of other settings (compare its {run_folder.CONFIG})"
-    elif earlier["data_hash"] != job.data.found.data_hash:
+    elif earlier["data_hash"] != job.data.unchecked_catalogue.data_hash:
         what = f"a run on other data than {Path(job.settings.data.root).resolve()}"
     else:
         return

@@ -41,7 +41,7 @@ def new_result(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModu
     if data is None:
         return result
     by_features = color_texture.accuracies(data.catalogue, data.parts, data.max_megapixels)
-    result |= {"data_hash": data.found.data_hash, "split_hash": data.split_hash}
+    result |= {"data_hash": data.unchecked_catalogue.data_hash, "split_hash": data.split_hash}
     result |= _baselines(data, "val", by_features)
     if "test" in data.parts:
         test = {"paintings": data.parts.count("test"), "best": None, "last": None}
