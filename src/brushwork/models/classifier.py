@@ -179,8 +179,9 @@ class StyleClassifier(L.LightningModule):
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
 
     def _as_batch(self, batch: Any) -> Batch | FeatureBatch:
-        seen = sum(len(answers[0]) for answers in self._answers)
-        return batch if isinstance(batch, Batch | FeatureBatch) else from_pair(batch, seen, self.global_rank)
+        if isinstance(batch, Batch | FeatureBatch):
+            return batch
+        return from_pair(batch, sum(len(answers[0]) for answers in self._answers), self.global_rank)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         batch = self._as_batch(batch)

@@ -136,6 +136,11 @@ class Loaders:
         self.data = data
         self._pictures: dict[Any, Rows | None] = {}  # the painting store, by preprocessing
         self._features: dict[str, Rows | None] = {}  # by what determines them, the frozen weights among it
+        self._key: str | None = None  # of this stage's features; its weights are hashed once
+
+    def begin_stage(self) -> None:
+        """Before fit, validate, test or predict: the network may have other weights than before."""
+        self._key = None
 
     def of_part(self, part: str) -> StoredBatches | DataLoader:
         """The batches of a part, in the order of the Trainer's epoch."""
@@ -219,6 +224,8 @@ class Loaders:
 
     def _open_features(self) -> Rows | None:
         """The features of the frozen backbone; None where the network has none that stay the same, or no room."""
+        if self._key is not None:
+            return self._features[self._key]
         data, module = self.data, self.data.trainer.lightning_module
         repeats = data.transform is None and data.augmentation == Augmentation(flip=data.augmentation.flip)
         extractor = module.feature_extractor() if repeats and hasattr(module, "feature_extractor") else None
@@ -228,6 +235,7 @@ class Loaders:
         if key not in self._features:
             views, pictures = self._views(), self._open_pictures
             self._features[key] = store.open_features(data.catalogue, views, extractor, data.preprocessing, pictures)
+        self._key = key
         return self._features[key]
 
     def _open_pictures(self) -> Rows | None:

@@ -192,6 +192,7 @@ class WikiArtDataModule(L.LightningDataModule):
             _ = self.unchecked_catalogue  # paints the demo, once for all processes
 
     def setup(self, stage: str) -> None:
+        self._loaders.begin_stage()
         if stage != "predict" or self.predict is None:
             _ = self._selection  # checked and split now, so that errors come before training
 
