@@ -44,7 +44,7 @@ def main() -> int:
     show_log()
 
     # Seconds to import, which --help and a mistyped option don't need.
-    from brushwork import contact_sheet, drawing, photo_files, run_folder
+    from brushwork import contact_sheet, csv_files, drawing, photo_files, run_folder
     from brushwork.models import anatomy
     from brushwork.models.predictor import named_predictor
     from brushwork.saliency import photos
@@ -68,7 +68,7 @@ def main() -> int:
         log.info("%s", arguments.out / name)
 
     model, data = found[0].config["model"], found[0].config["data"]
-    paintings = [(row["path"], row["style"]) for row in run_folder.read_csv(found[0].folder / run_folder.SPLIT)]
+    paintings = [(row["path"], row["style"]) for row in csv_files.read(found[0].folder / run_folder.SPLIT)]
     try:
         page = contact_sheet.samples(Path(data["root"]), paintings, 2, data["max_megapixels"])
         save("figure-1-paintings.png", page)

@@ -38,7 +38,7 @@ def main() -> int:
     show_log()
 
     # Seconds to import, which --help and a mistyped option don't need.
-    from brushwork import drawing, run_folder
+    from brushwork import csv_files, drawing
     from brushwork.study import runs
     from brushwork.study.finetune_or_scratch import document, figure, grid, pairs
     from brushwork.tables import plain
@@ -52,7 +52,7 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(out / FIGURE) as temporary:
         picture.save(temporary, "PNG")
-    run_folder.write_csv(out / "finetune_or_scratch.csv", document.COLUMNS, document.csv_rows(compared))
+    csv_files.write(out / "finetune_or_scratch.csv", document.COLUMNS, document.csv_rows(compared))
     files.write_text(out / "finetune_or_scratch.md", document.document(read, compared, left_out, FIGURE) + "\n")
 
     for panel, results in compared:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import installed  # noqa: F401
-from brushwork import files, run_folder, run_names
+from brushwork import csv_files, files, run_names
 from brushwork.errors import UserError
 from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
 
@@ -128,7 +128,7 @@ def main() -> int:
         start = time.perf_counter()
         made, problems = draw(arguments, predictor, paths, annotated, target, chosen, out, resume)
         rate = "" if arguments.evaluate else f", {made * len(chosen) / (time.perf_counter() - start):.3g} a second"
-        rows, evaluation = run_folder.read_csv(out / results.TABLE), None
+        rows, evaluation = csv_files.read(out / results.TABLE), None
         if arguments.evaluate and rows:
             evaluation = results.evaluate(out, predictor, arguments.max_megapixels, arguments.batch_size)
             print("\n".join(tables.plain(report.table(evaluation.comparisons))), end="\n\n")

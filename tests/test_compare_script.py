@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from tests.conftest import BOTH_HEADS, Run
 
 
@@ -37,15 +37,12 @@ def test_both_heads_compared(run: Run, both_heads: Path, tmp_path: Path) -> None
     accuracies = [result["last"]["val/accuracy"] for result in results]
     (difference,) = [
         row
-        for row in run_folder.read_csv(folder / "comparison.csv")
+        for row in csv_files.read(folder / "comparison.csv")
         if row["quantity"] == "difference" and row["seed"] == "0"
     ]
     assert float(difference["value"]) == pytest.approx(accuracies[1] - accuracies[0])
     answered = [
-        {
-            row["path"]: row["predicted"] == row["style"]
-            for row in run_folder.read_csv(both_heads / name / "predictions.csv")
-        }
+        {row["path"]: row["predicted"] == row["style"] for row in csv_files.read(both_heads / name / "predictions.csv")}
         for name in BOTH_HEADS
     ]
     first, second = answered

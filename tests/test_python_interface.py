@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
-from brushwork import StyleClassifier, WikiArtDataModule, photo_files, run_folder, saliency
+from brushwork import StyleClassifier, WikiArtDataModule, csv_files, photo_files, run_folder, saliency
 from brushwork.errors import UserError
 from brushwork.models import checkpoint
 from brushwork.saliency.callback import SaliencyLogger
@@ -171,7 +171,7 @@ def test_records_of_a_trainer_of_ones_own_can_be_compared(paintings: Path, tmp_p
         trainer.fit(model, data)
     found = arms.group(runs.find([tmp_path]))
     assert [arm.name for arm in found] == ["replace_last", "replace_two"]
-    rows = run_folder.read_csv(tmp_path / "replace_two" / run_folder.PREDICTIONS)
+    rows = csv_files.read(tmp_path / "replace_two" / run_folder.PREDICTIONS)
     assert {row["part"] for row in rows} == {"val"} and len(rows) == 12
 
 

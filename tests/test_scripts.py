@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from brushwork.paintings import demo
 from tests.conftest import REPOSITORY, Run, small_job
 
@@ -64,7 +64,7 @@ def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weigh
     code, out, error = run("saliency", photos, *options, "--out", "maps", "--batch-size", 2)
     assert (code, error) == (0, "")
     names = ["one", "one_2", "zwei größer"]
-    rows = run_folder.read_csv(tmp_path / "maps/maps.csv")
+    rows = csv_files.read(tmp_path / "maps/maps.csv")
     assert [Path(row["picture"]).stem for row in rows] == names
     for name, row in zip(names, rows, strict=True):
         saliency = np.load(tmp_path / "maps" / f"{name}.npy")
@@ -101,7 +101,7 @@ def test_maps_by_another_method_with_boxes(run: Run, photos: Path, weights: Path
     options = ["--model", "squeezenet1_1", "--weights", weights, "--method", "integrated_gradients", "--box"]
     code, out, error = run("saliency", photos / "one.jpg", *options, "--out", "maps")
     assert (code, error) == (0, "")
-    (row,) = run_folder.read_csv(tmp_path / "maps/maps.csv")
+    (row,) = csv_files.read(tmp_path / "maps/maps.csv")
     assert row["method"] == "integrated_gradients"
     assert row["top"].count(", ") == 2  # the classes, not the box's edge
     assert 0 <= float(row["completeness_error"]) < 0.1 * abs(float(row["score_rise"]))
@@ -120,7 +120,7 @@ def test_an_interrupted_run_goes_on(run: Run, photos: Path, weights: Path, tmp_p
     command = ["saliency", photos, *options, "--resume"]
     assert run(*command)[0] == 0  # nothing there yet: begins
     maps, table = tmp_path / "maps", tmp_path / "maps/maps.csv"
-    whole, made = run_folder.read_csv(table), {path.name: np.load(path) for path in maps.glob("*.npy")}
+    whole, made = csv_files.read(table), {path.name: np.load(path) for path in maps.glob("*.npy")}
     assert len(whole) == len(made) == 6
     assert [row["map"] for row in whole[:2]] == ["one_gradient.npy", "one_gradcam.npy"]
     lines = table.read_text().splitlines(keepends=True)
@@ -139,7 +139,7 @@ def test_an_interrupted_run_goes_on(run: Run, photos: Path, weights: Path, tmp_p
         assert (code, error) == (0, "")
         assert (f"{kept} of 3 photos have their maps already" in out) == bool(kept)
         assert ((maps / "one_gradcam.npy").stat().st_mtime_ns == before) == bool(kept)
-        now = run_folder.read_csv(table)
+        now = csv_files.read(table)
         assert sorted((row["map"], row["top"]) for row in now) == sorted((row["map"], row["top"]) for row in whole)
         for name, saliency in made.items():
             assert np.load(maps / name) == pytest.approx(saliency, abs=1e-4 * float(saliency.max()))
@@ -229,7 +229,7 @@ def test_what_in_this_painting_says_dots(run: Run, checkpoint: Path, paintings: 
     code, out, error = run("saliency", paintings / "Dots", "--model", checkpoint, "--target", "dots", "--out", "maps")
     assert (code, error) == (0, "")
     assert np.load(next((tmp_path / "maps").glob("*.npy"))).shape == (64, 64)
-    assert {row["target"] for row in run_folder.read_csv(tmp_path / "maps/maps.csv")} == {"Dots"}
+    assert {row["target"] for row in csv_files.read(tmp_path / "maps/maps.csv")} == {"Dots"}
     assert "10 maps of best.ckpt" in out
 
 
@@ -257,7 +257,7 @@ def test_evaluation_of_the_maps(run: Run, checkpoint: Path, paintings: Path, tmp
     code, out, error = run(*command)
     assert (code, error) == (0, "")
     maps = tmp_path / "maps"
-    rows = run_folder.read_csv(maps / "maps.csv")
+    rows = csv_files.read(maps / "maps.csv")
     assert [row["method"] for row in rows] == ["gradient", "input_x_gradient", "random", "centre"] * 2
     assert [row["true"] for row in rows[::4]] == ["Dots", "Waves"]
     for row in rows:
@@ -270,7 +270,7 @@ def test_evaluation_of_the_maps(run: Run, checkpoint: Path, paintings: Path, tmp
     saliency = np.load(maps / rows[0]["map"])
     assert float(rows[0]["energy"]) == pytest.approx(saliency[:, : round(64 * share)].sum() / saliency.sum(), abs=1e-5)
 
-    checked = run_folder.read_csv(maps / "sanity.csv")
+    checked = csv_files.read(maps / "sanity.csv")
     assert {row["rank_correlation"] for row in checked if row["step"] == "0"} == {"1.000"}
     assert checked[2]["layers"].startswith("classifier.")
     assert "features.0" in checked[-1]["layers"]
@@ -294,7 +294,7 @@ def test_evaluation_of_the_maps(run: Run, checkpoint: Path, paintings: Path, tmp
     command = ["saliency", one, "--model", checkpoint, "--out", "maps", "--overwrite", "--target", other, "--evaluate"]
     code, out, error = run(*command)  # of another class, of one photo: nothing is left of the earlier results
     assert (code, error) == (0, "")
-    assert {row["method"] for row in run_folder.read_csv(maps / "sanity.csv")} == {"gradient"}
+    assert {row["method"] for row in csv_files.read(maps / "sanity.csv")} == {"gradient"}
     assert "(one draw, 1 photo;" in " ".join(out.split())
     assert "(unknown)" in out  # there is no other photo
     assert not (maps / "gallery.html").exists()

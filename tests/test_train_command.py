@@ -19,7 +19,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from brushwork import files, run_folder, run_names
+from brushwork import csv_files, files, run_folder, run_names
 from brushwork.training import config, sweep
 from tests.conftest import REPOSITORY, write_paintings
 
@@ -136,7 +136,7 @@ def test_single_runs_get_their_own_folders_and_the_plain_locale_will_do(
         assert "_replace_last_full_" in folder.name
         assert folder.name.endswith("_seed-3")
         assert result(folder)["status"] == "finished"
-        assert any("prométhée" in row["path"] for row in run_folder.read_csv(folder / run_folder.SPLIT))
+        assert any("prométhée" in row["path"] for row in csv_files.read(folder / run_folder.SPLIT))
         assert not (folder / run_folder.LAST).exists()
         assert (folder / run_folder.BEST).exists()
     assert result(folders[0])["best"] == result(folders[1])["best"]
@@ -235,11 +235,11 @@ def test_two_processes_train_as_one(tmp_path: Path, train_here: Callable[..., tu
         assert out.count("what is trained") == 1
     alone, together = (next((tmp_path / f"logs/{devices}").iterdir()) for devices in (1, 2))
     assert len(list((tmp_path / "logs/2").iterdir())) == 1
-    for row, other in zip(*(run_folder.read_csv(f / run_folder.METRICS) for f in (alone, together)), strict=True):
+    for row, other in zip(*(csv_files.read(f / run_folder.METRICS) for f in (alone, together)), strict=True):
         for key in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
             assert float(row[key]) == pytest.approx(float(other[key]), rel=1e-4), key
         assert row["train_images"] == other["train_images"] == "36"
-    answers = [run_folder.read_csv(folder / run_folder.PREDICTIONS) for folder in (alone, together)]
+    answers = [csv_files.read(folder / run_folder.PREDICTIONS) for folder in (alone, together)]
     assert len(answers[0]) == 2 * 9
     for row, other in zip(*answers, strict=True):
         assert (row["path"], row["predicted"]) == (other["path"], other["predicted"])
@@ -314,7 +314,7 @@ def test_sweep_killed_twice_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     for jobs, epochs in [(2, 2), (4, 3)]:
 
         def reached(jobs: int = jobs, epochs: int = epochs) -> bool:
-            rows = [len(run_folder.read_csv(path)) for path in logs.rglob(run_folder.METRICS)]
+            rows = [len(csv_files.read(path)) for path in logs.rglob(run_folder.METRICS)]
             return len(rows) >= jobs and sum(rows) >= 4 * (jobs - 1) + epochs
 
         process = start(tmp_path / "killed", *command)
@@ -336,9 +336,7 @@ def test_sweep_killed_twice_ends_as_an_unbroken_one(tmp_path: Path) -> None:
         assert (ours / run_folder.PREDICTIONS).read_bytes() == (theirs / run_folder.PREDICTIONS).read_bytes()
         for key in ("status", "best", "last", "val_interval_95", "config_hash", "split_hash"):
             assert result(ours)[key] == result(theirs)[key]
-        for row, other in zip(
-            *(run_folder.read_csv(folder / run_folder.METRICS) for folder in (ours, theirs)), strict=True
-        ):
+        for row, other in zip(*(csv_files.read(folder / run_folder.METRICS) for folder in (ours, theirs)), strict=True):
             assert {k: v for k, v in row.items() if "seconds" not in k} == {
                 k: v for k, v in other.items() if "seconds" not in k
             }

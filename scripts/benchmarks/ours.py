@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.setup import REPOSITORY, Setup
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 
 # Brushwork's heavy modules are imported in the functions: each process loads only what its side needs.
 CALLBACKS = ("best", "last", "dashboard", "saliency", "progress_bar")
@@ -47,7 +47,7 @@ def train(
             job.run_job(config.make_job(compose("train", settings)))
         seconds = time.perf_counter() - start
         result = run_folder.read_result(Path(folder, "run"))
-        epochs = run_folder.read_csv(Path(folder, "run", run_folder.METRICS))
+        epochs = csv_files.read(Path(folder, "run", run_folder.METRICS))
     figures = {"s": seconds}
     if result["images_per_second"]:  # known from the second epoch on
         figures["images/s"] = result["images_per_second"]

@@ -1,10 +1,7 @@
 """What a run folder holds: names of files, JSON keys, CSV columns (run_folder.yaml). The one definition of it."""
 
 import copy
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +45,3 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     if result["status"] == "running" and not files.is_locked(folder / LOCK):
         result["status"] = "interrupted"
     return result
-
-
-def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV atomically; a column that a row lacks stays empty, what is no column is left out."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of one of our CSVs, all values as text."""
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return list(csv.DictReader(file))

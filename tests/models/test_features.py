@@ -9,7 +9,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brushwork import row_store, run_folder
+from brushwork import csv_files, row_store, run_folder
 from brushwork.models import backbones, features, heads, tuning
 from brushwork.paintings import demo, store
 from brushwork.row_store import RowStore
@@ -58,7 +58,7 @@ def run(
 ) -> tuple[list[dict[str, str]], dict]:
     job = make_job(f"tuning={tuning}", *overrides, folder=folder)
     jobs.run_job(job)
-    return run_folder.read_csv(job.folder / run_folder.METRICS), run_folder.read_result(job.folder)
+    return csv_files.read(job.folder / run_folder.METRICS), run_folder.read_result(job.folder)
 
 
 @pytest.mark.parametrize(

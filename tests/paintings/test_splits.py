@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from brushwork import run_folder
+from brushwork import csv_files
 from brushwork.errors import UserError
 from brushwork.paintings import listing, splits
 from brushwork.paintings.catalogue import Catalogue, Painting
@@ -195,7 +195,7 @@ def test_given_by_the_datas_own_catalogue(tmp_path: Path, caplog: pytest.LogCapt
 
     def write(*parts: str) -> None:
         rows = [{"path": p.path, "part": part} for p, part in zip(paintings, parts, strict=False)]
-        run_folder.write_csv(tmp_path / "catalogue.csv", listing.COLUMNS, rows)
+        csv_files.write(tmp_path / "catalogue.csv", listing.COLUMNS, rows)
 
     write("train", "val", "test")
     assert splits.draw("given", catalogue, Fractions(0.2), 0) == ["train", "val", "test", "unused"]

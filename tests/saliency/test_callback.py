@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision import models
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from brushwork.errors import UserError
 from brushwork.models import predictor
 from brushwork.paintings import catalogue
@@ -218,7 +218,7 @@ def test_a_resumed_run_goes_on_as_an_unbroken_one(make_job: MakeJob, tmp_path: P
     for name in (run_folder.SALIENCY, run_folder.SALIENCY_MAPS, run_folder.SALIENCY_STRIP):
         for folder in ("run", "elsewhere"):
             assert (tmp_path / folder / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
-    rows = run_folder.read_csv(tmp_path / "fewer" / run_folder.SALIENCY)
+    rows = csv_files.read(tmp_path / "fewer" / run_folder.SALIENCY)
     assert [(row["epoch"], bool(row["previous"]), row["start"]) for row in rows] == [
         *[("2", False, "")] * 2,
         *[("3", True, "")] * 2,
@@ -266,7 +266,7 @@ def test_map_correlations(
         "start": [None, drawn[0], drawn[0]],
         "imagenet": [own] * 3,
     }
-    rows = run_folder.read_csv(job.folder / run_folder.SALIENCY)
+    rows = csv_files.read(job.folder / run_folder.SALIENCY)
     assert [(int(row["epoch"]), row["path"]) for row in rows] == [
         (e, p.path) for e in (0, 1, 2) for p in logger._panel.paintings
     ]
@@ -294,7 +294,7 @@ def test_map_correlations(
 
 def test_a_network_that_stands_still_looks_where_it_did(make_job: MakeJob, tmp_path: Path) -> None:
     jobs.run_job(make_job(*BARE, "model=squeezenet1_1", "data.image_size=64", "optimizer.lr=0"))
-    rows = [row for row in run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] != "0"]
+    rows = [row for row in csv_files.read(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] != "0"]
     assert len(rows) == 3 * 3
     assert {float(row[name]) for row in rows for name in ("previous", "start")} == {1.0}
 
@@ -309,7 +309,7 @@ def test_no_network_of_imagenets_where_training_began_elsewhere(
         jobs.run_job(make_job("callbacks.saliency=null", BARE[0], SHORT[-1], folder="earlier"))
         options[began_from] = [f"model.weights={tmp_path / 'earlier' / run_folder.BEST}"]
     jobs.run_job(make_job(*SHORT, *options[began_from]))
-    rows = run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY)
+    rows = csv_files.read(tmp_path / "run" / run_folder.SALIENCY)
     assert {row["imagenet"] for row in rows} == {""}
     assert all(row["previous"] for row in rows if row["epoch"] == "1")
     assert "saliency:" not in caplog.text
@@ -400,7 +400,7 @@ def test_a_plain_module_with_paintings(tmp_path: Path, paintings: Path, caplog: 
     logger = TensorBoardLogger(tmp_path, name="own")
     trained(tmp_path, Paintings(paintings), logger, enable_checkpointing=False)
     assert list(logged(Path(logger.log_dir))) == [0, 1]
-    rows = run_folder.read_csv(Path(logger.log_dir) / run_folder.SALIENCY)
+    rows = csv_files.read(Path(logger.log_dir) / run_folder.SALIENCY)
     assert [(row["epoch"], bool(row["previous"]), row["imagenet"]) for row in rows] == [
         *[("0", False, "")] * 2,
         *[("1", True, "")] * 2,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from brushwork import files, run_folder
+from brushwork import csv_files, files, run_folder
 
 WriteRun = Callable[..., Path]
 WriteGridRun = Callable[..., Path]
@@ -65,11 +65,11 @@ def write_run(tmp_path: Path) -> WriteRun:
             for i, ((file, style), ok) in enumerate(zip(paintings, right, strict=True))
         ]
         trained = [{"path": f"{styles[0]}/train_{i}.jpg", "style": styles[0], "part": "train"} for i in range(train)]
-        run_folder.write_csv(folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
-        run_folder.write_csv(folder / run_folder.SPLIT, run_folder.SPLIT_COLUMNS, rows + trained)
+        csv_files.write(folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
+        csv_files.write(folder / run_folder.SPLIT, run_folder.SPLIT_COLUMNS, rows + trained)
         accuracy = sum(right) / len(right)
         epochs = [{"epoch": 1, "val/accuracy": 0.1}, {"epoch": 2, "val/accuracy": accuracy}]
-        run_folder.write_csv(folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, epochs)
+        csv_files.write(folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, epochs)
         last = {"epoch": 2, "val/accuracy": accuracy, "val/balanced_accuracy": accuracy}
         last["val/recall"] = dict.fromkeys(styles, accuracy)
         written = run_folder.new_result() | {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from brushwork.errors import UserError
 from brushwork.study import figures, runs
 from brushwork.study.arms import Arm
@@ -19,7 +19,7 @@ def test_found_below_folders_each_once(both_heads: Path) -> None:
     assert [run.folder.name for run in found] == BOTH_HEADS
     assert [run.head for run in found] == ["replace_last", "replace_two"]
     for run in found:
-        rows = run_folder.read_csv(run.folder / run_folder.METRICS)
+        rows = csv_files.read(run.folder / run_folder.METRICS)
         assert run.metrics["epoch"] == [1, 2]
         assert run.metrics["val/accuracy"] == [float(row["val/accuracy"]) for row in rows]
 
@@ -73,11 +73,11 @@ def test_where_it_looks(both_heads: Path, tmp_path: Path) -> None:
     made = []
     for number, name in enumerate(BOTH_HEADS):
         folder = Path(shutil.copytree(both_heads / name, tmp_path / name))
-        rows = run_folder.read_csv(folder / run_folder.SALIENCY)
+        rows = csv_files.read(folder / run_folder.SALIENCY)
         for position, row in enumerate(rows):
             row |= {"previous": "" if row["epoch"] == "0" else 0.2 * position % 1, "others": 0.1 * (number + 1)}
             row |= {"start": "", "imagenet": 0.5 if number == 0 and position % 2 else ""}
-        run_folder.write_csv(folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, rows)
+        csv_files.write(folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, rows)
         made.append((rows, folder))
     first, second = runs.find([tmp_path])
     rows, paintings = made[0][0], len({row["path"] for row in made[0][0]})
@@ -85,7 +85,7 @@ def test_where_it_looks(both_heads: Path, tmp_path: Path) -> None:
     assert runs.map_correlations(first)["previous"] == pytest.approx(dict(zip((1, 2), expected, strict=True)))
     assert (runs.zero_maps(first), runs.zero_maps(second)) == (0, 0)
     second_rows = [row | ({"previous": ""} if row["epoch"] == "2" else {}) for row in made[1][0]]
-    run_folder.write_csv(second.folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, second_rows)
+    csv_files.write(second.folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, second_rows)
     assert runs.zero_maps(second) == 0.5
     arms = [Arm("replace_last", [first, first], {}), Arm("replace_two", [second], {})]
     previous, imagenet, *strips = figures.where_it_looks(arms, {"replace_last": 0.7}).axes

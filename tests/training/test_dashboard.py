@@ -17,7 +17,7 @@ from tensorboard import program
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from brushwork import drawing, run_folder
+from brushwork import csv_files, drawing, run_folder
 from brushwork.errors import UserError
 from brushwork.training import dashboard
 from brushwork.training import job as jobs
@@ -57,7 +57,7 @@ def ask(both_heads: Path) -> Iterator[Ask]:
 
 def test_what_each_plugin_serves(ask: Ask, both_heads: Path) -> None:
     for run in RUNS:
-        rows = run_folder.read_csv(both_heads / run / run_folder.METRICS)
+        rows = csv_files.read(both_heads / run / run_folder.METRICS)
         result = json.loads((both_heads / run / run_folder.RESULT).read_text())
 
         scalars = ask("scalars/tags")[run]

@@ -20,7 +20,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision import models
 
-from brushwork import images, run_folder
+from brushwork import csv_files, images, run_folder
 from brushwork.errors import UserError
 from brushwork.models import checkpoint
 from brushwork.models.classifier import StyleClassifier
@@ -36,7 +36,7 @@ make_job = pytest.fixture(without_pictures)  # what they draw changes no run: se
 
 def metrics(folder: Path) -> list[dict[str, str]]:
     """metrics.csv without its clocks."""
-    rows = run_folder.read_csv(folder / run_folder.METRICS)
+    rows = csv_files.read(folder / run_folder.METRICS)
     return [{key: value for key, value in row.items() if "seconds" not in key} for row in rows]
 
 
@@ -59,7 +59,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 def assert_gives_predictions(path: Path, paintings: Path, part: str, epoch: str) -> None:
     """The network of a checkpoint gives what predictions.csv says of a part and epoch."""
     predictor = load_predictor(path)
-    table = run_folder.read_csv(path.parents[1] / run_folder.PREDICTIONS)
+    table = csv_files.read(path.parents[1] / run_folder.PREDICTIONS)
     rows = [row for row in table if (row["part"], row["epoch"]) == (part, epoch)]
     assert rows
     for row in rows:
@@ -114,9 +114,9 @@ def test_run_folder(reference: Path, paintings: Path) -> None:
     assert result["best"]["val/accuracy"] == float(best["val/accuracy"])
     assert [float(row["learning_rate"]) for row in rows] == pytest.approx([0.01, 0.0075, 0.0025])
 
-    split = run_folder.read_csv(reference / run_folder.SPLIT)
+    split = csv_files.read(reference / run_folder.SPLIT)
     assert len(split) == 30
-    predictions = run_folder.read_csv(reference / run_folder.PREDICTIONS)
+    predictions = csv_files.read(reference / run_folder.PREDICTIONS)
     for which in ("best", "last"):
         rows = [row for row in predictions if row["epoch"] == which]
         assert {row["path"] for row in rows} == {row["path"] for row in split if row["part"] == "val"}
@@ -262,7 +262,7 @@ def test_a_fraction_of_the_training_paintings(make_job: MakeJob, tmp_path: Path)
     for seed in (0, 1):
         jobs.run_job(make_job("data.train_fraction=0.5", f"seed={seed}", "trainer.max_epochs=1", folder=f"{seed}"))
     results = [run_folder.read_result(tmp_path / f"{seed}") for seed in (0, 1)]
-    rows = [run_folder.read_csv(tmp_path / f"{seed}" / run_folder.SPLIT) for seed in (0, 1)]
+    rows = [csv_files.read(tmp_path / f"{seed}" / run_folder.SPLIT) for seed in (0, 1)]
     train = [{row["path"] for row in table if row["part"] == "train"} for table in rows]
     assert [len(paths) for paths in train] == [12, 12]  # of 24
     assert train[0] != train[1]
@@ -492,7 +492,7 @@ def test_bad_images_are_listed(make_job: MakeJob, paintings: Path, tmp_path: Pat
     with pytest.raises(UserError, match=r"artist_page\.jpg"):
         jobs.run_job(make_job(f"data.root={root}", folder="raise"))
     jobs.run_job(make_job(f"data.root={root}", "data.on_bad_image=skip", folder="skip"))
-    rows = run_folder.read_csv(tmp_path / "skip" / run_folder.SKIPPED)
+    rows = csv_files.read(tmp_path / "skip" / run_folder.SKIPPED)
     assert [row["path"] for row in rows] == ["Dots/artist_page.jpg"]
     assert "not an image" in rows[0]["reason"]
 
@@ -544,10 +544,10 @@ def test_a_test_part_is_scored_once_by_the_best_and_the_last_network(make_job: M
     jobs.run_job(make_job("split.test_fraction=0.3", "keep_last=true"))
     folder = tmp_path / "run"
     result = json.loads((folder / run_folder.RESULT).read_text())
-    split = run_folder.read_csv(folder / run_folder.SPLIT)
+    split = csv_files.read(folder / run_folder.SPLIT)
     assert sum(row["part"] == "test" for row in split) == result["test"]["paintings"] == 9
     assert result["test"]["baselines"]["majority"] == pytest.approx(1 / 3)
-    predictions = [row for row in run_folder.read_csv(folder / run_folder.PREDICTIONS) if row["part"] == "test"]
+    predictions = [row for row in csv_files.read(folder / run_folder.PREDICTIONS) if row["part"] == "test"]
     root = Path(yaml.safe_load((folder / run_folder.CONFIG).read_text())["data"]["root"])
     for which, path in [("best", run_folder.BEST), ("last", run_folder.LAST)]:
         predictor = load_predictor(folder / path)
@@ -567,7 +567,7 @@ def test_a_test_part_is_scored_once_by_the_best_and_the_last_network(make_job: M
 def test_the_test_part_changes_nothing_in_training(make_job: MakeJob, tmp_path: Path) -> None:
     """Paintings that are only left out of training would; so compare with a split that leaves the same ones unused."""
     jobs.run_job(make_job("split.test_fraction=0.3", folder="tested"))
-    split = run_folder.read_csv(tmp_path / "tested" / run_folder.SPLIT)
+    split = csv_files.read(tmp_path / "tested" / run_folder.SPLIT)
     job = make_job("split.test_fraction=0.3", folder="unused")
     job.data.parts[:] = ["unused" if row["part"] == "test" else row["part"] for row in split]
     recipe.train(job)
@@ -578,7 +578,7 @@ def test_balanced_figures_of_each_epoch(reference: Path) -> None:
     from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
     result = json.loads((reference / run_folder.RESULT).read_text())
-    rows = [r for r in run_folder.read_csv(reference / run_folder.PREDICTIONS) if r["epoch"] == "last"]
+    rows = [r for r in csv_files.read(reference / run_folder.PREDICTIONS) if r["epoch"] == "last"]
     true, predicted = [row["style"] for row in rows], [row["predicted"] for row in rows]
     assert result["last"]["val/balanced_accuracy"] == pytest.approx(balanced_accuracy_score(true, predicted))
     assert result["last"]["val/macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"))
@@ -616,7 +616,7 @@ def test_class_weights(make_job: MakeJob, tmp_path: Path) -> None:
 def test_artist_disjoint_run(make_job: MakeJob, tmp_path: Path) -> None:
     """Three artists a style: one validates. The look-up then knows no more than the majority."""
     jobs.run_job(make_job("split=artist_disjoint", "trainer.max_epochs=1"))
-    rows = run_folder.read_csv(tmp_path / "run" / run_folder.SPLIT)
+    rows = csv_files.read(tmp_path / "run" / run_folder.SPLIT)
     sides = [{row["artist"] for row in rows if row["part"] == part} for part in ("train", "val")]
     assert not sides[0] & sides[1]
     baselines = json.loads((tmp_path / "run" / run_folder.RESULT).read_text())["baselines"]

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from brushwork import run_folder
+from brushwork import csv_files
 from brushwork.errors import UserError
 
 CATALOGUE = "catalogue.csv"
@@ -22,7 +22,7 @@ def read(root: Path) -> dict[str, dict[str, str]] | None:
     path, rows = root / CATALOGUE, {}
     if not path.is_file():
         return None
-    for line, row in enumerate(run_folder.read_csv(path), start=2):
+    for line, row in enumerate(csv_files.read(path), start=2):
         problem = ""
         if missing := [column for column in COLUMNS if row.get(column) is None]:
             problem = f"has no {missing[0]}"
@@ -38,7 +38,7 @@ def read(root: Path) -> dict[str, dict[str, str]] | None:
 
 def write(root: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write root/catalogue.csv atomically, sorted by path."""
-    run_folder.write_csv(root / CATALOGUE, COLUMNS, sorted(rows, key=lambda row: row["path"]))
+    csv_files.write(root / CATALOGUE, COLUMNS, sorted(rows, key=lambda row: row["path"]))
 
 
 def differences(listed: Collection[str], found: Collection[str]) -> tuple[list[str], list[str]]:

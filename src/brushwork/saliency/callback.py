@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from brushwork import events, files, run_folder
+from brushwork import csv_files, events, files, run_folder
 from brushwork.errors import UserError, one_line, unknown
 from brushwork.models import backbones, predictor
 from brushwork.models.predictor import Predictor
@@ -134,7 +134,7 @@ class SaliencyLogger(L.Callback):
                 for name, value in means.items():
                     writer.add_scalar(f"{CORRELATION}/{name}", value, step)
             folder = Path(writers[0].log_dir)
-            run_folder.write_csv(folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, history.rows)
+            csv_files.write(folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, history.rows)
             with files.atomic_path(folder / run_folder.SALIENCY_MAPS) as temporary, open(temporary, "wb") as file:
                 np.save(file, maps)
             with files.atomic_path(folder / run_folder.SALIENCY_STRIP) as temporary:

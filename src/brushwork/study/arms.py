@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from brushwork.errors import UserError, unknown
 from brushwork.study import predictions
 from brushwork.study.predictions import Predictions
@@ -120,7 +120,7 @@ def on_same_paintings(arms: Sequence[Arm]) -> bool:
 
 def styles(run: Run) -> set[str]:
     """The styles of a run's paintings."""
-    return {row["style"] for row in run_folder.read_csv(run.folder / run_folder.SPLIT)}
+    return {row["style"] for row in csv_files.read(run.folder / run_folder.SPLIT)}
 
 
 def named(seeds: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from brushwork import contact_sheet, drawing, files, run_folder, statistics, tables, web_page
+from brushwork import contact_sheet, csv_files, drawing, files, statistics, tables, web_page
 from brushwork.contact_sheet import Cell
 from brushwork.statistics import Interval, Spread
 from brushwork.study import arms, comparison_tables, difference, figures, predictions, runs
@@ -115,7 +115,7 @@ class Comparison:
             with files.atomic_path(folder / f"{name}.png") as temporary:
                 picture.save(temporary, "PNG")
         columns, rows = comparison_tables.COLUMNS, comparison_tables.csv_rows(self)
-        run_folder.write_csv(folder / "comparison.csv", columns, rows)
+        csv_files.write(folder / "comparison.csv", columns, rows)
         document = web_page.render("study/comparison.md.jinja", compared=self, markdown=tables.markdown, names=pictures)
         files.write_text(folder / "comparison.md", document + "\n")
         files.write_text(folder / "comparison.html", page)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from brushwork.errors import UserError
 from brushwork.study.runs import Run
 
@@ -51,7 +51,7 @@ def _table(run: Run) -> np.ndarray:
     """(paintings, 5): _COLUMNS, sorted by path."""
     path = run.folder / run_folder.PREDICTIONS
     try:
-        rows = [row for row in run_folder.read_csv(path) if (row["part"], row["epoch"]) == ("val", "last")]
+        rows = [row for row in csv_files.read(path) if (row["part"], row["epoch"]) == ("val", "last")]
         values = sorted([row[column] for column in _COLUMNS] for row in rows)
     except (OSError, KeyError) as error:
         raise UserError(f"{path} can't be read ({error}): train this run again, or leave it out") from None

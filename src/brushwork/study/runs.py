@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from brushwork.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
 
 def _read(folder: Path, result: dict[str, Any]) -> Run:
     config = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape"))
-    rows = run_folder.read_csv(folder / run_folder.METRICS)
+    rows = csv_files.read(folder / run_folder.METRICS)
     metrics = {name: [float(row.get(name) or "nan") for row in rows] for name in run_folder.METRICS_COLUMNS}
     return Run(folder, run_folder.new_result() | result, config, metrics)  # older ones have fewer keys
 
@@ -101,7 +101,7 @@ def map_correlations(run: Run) -> dict[str, dict[int, float]]:
     as far as known; epoch 0 is before training."""
     path = run.folder / run_folder.SALIENCY
     values: dict[str, dict[int, list[float]]] = {}
-    for row in run_folder.read_csv(path) if path.exists() else []:
+    for row in csv_files.read(path) if path.exists() else []:
         for name in filter(row.get, run_folder.CORRELATIONS):
             values.setdefault(name, {}).setdefault(int(row["epoch"]), []).append(float(row[name]))
     return {name: {epoch: fmean(of) for epoch, of in by_epoch.items()} for name, by_epoch in values.items()}
@@ -110,14 +110,14 @@ def map_correlations(run: Run) -> dict[str, dict[int, float]]:
 def zero_maps(run: Run) -> float:
     """The share of the panel's paintings and epochs in which the map, or the one before, was zero everywhere (after a
     final ReLU a score of zero has no gradient): the means leave them out, and may be too high."""
-    rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
+    rows = csv_files.read(run.folder / run_folder.SALIENCY)
     later = [not row["previous"] for row in rows if row["epoch"] != rows[0]["epoch"]]
     return fmean(later) if later else 0.0
 
 
 def last_maps(run: Run) -> tuple[list[str], np.ndarray]:
     """The paintings of the run's saliency panel and their maps after its last epoch, (paintings, height, width)."""
-    rows = run_folder.read_csv(run.folder / run_folder.SALIENCY)
+    rows = csv_files.read(run.folder / run_folder.SALIENCY)
     paintings = [row["path"] for row in rows if row["epoch"] == rows[-1]["epoch"]]
     return paintings, np.load(run.folder / run_folder.SALIENCY_MAPS)
 

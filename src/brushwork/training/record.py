@@ -11,7 +11,7 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from brushwork import files, run_folder
+from brushwork import csv_files, files, run_folder
 from brushwork.errors import UserError
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.scores import Scores
@@ -124,10 +124,10 @@ class RunRecord(L.Callback):
             {"path": p.path, "style": p.style, "artist": p.artist or "", "part": part}
             for p, part in zip(data.catalogue.paintings, data.parts, strict=True)
         ]
-        run_folder.write_csv(self.folder / run_folder.SPLIT, run_folder.SPLIT_COLUMNS, rows)
+        csv_files.write(self.folder / run_folder.SPLIT, run_folder.SPLIT_COLUMNS, rows)
         if data.skipped:
             rows = [{"path": path, "reason": reason} for path, reason in data.skipped]
-            run_folder.write_csv(self.folder / run_folder.SKIPPED, run_folder.SKIPPED_COLUMNS, rows)
+            csv_files.write(self.folder / run_folder.SKIPPED, run_folder.SKIPPED_COLUMNS, rows)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.result["prepare_seconds"] = round(time.perf_counter() - self._made, 3)
@@ -181,7 +181,7 @@ class RunRecord(L.Callback):
         if scores is not None and best_row(self.rows) is row:
             self.predictions["best"] = self.predictions["last"]
         if self.write:
-            run_folder.write_csv(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
+            csv_files.write(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
             self._write_predictions()
             self.write_result()
 
@@ -234,7 +234,7 @@ class RunRecord(L.Callback):
             for epoch, predictions in by_epoch.items()
             for index, predicted, probability in predictions
         ]
-        run_folder.write_csv(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
+        csv_files.write(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
 
     def write_result(self, status: str = "running", error: str | None = None) -> None:
         """Bring the result up to date with the history, and write it."""

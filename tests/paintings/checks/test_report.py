@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from brushwork import run_folder
+from brushwork import csv_files
 from brushwork.errors import UserError
 from brushwork.paintings import catalogue
 from brushwork.paintings.checks.report import Report, check, page
@@ -40,7 +40,7 @@ def groups(report: Report) -> Groups:
 
 
 def write_split(path: Path, parts: dict[str, str]) -> Path:
-    run_folder.write_csv(path, ("path", "part"), [{"path": name, "part": part} for name, part in parts.items()])
+    csv_files.write(path, ("path", "part"), [{"path": name, "part": part} for name, part in parts.items()])
     return path
 
 

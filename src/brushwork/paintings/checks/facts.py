@@ -10,7 +10,7 @@ from pathlib import Path
 import imagehash
 from PIL import ExifTags, Image, ImageOps
 
-from brushwork import files, images, run_folder
+from brushwork import csv_files, files, images
 from brushwork.errors import UserError
 from brushwork.paintings.catalogue import Catalogue, Painting
 
@@ -125,7 +125,7 @@ def _identity(path: Path) -> tuple[int, int]:
 def _load(cache: Path) -> dict[str, tuple[tuple[int, int], Facts]]:
     cached = {}
     try:
-        for row in run_folder.read_csv(cache):
+        for row in csv_files.read(cache):
             path, identity = row.pop("path"), (int(row.pop("bytes")), int(row.pop("mtime_ns")))
             row |= {"width": int(row["width"]), "height": int(row["height"]), "turned": row["turned"] == "True"}
             cached[path] = identity, Facts(**row)
@@ -144,6 +144,6 @@ def _save(cache: Path, cached: dict[str, tuple[tuple[int, int], Facts]]) -> None
     )
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        run_folder.write_csv(cache, _COLUMNS, rows)
+        csv_files.write(cache, _COLUMNS, rows)
     except OSError as error:
         log.warning("the cache file %s can't be written (%s): paintings are read each time", cache, error.strerror)

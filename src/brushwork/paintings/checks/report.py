@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from brushwork import run_folder, web_page
+from brushwork import csv_files, web_page
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import baselines, catalogue, splits
 from brushwork.paintings.catalogue import Catalogue, Painting
@@ -101,7 +101,7 @@ def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89)
 def _read_split(path: Path) -> dict[str, str]:
     """The part of each relative path."""
     try:
-        rows = run_folder.read_csv(path)
+        rows = csv_files.read(path)
     except OSError as error:
         raise UserError(f"{path.resolve()}: {error.strerror}; name a CSV with the columns path and part") from None
     if not rows or not {"path", "part"} <= rows[0].keys():

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from tqdm import tqdm
 
-from brushwork import files, images, run_folder
+from brushwork import csv_files, files, images
 from brushwork.errors import UserError
 from brushwork.paintings import listing
 from brushwork.paintings.wikiart.candidates import Candidate, Source, Unavailable
@@ -136,11 +136,11 @@ def fetch(
 def _write_failed(out: Path, missing: Iterable[Candidate], failed: Mapping[Candidate, str]) -> None:
     """List the failures; candidates that this job did not reach keep the reason of an earlier one."""
     path = out / FAILED
-    earlier = run_folder.read_csv(path) if path.exists() else []
+    earlier = csv_files.read(path) if path.exists() else []
     reasons = {row["source"]: row["reason"] for row in earlier} | {c.source: why for c, why in failed.items()}
     rows = [{"path": c.path, "source": c.source, "reason": reasons[c.source]} for c in missing if c.source in reasons]
     if rows:
-        run_folder.write_csv(path, FAILED_COLUMNS, sorted(rows, key=lambda row: row["path"]))
+        csv_files.write(path, FAILED_COLUMNS, sorted(rows, key=lambda row: row["path"]))
     else:
         path.unlink(missing_ok=True)
 

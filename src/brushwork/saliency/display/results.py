@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from brushwork import drawing, events, files, run_folder, tables
+from brushwork import csv_files, drawing, events, files, tables
 from brushwork.errors import UserError
 from brushwork.models.predictor import Predictor
 from brushwork.saliency.display.sheet import cells, page
@@ -73,14 +73,14 @@ def restart_table(out: Path, methods: Sequence[str], resume: bool) -> list[Row]:
     """Begins the table with the rows of finished photos, which have a row for each method and all their files."""
     table, kept = out / TABLE, []
     if resume and table.exists():
-        rows = run_folder.read_csv(table)
+        rows = csv_files.read(table)
         if not table.read_bytes().endswith(b"\n"):  # a killed process left part of a line
             rows = rows[:-1]
         for of_photo in by_photo(rows).values():
             names = [row[column] for row in of_photo.values() for column in ("picture", "map") if row[column]]
             if of_photo.keys() >= set(methods) and all((out / name).is_file() for name in names):
                 kept += of_photo.values()
-    run_folder.write_csv(table, COLUMNS, kept)
+    csv_files.write(table, COLUMNS, kept)
     return kept
 
 
@@ -127,11 +127,11 @@ def save(out: Path, photo: Photo, class_names: Sequence[str], top: int) -> tuple
 
 def evaluate(out: Path, predictor: Predictor, max_megapixels: float, batch_size: int) -> report.Evaluation:
     """Compares the table's methods with the baselines, makes the sanity check where there is none, writes both."""
-    rows = run_folder.read_csv(out / TABLE)
+    rows = csv_files.read(out / TABLE)
     if not (out / SANITY).exists():
         checked = sanity_report.rows(predictor, rows, out, max_megapixels, batch_size)
-        run_folder.write_csv(out / SANITY, sanity_report.COLUMNS, checked)
-    checked = run_folder.read_csv(out / SANITY)
+        csv_files.write(out / SANITY, sanity_report.COLUMNS, checked)
+    checked = csv_files.read(out / SANITY)
     curve = drawing.as_picture(sanity_report.figure(checked))
     evaluation = report.Evaluation(report.compare(rows), sanity_report.sentence(checked), curve)
     files.write_text(out / EVALUATION, report.markdown(evaluation))

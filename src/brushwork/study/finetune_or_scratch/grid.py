@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from brushwork import run_folder
+from brushwork import csv_files, run_folder
 from brushwork.errors import UserError
 from brushwork.study import arms
 from brushwork.study.arms import Arm
@@ -134,7 +134,7 @@ def _training_paintings(runs: Sequence[Run]) -> dict[Path, int]:
     counts: dict[Path, int] = {}
     validation: dict[str, tuple[Path, set[str]]] = {}
     for run in runs:
-        rows, split = run_folder.read_csv(run.folder / run_folder.SPLIT), run.config["split"]["name"]
+        rows, split = csv_files.read(run.folder / run_folder.SPLIT), run.config["split"]["name"]
         counts[run.folder] = sum(row["part"] == "train" for row in rows)
         paths = {row["path"] for row in rows if row["part"] == "val"}
         first, expected = validation.setdefault(split, (run.folder, paths))
