@@ -89,7 +89,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
     device = devices.choose(arguments.device).type
     root = arguments.root or (WIKIART if WIKIART.is_dir() else None)
     if root is not None:
-        catalogue.style_folders(root)  # refuses a folder without paintings before anything is written
+        catalogue.scan(root)  # refuses a folder without paintings before anything is written
     out = arguments.out or Path(run_names.fresh_folder("logs/benchmark", ""))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="work-", dir=out.resolve()) as work:

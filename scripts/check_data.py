@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
-from brushwork.terminal import exit_with, show_log
+from brushwork.terminal import add_table, exit_with, show_log
 
 if TYPE_CHECKING:
     from brushwork.paintings.checks.findings import Finding
@@ -37,13 +37,19 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("root", type=Path, metavar="ROOT", help="style folders: ROOT/Style/artist_title.jpg")
+    parse.add_argument(
+        "root",
+        type=Path,
+        metavar="ROOT",
+        help="Style/artist_title.jpg, Style/Artist/title.jpg, train/Style/..., or a table",
+    )
     parse.add_argument(
         "--split-csv",
         type=Path,
         metavar="FILE",
-        help="columns path and part (default: training's default split)",
+        help="a run's split.csv, ArtGAN's lists, any table of files and parts (default: training's default split)",
     )
+    add_table(parse)
     parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="as data.max_megapixels (89)")
     parse.add_argument("--out", type=Path, default=Path("logs/check_data"), metavar="DIR", help="(%(default)s)")
     return parse
@@ -58,7 +64,9 @@ def main() -> int:
 
     start = time.perf_counter()
     try:
-        report = check(arguments.root, arguments.split_csv, arguments.max_megapixels)
+        report = check(
+            arguments.root, arguments.split_csv, arguments.max_megapixels, arguments.table, dict(arguments.columns)
+        )
         seconds = time.perf_counter() - start
         html = page(report, arguments.max_megapixels)
     except KeyboardInterrupt:

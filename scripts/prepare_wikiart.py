@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import installed  # noqa: F401
 from brushwork.errors import UserError, one_line
-from brushwork.terminal import count, exit_with, show_log
+from brushwork.terminal import add_table, count, exit_with, pair, show_log
 
 if TYPE_CHECKING:
     from brushwork.paintings.wikiart.candidates import Source
@@ -20,7 +20,7 @@ EPILOG = """\
 sources:
   artificio   Hugging Face's Artificio/WikiArt, streamed: the report's ten styles are among its 137
   huggan      Hugging Face's huggan/wikiart, streamed: 27 styles, without Neoclassicism and Surrealism
-  folder      a download in style folders, ArtGAN's or Kaggle's: --root PATH, and ArtGAN's split: --split FOLDER
+  folder      a download in folders, ArtGAN's, Kaggle's or any: --root PATH, and a split: --split FILE or FOLDER
   catalogue   a CSV of URLs (image_id, image_url, label, _split) by the report's protocol: --csv FILE
 
 examples:
@@ -34,7 +34,8 @@ The same command resumes an interrupted download: intact files are skipped, fail
 """
 
 # Which sources an option is for.
-OPTIONS = {"parquet": ("artificio", "huggan"), "root": ("folder",), "split": ("folder",), "csv": ("catalogue",)}
+OPTIONS = {"parquet": ("artificio", "huggan"), "csv": ("catalogue",)}
+OPTIONS |= dict.fromkeys(("root", "split", "table", "columns"), ("folder",))
 PER_STYLE = 400
 
 
@@ -51,13 +52,16 @@ def parser() -> argparse.ArgumentParser:
         "--parquet", nargs="+", type=Path, default=[], metavar="FILE", help="the source's shards on disk"
     )
     parse.add_argument("--root", type=Path, metavar="PATH", help="the folder of style folders")
-    parse.add_argument("--split", type=Path, metavar="FOLDER", help="has ArtGAN's style_train.csv and style_val.csv")
+    parse.add_argument(
+        "--split", type=Path, metavar="PATH", help="a table of files and parts, or the folder of ArtGAN's lists"
+    )
+    add_table(parse)
     parse.add_argument("--csv", type=Path, metavar="FILE", help="the catalogue of URLs, .csv or .csv.gz")
     parse.add_argument("--out", type=Path, default=Path("data/wikiart"), metavar="DIR", help="(%(default)s)")
     parse.add_argument("--styles", nargs="+", metavar="STYLE", help="in any spelling, or all (the report's ten)")
     parse.add_argument("--per-style", type=_count_or_all, metavar="N|all", help=f"paintings a style ({PER_STYLE})")
     parse.add_argument(
-        "--substitute", nargs="+", type=_pair, default=[], metavar="A=B", help="use B if the source lacks A"
+        "--substitute", nargs="+", type=pair, default=[], metavar="A=B", help="use B if the source lacks A"
     )
     parse.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the random choice of paintings (%(default)s)"
@@ -74,13 +78,6 @@ def parser() -> argparse.ArgumentParser:
 
 def _count_or_all(text: str) -> int | str:
     return text if text == "all" else count(text)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    lacking, equals, other = text.partition("=")
-    if not (lacking and equals and other):
-        raise argparse.ArgumentTypeError(f"expected STYLE=STYLE, but got {text}")
-    return lacking, other
 
 
 def main() -> int:
@@ -126,7 +123,7 @@ def open_source(arguments: argparse.Namespace) -> "Source":
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed: python -m pip install --editable '.[data]'") from None
     if arguments.source == "folder":
-        return sources.folder(arguments.root, arguments.split, arguments.seed)
+        return sources.folder(arguments.root, arguments.split, arguments.seed, arguments.table, dict(arguments.columns))
     return sources.url_catalogue(arguments.csv, arguments.seed)
 
 

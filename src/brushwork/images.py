@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import struct
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,12 @@ if TYPE_CHECKING:  # torch takes seconds to import, which a check of files does 
 
 T, R = TypeVar("T"), TypeVar("R")
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"),
+    *(".dib", ".tif", ".tiff", ".avif", ".avifs", ".jp2", ".j2k", ".jpx", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+# Pictures that are not read: most by Pillow, raw ones and documents by choice.
+UNREADABLE = (".heic", ".heif", ".jxl", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw", ".psd", ".eps", ".pdf")
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, and around pictures with data.resize=pad
 MIN_SIDE = 32  # pixels: a picture with a shorter side is reported
 
@@ -34,9 +41,31 @@ def is_image_file(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS)
 
 
+# Files and folders that systems and network storages make beside people's own: Windows, macOS, Linux, QNAP, Synology.
+_SYSTEM = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "picasa.ini", "$recycle.bin", "recycler", "recycled"),
+    *("system volume information", "$extend", "$winreagent", "lost+found", "network trash folder"),
+    *("temporary items", "#recycle", "#snapshot", "_macosx"),
+}
+
+
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden or made by the system: ._x.jpg, .ipynb_checkpoints, Thumbs.db."""
-    return name.startswith(".") or name == "Thumbs.db"
+    """Whether a file or folder is hidden or made by the system: ._x.jpg, .ipynb_checkpoints, Thumbs.db, __MACOSX."""
+    made_by_system = name.lower() in _SYSTEM or re.fullmatch(r"found\.\d{3}", name.lower())
+    # @eaDir, @Recycle, __MACOSX, __pycache__; but "@name.jpg" is somebody's picture
+    return name.startswith(".") or bool(made_by_system) or (name.startswith(("@", "__")) and not is_image_file(name))
+
+
+def count_others(names: Iterable[str]) -> str:
+    """The counts of files that are no readable images by extension, and what to do about those that are pictures.
+
+    >>> count_others(["a.txt", "b.HEIC", "README", "c.heic"])
+    '2 .heic, 1 .txt, 1 without extension (convert .heic to JPEG to use them)'
+    """
+    counts = Counter(Path(name).suffix.lower() or "without extension" for name in names)
+    pictures = [kind for kind, _ in counts.most_common() if kind in UNREADABLE]
+    hint = f" (convert {', '.join(pictures)} to JPEG to use them)" if pictures else ""
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) + hint
 
 
 # What Pillow's decoders raise on broken input; RuntimeError is AVIF's.

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ def find(inputs: Iterable[Path]) -> list[Path]:
     Hidden files are skipped; other files that are not images are counted in a warning. Raises a UserError where an
     input does not exist, or a folder has no photo.
     """
-    found, ignored = [], Counter()
+    found, ignored = [], []
     for given in inputs:
         if given.is_file():
             found.append(given)
@@ -31,11 +30,9 @@ def find(inputs: Iterable[Path]) -> list[Path]:
         if not photos:
             raise UserError(f"{given.resolve()} has no photo ({', '.join(images.EXTENSIONS)}): name another folder")
         found += photos
-        others = [path.suffix.lower() for path in shown if not images.is_image_file(path.name)]
-        ignored.update(suffix or "without extension" for suffix in others)
+        ignored += [path.name for path in shown if not images.is_image_file(path.name)]
     if ignored:
-        counts = ", ".join(f"{count} {kind}" for kind, count in ignored.most_common())
-        log.warning("ignored files that are no images: %s", counts)
+        log.warning("ignored files that are no images: %s", images.count_others(ignored))
     return found
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -83,6 +84,32 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
     return number
+
+
+def pair(text: str) -> tuple[str, str]:
+    """The argparse type of KEY=VALUE."""
+    key, _, value = text.partition("=")
+    if not (key and value):
+        raise argparse.ArgumentTypeError(f"expected A=B, but got {text}")
+    return key, value
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """The options of a table that lists a folder's pictures."""
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="lists the files and their styles (the one in ROOT, if there is one)",
+    )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        type=pair,
+        default=[],
+        metavar="KEY=HEADER",
+        help="of the table, where not found: file, style, artist, part, date, genre",
+    )
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:

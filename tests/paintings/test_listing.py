@@ -24,12 +24,12 @@ ROW = {
 
 def test_rows_come_back_sorted_by_path(tmp_path: Path) -> None:
     other = ROW | {"path": "Art_Nouveau_Modern/josé_x.jpg", "part": ""}
-    listing.write(tmp_path, [ROW, other])
+    listing.write(tmp_path, [ROW | {"date": "1596"}, other])
     rows = listing.read(tmp_path)
     assert list(rows) == ["Art_Nouveau_Modern/josé_x.jpg", "Baroque/caravaggio_bacchus.jpg"]
-    assert rows[ROW["path"]] == {key: str(value) for key, value in ROW.items()}
+    assert rows[ROW["path"]] == {key: str(value) for key, value in ROW.items()} | {"date": "1596", "genre": ""}
     with open(tmp_path / "catalogue.csv", encoding="utf-8", newline="") as file:
-        assert ",".join(next(csv.reader(file))) == "path,style,artist,title,source,sha256,width,height,part"
+        assert ",".join(next(csv.reader(file))) == "path,style,artist,title,source,sha256,width,height,part,date,genre"
 
 
 def test_none_where_there_is_no_catalogue(tmp_path: Path) -> None:

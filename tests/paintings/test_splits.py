@@ -1,14 +1,15 @@
 """The splits: shares, seeds, no artist on two sides, refused where a class can't be learned (FAULTS 13, 14, 16)."""
 
+import logging
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from brushwork import csv_files
 from brushwork.errors import UserError
-from brushwork.paintings import listing, splits
+from brushwork.paintings import splits
 from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.splits import Fractions
 
@@ -186,20 +187,18 @@ def test_the_same_picture_stays_on_one_side() -> None:
 
 
 def test_given_by_the_datas_own_catalogue(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    paintings = some("A", 4)
-    catalogue = Catalogue(tmp_path, paintings, ["A"])
-    with pytest.raises(
-        UserError, match=rf"split=given reads {re.escape(str(tmp_path))}/catalogue.csv, which does not exist"
-    ):
-        splits.draw("given", catalogue, Fractions(0.2), 0)
+    def drawn(*parts: str, of: str = "catalogue.csv") -> list[str]:
+        paintings = [replace(painting, part=part) for painting, part in zip(some("A", 4), parts, strict=True)]
+        return splits.draw("given", Catalogue(tmp_path, paintings, ["A"], of), Fractions(0.4), 0)
 
-    def write(*parts: str) -> None:
-        rows = [{"path": p.path, "part": part} for p, part in zip(paintings, parts, strict=False)]
-        csv_files.write(tmp_path / "catalogue.csv", listing.COLUMNS, rows)
-
-    write("train", "val", "test")
-    assert splits.draw("given", catalogue, Fractions(0.2), 0) == ["train", "val", "test", "unused"]
+    with pytest.raises(UserError, match=rf"split=given: {re.escape(str(tmp_path))} has no split of its own"):
+        drawn("", "", "", "", of="")
+    assert drawn("train", "val", "test", "") == ["train", "val", "test", "unused"]
     assert "1 paintings have no part" in caplog.text
-    write("train", "test", "test", "test")
-    with pytest.raises(UserError, match="has no painting with part=val"):
-        splits.draw("given", catalogue, Fractions(0.2), 0)
+    with pytest.raises(UserError, match="has no painting with part=train"):
+        drawn("val", "test", "test", "test")
+    # Without a validation part, a share of the training part is one; the test part stays.
+    caplog.set_level(logging.INFO)
+    assert sorted(drawn("train", "train", "test", "train")[i] for i in (0, 1, 3)) == ["train", "train", "val"]
+    assert drawn("train", "train", "test", "train")[2] == "test"
+    assert "has no validation part: 1 of 3 training paintings validate" in caplog.text

@@ -2,8 +2,8 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from brushwork import photo_files
 from brushwork.batch import Batch, FeatureBatch
-from brushwork.errors import UserError, unknown
-from brushwork.paintings import augment, catalogue, demo, splits
+from brushwork.paintings import arguments, augment, catalogue, demo
 from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.batches import Loaders
 from brushwork.paintings.catalogue import Catalogue, Painting
+from brushwork.paintings.described import with_parts
 from brushwork.paintings.selection import Selection, select
 from brushwork.paintings.splits import Fractions, Parts
 from brushwork.preprocessing import IMAGENET, Preprocessing, normalize
@@ -31,10 +31,14 @@ class WikiArtDataModule(L.LightningDataModule):
 
     Args:
         root: folder of style folders.
-        split: "random" (stratified), "artist_disjoint" (no artist on two sides) or "given" (by the data's own
-            catalogue.csv).
+        split: "random" (stratified), "artist_disjoint" (no artist on two sides), "given" (the data's own parts, by
+            folders train, val and test or by a table) or "auto": given where the data were made with a split, else
+            random; the parts of a prepared catalogue.csv are used on request only.
+        split_file: the table of a given split: a run's split.csv, ArtGAN's lists, any with columns of files and parts.
         split_seed: of the split; `seed` is of the order of an epoch and the augmentation, functions of (seed, epoch).
         val_fraction, test_fraction: shares of the paintings; 0 for no test part.
+        table: lists the files with their styles, artists, parts; None: the one in `root`, if there is one.
+        columns: {"file", "style", "artist", "part", "date" or "genre": the header that it has in the table}.
         styles: the styles to use, in any spelling; None: every folder.
         limit_per_style: at most so many of each style, drawn by `split_seed`.
         train_fraction: share of each style's training paintings that is used, drawn by `seed`.
@@ -61,10 +65,13 @@ class WikiArtDataModule(L.LightningDataModule):
         self,
         root: str | Path,
         *,
-        split: str = "random",
+        split: str = "auto",
+        split_file: str | Path | None = None,
         split_seed: int = 0,
         val_fraction: float = 0.2,
         test_fraction: float = 0.0,
+        table: str | Path | None = None,
+        columns: Mapping[str, str | None] | None = None,
         styles: Sequence[str] | None = None,
         limit_per_style: int | None = None,
         train_fraction: float = 1.0,
@@ -87,6 +94,7 @@ class WikiArtDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.root, self.split, self.split_seed = Path(root), split, split_seed
+        self.split_file, self.table, self.columns = split_file and Path(split_file), table and Path(table), columns
         self.fractions = Fractions(val_fraction, test_fraction)
         self.styles, self.limit_per_style, self.train_fraction = styles, limit_per_style, train_fraction
         self.image_size, self.resize, self.batch_size, self.seed = image_size, resize, batch_size, seed
@@ -94,7 +102,7 @@ class WikiArtDataModule(L.LightningDataModule):
         self.class_weights, self.store, self.workers = class_weights, store, workers
         self.on_bad_image, self.strict, self.max_megapixels = on_bad_image, strict, max_megapixels
         self.predict, self.paint_demo = predict and Path(predict), paint_demo
-        _check(self)
+        arguments.check(self)
         self._loaders = Loaders(self)
 
     # -- which paintings ----------------------------------------------------------------------------------------------
@@ -104,7 +112,18 @@ class WikiArtDataModule(L.LightningDataModule):
         """The paintings that the folder holds, before their files are checked."""
         if self.paint_demo is not None:
             demo.paint_all(self.root, self.paint_demo)
-        return catalogue.scan(self.root, self.styles, self.limit_per_style, self.split_seed)
+        found = catalogue.scan(self.root, self.styles, self.limit_per_style, self.split_seed, self.table, self.columns)
+        if self.split_file is None:
+            return found
+        paintings = with_parts(found.paintings, self.split_file, self.columns)
+        return replace(found, paintings=paintings, parts_from=str(self.split_file))
+
+    @property
+    def split_name(self) -> str:
+        """The split that is used: where `split` is "auto", "given" if the data were made with one, else "random"."""
+        if self.split != "auto":
+            return self.split
+        return "given" if self.split_file or self.unchecked_catalogue.is_split else "random"
 
     @functools.cached_property
     def _selection(self) -> Selection:
@@ -243,39 +262,3 @@ class WikiArtDataModule(L.LightningDataModule):
 
 def _channels_last(pictures: Tensor) -> Tensor:
     return pictures.contiguous(memory_format=torch.channels_last)
-
-
-def _check(data: WikiArtDataModule) -> None:
-    """Range checks: each refusal names the setting, as train.py has it, and what is valid."""
-    for key, value, valid in [
-        ("split", data.split, splits.SPLITS),
-        ("data.resize", data.resize, ("squash", "crop", "pad", None)),
-        ("data.on_bad_image", data.on_bad_image, ("raise", "skip")),
-        ("data.class_weights", data.class_weights, ("balanced", None)),
-    ]:
-        if value not in valid:
-            raise unknown(key, value, [name or "null" for name in valid])
-    for key, value, least in [
-        ("split.seed", data.split_seed, 0),
-        ("data.batch_size", data.batch_size, 1),
-        ("data.workers", data.workers, 0),
-        ("data.limit_per_style", data.limit_per_style, 2),
-        ("data.paint_demo", data.paint_demo, 2),
-        ("data.image_size", data.image_size, 1),
-    ]:
-        if value is not None and value < least:
-            raise UserError(f"expected {key} to be at least {least}, but got {value}")
-    thin, limit, (val, test) = data.train_fraction, data.max_megapixels, data.fractions
-    crop, jitter = data.augmentation.crop_scale, data.augmentation.color_jitter
-    for key, value, is_valid, valid in [
-        ("data.train_fraction", thin, 0 < thin <= 1, "above 0 and at most 1"),
-        ("data.crop_scale", crop, 0 < crop <= 1, "above 0 and at most 1"),
-        ("data.color_jitter", jitter, 0 <= jitter <= 1, "from 0 to 1"),
-        ("split.val_fraction", val, 0 < val < 1, "between 0 and 1"),
-        ("split.test_fraction", test, 0 <= test < 1 - val, f"from 0 to below {1 - val:g} (1 - split.val_fraction)"),
-        ("data.max_megapixels", limit, 0 < limit <= 178, "above 0, at most 178 (Pillow's guard)"),
-    ]:
-        if not is_valid:
-            raise UserError(f"expected {key} to be {valid}, but got {value:g}")
-    if data.styles is not None and not data.styles:
-        raise UserError("data.styles is empty: name styles, or null for every folder")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from brushwork import csv_files
 from brushwork.errors import UserError
+from brushwork.paintings.layout import PARTS
 
 CATALOGUE = "catalogue.csv"
 
 # `path` is relative to the root, with "/"; `sha256`, `width` and `height` are of the stored file; `part` may be empty.
 COLUMNS = ("path", "style", "artist", "title", "source", "sha256", "width", "height", "part")
-
-PARTS = ("train", "val", "test")
+OPTIONAL = ("date", "genre")  # newer than the others: as the source says them, or empty
 
 
 def read(root: Path) -> dict[str, dict[str, str]] | None:
@@ -38,7 +38,7 @@ def read(root: Path) -> dict[str, dict[str, str]] | None:
 
 def write(root: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write root/catalogue.csv atomically, sorted by path."""
-    csv_files.write(root / CATALOGUE, COLUMNS, sorted(rows, key=lambda row: row["path"]))
+    csv_files.write(root / CATALOGUE, (*COLUMNS, *OPTIONAL), sorted(rows, key=lambda row: row["path"]))
 
 
 def differences(listed: Collection[str], found: Collection[str]) -> tuple[list[str], list[str]]:

@@ -42,6 +42,16 @@ def artist_and_title(stem: str) -> tuple[str, str]:
     return ("" if artist == "unknown" else artist, title) if underscore else ("", stem)
 
 
+def year_in(stem: str) -> str:
+    """The year at the end of a file's name, as WikiArt has it; "" for none.
+
+    >>> [year_in(f"a_b-{end}") for end in ("1889", "1912-2", "1890(1)", "1503-1506", "1984-x")]
+    ['1889', '1912', '1890', '1506', '']
+    """
+    found = re.search(r"(?:^|[-_ ])(1[0-9]{3}|20[0-2][0-9])(?:-\d{1,2})?(?:\(\d{1,2}\)|_\d{1,2}_)?$", stem)
+    return found[1] if found else ""
+
+
 def repaired(stem: str) -> str:
     """A stem with its accents restored as far as possible.
 

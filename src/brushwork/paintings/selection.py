@@ -40,7 +40,11 @@ def select(data: "WikiArtDataModule") -> Selection:
     )
     pairs = duplicates.cached_pairs(known)
     together = duplicates.connected(pairs, len(known))
-    parts = splits.draw(data.split, catalogue, data.fractions, data.split_seed, together)
+    name = data.split_name
+    if catalogue.parts_from:
+        what = "used (split=random pools them)" if name == "given" else "pooled (split=given uses them)"
+        log.info("split=%s: the parts by %s are %s", name, catalogue.parts_from, what)
+    parts = splits.draw(name, catalogue, data.fractions, data.split_seed, together)
     _report_copies(catalogue, parts, pairs, data.strict)
     splits.check(catalogue, parts)
     thinned = splits.thin(parts, catalogue.paintings, data.train_fraction, data.seed)

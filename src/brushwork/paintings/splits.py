@@ -16,7 +16,12 @@ from brushwork.paintings.listing import PARTS
 log = logging.getLogger(__name__)
 
 Parts = list[str]  # for each painting of a catalogue, in its order, "train", "val", "test" or "unused"
-SPLITS = ("random", "artist_disjoint", "given")
+SPLITS = (
+    "auto",
+    "random",
+    "artist_disjoint",
+    "given",
+)  # auto: given where the data were made with a split, else random
 MAX_UNKNOWN = 0.2  # share of paintings without a known artist, for an artist-disjoint split
 
 
@@ -36,7 +41,7 @@ def draw(
     artists who share one stay together in an artist-disjoint split; a given split is not changed.
     """
     if name == "given":
-        return given(catalogue)
+        return given(catalogue, fractions.val, seed, together)
     if name == "artist_disjoint":
         return artist_disjoint(catalogue.paintings, fractions, seed, together)
     parts = random(catalogue.paintings, fractions, seed)
@@ -153,17 +158,33 @@ def _log_shares(paintings: list[Painting], parts: Parts, names: Sequence[str]) -
         log.warning("split: %d paintings of unknown artists are unused", len(paintings) - known)
 
 
-def given(catalogue: Catalogue) -> Parts:
-    """The parts in the data's own catalogue.csv; paintings without one are unused. UserError without train or val."""
-    rows, path = listing.read(catalogue.root), catalogue.root.resolve() / listing.CATALOGUE
-    if rows is None:
-        raise UserError(f"split=given reads {path}, which does not exist: make it with scripts/prepare_wikiart.py")
-    parts = [(rows.get(painting.path) or {}).get("part") or "unused" for painting in catalogue.paintings]
-    for name in ("train", "val"):
-        if name not in parts:
-            raise UserError(f"{path} has no painting with part={name}: use split=random, or a source with a split")
+def given(
+    catalogue: Catalogue, val_fraction: float = 0.2, seed: int = 0, together: Sequence[Sequence[int]] = ()
+) -> Parts:
+    """The parts that the paintings have of their own; those without one are unused.
+
+    Where none validates, a random share of the training part does. UserError without a training part.
+    """
+    source = catalogue.parts_from or catalogue.root.resolve() / listing.CATALOGUE
+    if not catalogue.parts_from:
+        raise UserError(
+            f"split=given: {catalogue.root.resolve()} has no split of its own (folders train/ and val/, or a table "
+            f"with a column part): name one with split.file=PATH, or use split=random"
+        )
+    parts = [painting.part or "unused" for painting in catalogue.paintings]
+    if "train" not in parts:
+        raise UserError(f"{source} has no painting with part=train: use split=random, or a source with a split")
     if "unused" in parts:
-        log.warning("split: %d paintings have no part in %s and are unused", parts.count("unused"), path)
+        log.warning("split: %d paintings have no part in %s and are unused", parts.count("unused"), source)
+    if "val" not in parts:
+        train = [i for i, part in enumerate(parts) if part == "train"]
+        position = {i: k for k, i in enumerate(train)}
+        groups = [[position[i] for i in group if i in position] for group in together]
+        only = Catalogue(catalogue.root, [catalogue.paintings[i] for i in train], catalogue.class_names)
+        for i, part in zip(train, draw("random", only, Fractions(val_fraction), seed, groups), strict=True):
+            parts[i] = part
+        line = "split: %s has no validation part: %d of %d training paintings validate (split.val_fraction, split.seed)"
+        log.info(line, source, parts.count("val"), len(train))
     return parts
 
 

@@ -26,6 +26,11 @@ def style_key(name: str) -> str:
 _FOLDERS = {style_key(name): name for name in (*ARTGAN, *REPORT)}
 
 
+def is_known(name: str) -> bool:
+    """Whether it is one of ArtGAN's or the report's styles, in any spelling."""
+    return style_key(name) in _FOLDERS
+
+
 def folder_name(name: str) -> str:
     """The folder of a style: ArtGAN's name where it has one, else the given name's words joined by "_".
 

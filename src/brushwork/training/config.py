@@ -5,7 +5,7 @@ No other module uses DictConfig. Imported before torch, so that --help is quick.
 
 import shlex
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ class DataConfig:
 
     _target_: str = MISSING
     root: str = MISSING
+    table: str | None = None
+    columns: dict[str, str | None] = field(default_factory=dict)
     paint_demo: int | None = MISSING
     styles: list[str] | None = MISSING
     limit_per_style: int | None = MISSING
@@ -46,6 +48,7 @@ class DataConfig:
     strict: bool = MISSING
     max_megapixels: float = MISSING
     split: str = MISSING
+    split_file: str | None = None
     split_seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
@@ -57,6 +60,7 @@ class SplitConfig:
     """Which painting trains and which validates (conf/split/)."""
 
     name: str = MISSING
+    file: str | None = None
     seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
@@ -122,10 +126,11 @@ class Config:
 
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
-    "data": ("_target_", "split", "split_seed", "val_fraction", "test_fraction", "seed"),
+    "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
+    "split": (),
 }
-_NEWER = ("transform", "loss")  # left out where they are null, as older runs have it
+_NEWER = ("transform", "loss", "table", "columns", "file")  # left out where they are empty, as older runs have it
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
 _DATA_NOT_HASHED = ("root", "workers", "store")
@@ -171,7 +176,7 @@ def make_job(cfg: DictConfig) -> Job:
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
     for group, keys in _INTERPOLATED.items():
-        null = [key for key in _NEWER if resolved[group].get(key) is None]
+        null = [key for key in _NEWER if not resolved[group].get(key)]
         resolved[group] = _without(resolved[group], (*keys, *null))
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
@@ -190,6 +195,13 @@ def make_job(cfg: DictConfig) -> Job:
         callbacks=_build_all("callbacks", cfg.callbacks),
         loggers=_build_all("logger", cfg.logger),
     )
+
+
+def with_split(job: Job) -> Job:
+    """The job with the split that its data choose, where the configuration leaves it to them (split=auto)."""
+    name = job.data.split_name
+    resolved = job.resolved | {"split": job.resolved["split"] | {"name": name}}
+    return replace(job, resolved=resolved, config_hash=config_hash(resolved))
 
 
 def config_hash(resolved: dict[str, Any]) -> str:

@@ -62,6 +62,7 @@ def main(cfg: DictConfig) -> float | None:
 
 def run_job(job: Job) -> float | None:
     """As `main`, from plain settings; raises UserError, and SystemExit 130 or 143 when interrupted."""
+    job = config.with_split(job)
     if rank_zero_only.rank > 0:
         train(job, _checkpoint_to_resume(job))
         return None

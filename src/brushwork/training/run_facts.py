@@ -80,7 +80,7 @@ def config_of(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModul
         kept = {key: getattr(data, key) for key in ("limit_per_style", "train_fraction", "batch_size", "class_weights")}
         config["data"] = {"root": str(data.root), **kept, **sizes, **asdict(data.augmentation)}
         fractions = {"val_fraction": data.fractions.val, "test_fraction": data.fractions.test}
-        config["split"] = {"name": data.split, "seed": data.split_seed, **fractions}
+        config["split"] = {"name": data.split_name, "seed": data.split_seed, **fractions}
     return config
 
 
@@ -100,7 +100,7 @@ def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule
         train, val, test = (data.parts.count(part) for part in ("train", "val", "test"))
         log.info(
             f"{len(data.catalogue.paintings)} paintings of {data.num_classes} styles: {train} to train, "
-            f"{val} to validate{f', {test} to test' if test else ''} (split {data.split}, seed {data.split_seed})"
+            f"{val} to validate{f', {test} to test' if test else ''} (split {data.split_name}, seed {data.split_seed})"
         )
     if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and devices.has_bf16_unit():
         log.info("this processor computes in bfloat16: trainer.precision=bf16-mixed is faster (AlexNet: 1.8 times)")

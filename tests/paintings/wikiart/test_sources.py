@@ -15,7 +15,7 @@ import pytest
 from datasets import ClassLabel, Features, Value
 
 from brushwork.errors import UserError
-from brushwork.paintings import names, styles
+from brushwork.paintings import names, styles, table
 from brushwork.paintings.wikiart import sources
 from brushwork.paintings.wikiart.candidates import Candidate, Source, choose
 from brushwork.paintings.wikiart.shards import shards
@@ -110,7 +110,7 @@ def test_artgans_style_names(shared: Path) -> None:
 
 def test_all_of_artgans_names_keep_artist_and_title(shared: Path) -> None:
     """The 709 paths that are not ASCII: eleven artists, each repaired in one way; nothing else is changed."""
-    rows = sources._artgan_split(shared / "reference/artgan")
+    rows = {row.file: row.part for row in table.read(shared / "reference/artgan").rows}
     assert Counter(rows.values()) == {"train": 57025, "val": 24421}
     stems = [Path(path).stem for path in rows]
     repaired = {stem: names.repaired(stem) for stem in stems}
@@ -386,5 +386,5 @@ def test_missing_folders_are_named(tmp_path: Path, paintings: Path, caplog: pyte
     caplog.set_level(logging.INFO)
     with pytest.raises(UserError, match=rf"there is no folder {re.escape(str(tmp_path))}/gone: .*--root"):
         sources.folder(tmp_path / "gone", None, 0)
-    with pytest.raises(UserError, match=rf"there is no {re.escape(str(tmp_path))}/style_train\.csv: --split"):
+    with pytest.raises(UserError, match=rf"{re.escape(str(tmp_path))} is a folder without tables of the parts"):
         sources.folder(paintings, tmp_path, 0)

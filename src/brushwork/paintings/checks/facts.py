@@ -4,7 +4,7 @@ import csv
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import imagehash
@@ -107,7 +107,7 @@ def read_good(
     tiny = [painting.path for painting, known in good.items() if min(known.width, known.height) < images.MIN_SIDE]
     if tiny:
         log.warning("%d paintings have a side under %d pixels: %s", len(tiny), images.MIN_SIDE, ", ".join(tiny[:10]))
-    return Catalogue(catalogue.root, list(good), catalogue.class_names), list(good.values()), bad
+    return replace(catalogue, paintings=list(good)), list(good.values()), bad
 
 
 def identities(catalogue: Catalogue) -> list[tuple[str, int, int]]:

@@ -1,6 +1,5 @@
 """The kinds of problems that a folder of paintings may have, and how each is found."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ import yaml
 from PIL import Image
 
 from brushwork import images
-from brushwork.paintings import catalogue
-from brushwork.paintings.catalogue import Painting
 from brushwork.paintings.checks import duplicates
 from brushwork.paintings.checks.facts import Facts
+from brushwork.paintings.described import Painting
+from brushwork.paintings.layout import Layout
+from brushwork.paintings.styles import style_key
 
 IMBALANCE = 10  # a warning when the largest class has so many times the paintings of the smallest
 ARTIST_LEAD = 0.1  # a warning when the artist look-up is so far above the majority
@@ -87,7 +87,7 @@ def _copies(prefix: str, groups: Iterable[Mapping[Painting, str]], parts: Parts)
     by_span = {"label_conflict": [], "across_parts": [], "copy": []}
     for notes in groups:
         used = {parts[painting.path] for painting in notes if painting.path in parts}
-        styles = {catalogue.style_key(painting.style) for painting in notes}
+        styles = {style_key(painting.style) for painting in notes}
         span = "label_conflict" if len(styles) > 1 else "across_parts" if len(used) > 1 else "copy"
         by_span[span].append([Item(painting.path, note) for painting, note in notes.items()])
     return [finding for span, groups in by_span.items() for finding in _finding(f"{prefix}_{span}", groups)]
@@ -97,7 +97,7 @@ def aliases(styles: Sequence[str]) -> list[Finding]:
     """Folders that are one style, such as Art_Nouveau and Art_Nouveau_Modern."""
     folders = defaultdict(list)
     for style in styles:
-        folders[catalogue.style_key(style)].append(Item(style))
+        folders[style_key(style)].append(Item(style))
     return _finding("alias", [group for group in folders.values() if len(group) > 1])
 
 
@@ -138,26 +138,16 @@ def artists_known(majority: float | None, artist_lookup: float | None) -> list[F
     return [Finding("artists_known", severity, message.format(majority=majority, artist_lookup=artist_lookup), [])]
 
 
-def list_folders(root: Path) -> tuple[dict[str, bool], list[Finding]]:
-    """Each style folder with whether it has a painting, and the other files. UserError as `catalogue.style_folders`."""
-    catalogue.style_folders(root)
-    styles, hidden, ignored, outside = {}, [], [], []
-    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
-            hidden.append([Item(entry.name)])
-        elif entry.is_dir():
-            styles[entry.name] = False
-            for inner in sorted(os.scandir(entry), key=lambda inner: inner.name):
-                path = f"{entry.name}/{inner.name}"
-                if images.is_hidden(inner.name):
-                    hidden.append([Item(path)])
-                elif inner.is_file() and images.is_image_file(inner.name):
-                    styles[entry.name] = True
-                else:
-                    ignored.append([Item(path, "a folder" if inner.is_dir() else "not an image extension")])
-        elif images.is_image_file(entry.name):
-            outside.append([Item(entry.name)])
-    return styles, [*_finding("outside", outside), *_finding("ignored", ignored), *_finding("hidden", hidden)]
+def other_files(found: Layout, paintings: Iterable[Painting]) -> list[Finding]:
+    """The files and links that are no paintings."""
+    used = {painting.path for painting in paintings}
+    groups = {
+        "broken_link": found.broken,
+        "outside": [picture.path for picture in found.pictures if picture.path not in used],
+        "ignored": [path for path in found.others if "/" in path],
+        "hidden": found.hidden,
+    }
+    return [finding for kind, paths in groups.items() for finding in _finding(kind, [[Item(path)] for path in paths])]
 
 
 def oddities(known: Mapping[Painting, Facts]) -> list[Finding]:

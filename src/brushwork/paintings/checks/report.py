@@ -2,21 +2,21 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from brushwork import csv_files, web_page
-from brushwork.errors import UserError, unknown
-from brushwork.paintings import baselines, catalogue, splits
-from brushwork.paintings.catalogue import Catalogue, Painting
+from brushwork import web_page
+from brushwork.paintings import baselines, catalogue, layout, splits
+from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.checks import duplicates, facts, findings
 from brushwork.paintings.checks.facts import Facts
 from brushwork.paintings.checks.findings import Finding, Item
-from brushwork.paintings.listing import PARTS
+from brushwork.paintings.described import Painting, given_parts
+from brushwork.paintings.layout import PARTS, part_named
 from brushwork.paintings.splits import Fractions
 
 VAL_FRACTION, SEED = 0.2, 0  # training's default split
@@ -56,20 +56,26 @@ class Report:
         return {"spoilt": self.spoilt} | asdict(self)
 
 
-def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89) -> Report:
+def check(
+    root: Path,
+    split_csv: Path | None = None,
+    max_megapixels: float = 89,
+    table: Path | None = None,
+    columns: Mapping[str, str | None] | None = None,
+) -> Report:
     """Read every painting under `root` and report the findings, the gravest first; UserError if there are none.
 
-    `split_csv` is a run's split.csv, or any CSV with the columns path and part; None: training's default split.
+    `split_csv` is a table of files and parts, such as a run's split.csv; None: training's default split. For `table`
+    and `columns` see `catalogue.scan`.
     """
-    given = None if split_csv is None else _read_split(split_csv)
-    folders, other_files = findings.list_folders(root)
-    styles = sorted(folders)
-    paintings = catalogue.scan(root, [style for style in styles if folders[style]] or None).paintings
+    whole = catalogue.scan(root, table=table, columns=columns, allow_empty=True)
+    styles, paintings = whole.class_names, whole.paintings
+    given = None if split_csv is None else _given(paintings, split_csv, columns)
     everything = dict(zip(paintings, facts.read(root, paintings, max_megapixels), strict=True))
     known = {painting: fact for painting, fact in everything.items() if not fact.reason}
     readable = list(known)
     pairs = duplicates.cached_pairs(list(known.values()))
-    parts = _default_split(root, readable, duplicates.connected(pairs, len(known))) if given is None else given
+    parts = _default_split(whole, readable, duplicates.connected(pairs, len(known))) if given is None else given
     train, val = ([painting for painting in known if parts.get(painting.path) == part] for part in ("train", "val"))
     majority, artist_lookup = baselines.majority(train, val), baselines.artist_lookup(train, val)
     same = duplicates.same_bytes(root, known)
@@ -82,10 +88,12 @@ def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89)
         *([] if given is None else findings.unmatched(everything, known, parts)),
         *findings.imbalance(readable),
         *findings.artists_known(majority, artist_lookup),
-        *other_files,
+        *findings.other_files(layout.read(root), paintings),
         *findings.oddities(known),
     ]
     default = f"random, seed {SEED}, {VAL_FRACTION:.0%} for validation: training's default"
+    if whole.is_split:
+        default = f"given by {whole.parts_from}: training's default"
     return Report(
         root=str(root.resolve()),
         split=default if split_csv is None else str(split_csv),
@@ -98,30 +106,21 @@ def check(root: Path, split_csv: Path | None = None, max_megapixels: float = 89)
     )
 
 
-def _read_split(path: Path) -> dict[str, str]:
-    """The part of each relative path."""
-    try:
-        rows = csv_files.read(path)
-    except OSError as error:
-        raise UserError(f"{path.resolve()}: {error.strerror}; name a CSV with the columns path and part") from None
-    if not rows or not {"path", "part"} <= rows[0].keys():
-        raise UserError(f"{path.resolve()} is no split: expected a CSV with the columns path and part")
-    parts: dict[str, str] = {}
-    for name, part in ((row["path"], row["part"]) for row in rows if row["part"] != "unused"):
-        if part not in PARTS:
-            raise unknown(f"part in {path}", str(part), PARTS)
-        if parts.setdefault(name, part) != part:
-            raise UserError(f"{path}: {name} is in {parts[name]} and in {part}: remove one of the rows")
-    return parts
+def _given(paintings: list[Painting], path: Path, columns: Mapping[str, str | None] | None) -> dict[str, str]:
+    """The part of each path in a table, also of paths without a file."""
+    row_of, missing = given_parts([painting.path for painting in paintings], path, columns)
+    named = [*row_of.items(), *((row.file, row) for row in missing)]
+    return {name: part for name, row in named if (part := part_named(row.part or ""))}
 
 
-def _default_split(root: Path, paintings: list[Painting], together: Sequence[Sequence[int]]) -> dict[str, str]:
+def _default_split(whole: Catalogue, paintings: list[Painting], together: Sequence[Sequence[int]]) -> dict[str, str]:
     """Training's default split, without the styles that are too small, which it would refuse."""
     counts = Counter(painting.style for painting in paintings)
     position = {i: k for k, i in enumerate(i for i, p in enumerate(paintings) if counts[p.style] > 1)}
     groups = [[position[i] for i in group if i in position] for group in together]
-    kept = Catalogue(root, [paintings[i] for i in position], sorted(style for style in counts if counts[style] > 1))
-    parts = splits.draw("random", kept, Fractions(VAL_FRACTION), SEED, groups)
+    names = sorted(style for style in counts if counts[style] > 1)
+    kept = replace(whole, paintings=[paintings[i] for i in position], class_names=names)
+    parts = splits.draw("given" if whole.is_split else "random", kept, Fractions(VAL_FRACTION), SEED, groups)
     return {painting.path: part for painting, part in zip(kept.paintings, parts, strict=True)}
 
 

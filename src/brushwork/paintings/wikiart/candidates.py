@@ -20,6 +20,7 @@ class Candidate:
     """A painting of a source.
 
     path: where it will be stored, Style/artist_title.jpg. source: its unique origin, as in catalogue.csv.
+    date, genre: as the source says them; the date else by the year in a file's name.
     place: where `Source.read` finds it. batch: candidates of one batch are read together.
     """
 
@@ -30,6 +31,8 @@ class Candidate:
     place: object
     batch: object
     part: str = ""
+    date: str = ""
+    genre: str = ""
 
     @property
     def style(self) -> str:

@@ -33,6 +33,7 @@ MAX_FAILURES = 20  # in a row, after which the source counts as unavailable
 # Measured: JPEGs of quality 92 take 0.38 bytes a pixel; sides are as 0.73 to 1; huggan's 81,444 originals take 36 GB.
 _BYTES_PER_PIXEL, _SIDES, _ORIGINAL_BYTES = 0.38, 0.73, 36e9 / 81444
 
+_OF_CANDIDATE = ("style", "artist", "title", "source", "part", "date", "genre")  # columns of catalogue.csv
 Rows = dict[str, dict[str, str]]  # rows of catalogue.csv
 
 
@@ -199,6 +200,6 @@ def _store(out: Path, candidate: Candidate, content: bytes, longest_side: int | 
     (out / path).parent.mkdir(exist_ok=True)
     with files.atomic_path(out / path) as temporary:
         temporary.write_bytes(content)
-    row = {name: getattr(candidate, name) for name in ("style", "artist", "title", "source", "part")}
+    row = {name: getattr(candidate, name) for name in _OF_CANDIDATE}
     digest = hashlib.sha256(content).hexdigest()
     return row | {"path": str(path), "sha256": digest, "width": picture.width, "height": picture.height}

@@ -17,7 +17,7 @@ from brushwork.paintings.styles import ARTGAN, folder_name
 from brushwork.paintings.wikiart.candidates import Candidate, Source, Unavailable
 
 REPOSITORIES = {"artificio": "Artificio/WikiArt", "huggan": "huggan/wikiart"}
-LABELS = ("artist", "title", "style")
+LABELS = ("artist", "title", "style", "date", "genre")
 TIMEOUT = 10.0  # seconds: `datasets` itself would try for half a minute
 _UNKNOWN_ARTISTS = {"", "unknown", "unknown artist"}
 
@@ -64,12 +64,13 @@ def shards(name: str, parquet: Sequence[Path], seed: int) -> Source:
                 for group in range(groups.num_shards):
                     for number, row in enumerate(groups.shard(groups.num_shards, group)):
                         identifier = f"{shard:02}-{next(row_number):05}"
-                        artist, title, style = (_text(row, groups.features, column) for column in LABELS)
+                        artist, title, style, date, genre = (_text(row, groups.features, name) for name in LABELS)
                         if style:
                             artist = "" if artist.lower() in _UNKNOWN_ARTISTS else artist
                             stem, source = file_stem(artist, title, identifier), f"{repository}#{identifier}"
                             path, artist = f"{folder_name(style)}/{stem}.jpg", artist_and_title(stem)[0]
-                            yield Candidate(path, artist, title, source, (shard, group, number), (shard, group))
+                            place = shard, group, number
+                            yield Candidate(path, artist, title, source, place, place[:2], "", date, genre)
             except Exception as error:
                 raise _unreadable(parquet[shard] if parquet else f"{repository} (shard {shard})", error) from None
 
