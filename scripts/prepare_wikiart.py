@@ -12,7 +12,7 @@ from brushwork.errors import UserError, one_line
 from brushwork.terminal import add_table, count, exit_with, pair, show_log
 
 if TYPE_CHECKING:
-    from brushwork.paintings.wikiart.candidates import Source
+    from brushwork.paintings.wikiart.candidates import Candidate, Source
 
 log = logging.getLogger("brushwork.scripts.prepare_wikiart")
 
@@ -29,6 +29,7 @@ examples:
   python scripts/prepare_wikiart.py --source huggan --parquet shards/*.parquet
   python scripts/prepare_wikiart.py --source folder --root ~/wikiart --split ~/artgan --styles all --per-style all
   python scripts/prepare_wikiart.py --source catalogue --csv wikiart.csv.gz
+  python scripts/prepare_wikiart.py --like catalogue.csv                   exactly the paintings of another data set
 
 The same command resumes an interrupted download: intact files are skipped, failures (failed.csv) are tried again.
 """
@@ -36,7 +37,7 @@ The same command resumes an interrupted download: intact files are skipped, fail
 # Which sources an option is for.
 OPTIONS = {"parquet": ("artificio", "huggan"), "csv": ("catalogue",)}
 OPTIONS |= dict.fromkeys(("root", "split", "table", "columns"), ("folder",))
-PER_STYLE = 400
+PER_STYLE, SIZE = 400, 512
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sources = ("artificio", "huggan", "folder", "catalogue")
-    parse.add_argument("--source", default="artificio", choices=sources, help="(%(default)s)")
+    parse.add_argument("--source", choices=sources, help="(artificio)")
+    parse.add_argument("--like", type=Path, metavar="FILE", help="exactly the paintings of this catalogue.csv")
     parse.add_argument(
         "--parquet", nargs="+", type=Path, default=[], metavar="FILE", help="the source's shards on disk"
     )
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the random choice of paintings (%(default)s)"
     )
-    parse.add_argument("--size", type=count, default=512, metavar="PIXELS", help="longer side at most (%(default)s)")
+    parse.add_argument("--size", type=count, metavar="PIXELS", help=f"longer side at most ({SIZE})")
     parse.add_argument(
         "--original", action="store_true", help="keep the files as they are: no resizing, no re-encoding"
     )
@@ -96,13 +98,16 @@ def main() -> int:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuse incompatible options."""
+    """Refuse incompatible options; the source is then known."""
+    if arguments.like:
+        check_like(arguments)
+    arguments.source = arguments.source or "artificio"
     for option, sources in OPTIONS.items():
         if getattr(arguments, option) and arguments.source not in sources:
             raise UserError(f"--{option} goes with --source {' or '.join(sources)}, not with {arguments.source}")
     if arguments.source == "folder" and not arguments.root:
         raise UserError("--source folder needs the download's folder of style folders: add --root PATH")
-    if arguments.source == "catalogue" and not arguments.csv:
+    if arguments.source == "catalogue" and not (arguments.csv or arguments.like):
         raise UserError("--source catalogue needs a CSV of URLs: add --csv FILE")
     if arguments.source == "catalogue" and arguments.per_style:
         raise UserError("--per-style does not go with --source catalogue: the report's protocol fixes the rows")
@@ -110,6 +115,21 @@ def check(arguments: argparse.Namespace) -> None:
         raise UserError(f"--seed {arguments.seed} is negative: name a number from 0")
     if arguments.root and arguments.out.resolve().is_relative_to(arguments.root.resolve()):
         raise UserError(f"--out {arguments.out} is inside --root {arguments.root}: name another folder with --out")
+
+
+def check_like(arguments: argparse.Namespace) -> None:
+    """Read the catalogue in --like, which determines the source and the choice."""
+    from brushwork.paintings.wikiart import like
+
+    arguments.like = like.read(arguments.like)
+    if arguments.source not in (None, arguments.like.source):
+        raise UserError(f"{arguments.like.path} is of --source {arguments.like.source}, not of {arguments.source}")
+    if arguments.like.path.resolve().parent == arguments.out.resolve():
+        raise UserError(f"--like {arguments.like.path} is in --out {arguments.out}: name another folder with --out")
+    arguments.source = arguments.like.source
+    for option in ("styles", "per_style", "substitute", "csv", "split", "size"):
+        if getattr(arguments, option):
+            raise UserError(f"--{option.replace('_', '-')} does not go with --like: its catalogue says what is stored")
 
 
 def open_source(arguments: argparse.Namespace) -> "Source":
@@ -124,15 +144,18 @@ def open_source(arguments: argparse.Namespace) -> "Source":
         raise UserError(f"{error.name} is not installed: python -m pip install --editable '.[data]'") from None
     if arguments.source == "folder":
         return sources.folder(arguments.root, arguments.split, arguments.seed, arguments.table, dict(arguments.columns))
+    if arguments.like:
+        return sources.urls(arguments.like.path.name)
     return sources.url_catalogue(arguments.csv, arguments.seed)
 
 
-def prepare(arguments: argparse.Namespace) -> int:
-    # `datasets` takes a second to import, which --help and a mistyped option don't need.
-    from brushwork import images
-    from brushwork.paintings import listing, styles
-    from brushwork.paintings.wikiart import candidates, fetch
+def choose(arguments: argparse.Namespace) -> "tuple[Source, list[Candidate]]":
+    """The source and its paintings that are wanted."""
+    from brushwork.paintings import styles
+    from brushwork.paintings.wikiart import candidates, like
 
+    if arguments.like:
+        return like.candidates(arguments.like, open_source(arguments))
     source = open_source(arguments)
     requested = arguments.styles or list(styles.REPORT)
     per_style = arguments.per_style or ("all" if arguments.source == "catalogue" else PER_STYLE)
@@ -142,14 +165,23 @@ def prepare(arguments: argparse.Namespace) -> int:
         None if per_style == "all" else per_style,
         dict(arguments.substitute),
     )
+    return source, chosen
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    # `datasets` takes a second to import, which --help and a mistyped option don't need.
+    from brushwork import images
+    from brushwork.paintings import listing
+    from brushwork.paintings.wikiart import fetch, like
+
+    source, chosen = choose(arguments)
     count = len({candidate.style for candidate in chosen})
-    longest_side = None if arguments.original else arguments.size
-    settings = {
-        "source": source.name,
-        "split": arguments.split is not None,
-        "seed": arguments.seed,
-        "longest_side": longest_side,
-    }
+    longest_side = None if arguments.original else arguments.size or SIZE
+    settings = {"source": source.name, "split": arguments.split is not None, "seed": arguments.seed}
+    if arguments.like:
+        longest_side = None if arguments.original else arguments.like.longest_side
+        settings = {"source": source.name} | like.settings(arguments.like)
+    settings["longest_side"] = longest_side
     with fetch.prepared_folder(arguments.out, settings, chosen) as existing:
         missing = [candidate for candidate in chosen if candidate.source not in existing]
         needed, free = fetch.bytes_needed(missing, longest_side), shutil.disk_usage(arguments.out).free
@@ -162,6 +194,8 @@ def prepare(arguments: argparse.Namespace) -> int:
             )
         threads = arguments.workers or source.threads or max(4, images.default_workers())
         counts = fetch.fetch(source, chosen, arguments.out, existing, longest_side, threads)
+        if arguments.like:
+            like.report_differing(arguments.like, arguments.out)
     print(counts)
     if counts.failed:
         print(f"{arguments.out / fetch.FAILED} has the reasons; the same command tries them again")

@@ -87,6 +87,46 @@ def test_a_folder(run: Run, paintings: Path) -> None:
         assert (Path("data/wikiart") / path.relative_to(paintings)).read_bytes() == path.read_bytes()
 
 
+def test_like_another_data_set(run: Run, paintings: Path, tmp_path: Path) -> None:
+    """The same files from its catalogue alone; what is gone, or another picture by now, is listed."""
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    options = ["--source", "folder", "--root", "root", "--styles", "all", "--per-style", "4", "--size", "32"]
+    run(NAME, *options, "--out", "theirs")
+    shutil.copyfile("theirs/catalogue.csv", "handed_on.csv")
+    code, out, error = run(NAME, "--like", "handed_on.csv", "--root", "root", "--out", "ours")
+    assert (code, error) == (0, "")
+    for path in [Path("catalogue.csv"), *(path.relative_to("theirs") for path in Path("theirs").glob("*/*.jpg"))]:
+        assert Path("ours", path).read_bytes() == Path("theirs", path).read_bytes()
+
+    changed, gone = (Path(row["source"]) for row in list(listing.read(Path("theirs")).values())[:2])
+    Image.new("RGB", (99, 50)).save(root / changed)
+    (root / gone).unlink()
+    code, out, _ = run(NAME, "--like", "handed_on.csv", "--root", "root", "--out", "later")
+    assert code == 1
+    assert "fetched 10, skipped 0, failed 2" in out
+    with open("later/failed.csv", newline="") as file:
+        reasons = {row["source"]: row["reason"] for row in csv.DictReader(file)}
+    assert reasons == {str(changed): "another picture than the listed one", str(gone): "no longer in the source"}
+
+    # Other bytes of the same size: perhaps the encoder, perhaps not.
+    kept = Path(listing.read(Path("later")).popitem()[1]["source"])
+    Image.open(root / kept).rotate(180).save(root / kept)
+    code, out, _ = run(NAME, "--like", "handed_on.csv", "--root", "root", "--out", "turned")
+    assert "1 files have the listed size but other bytes" in out
+    assert str(kept) in Path("turned/differing.csv").read_text()
+    for options, message in [
+        (["--like", "theirs/catalogue.csv", "--root", "root", "--out", "theirs"], "is in --out theirs"),
+        (["--like", "handed_on.csv"], "add --root PATH"),
+        (["--like", "handed_on.csv", "--source", "huggan"], "is of --source folder, not of huggan"),
+        (["--like", "handed_on.csv", "--size", "64", "--root", "root"], "--size does not go with --like"),
+        (["--like", "nowhere.csv"], "there is no file"),
+        (["--like", "root/Dots"], "there is no file"),
+    ]:
+        code, _, error = run(NAME, *options)
+        assert (code, error.count("\n")) == (1, 1)
+        assert message in error
+
+
 @pytest.fixture
 def site() -> Iterator[Server]:
     server = Server()
@@ -117,6 +157,8 @@ def test_a_catalogue_of_urls(run: Run, site: Server, tmp_path: Path) -> None:
         *("Art_Nouveau_Modern/painter_study-10.jpg", "Post_Impressionism/painter_study-15.jpg"),
     }
     assert_whole(Path("got"), 20)
+    run(NAME, "--like", "got/catalogue.csv", "--out", "again")
+    assert listing.read(Path("again")) == rows
 
 
 @pytest.mark.parametrize(

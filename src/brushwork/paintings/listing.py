@@ -19,9 +19,12 @@ def read(root: Path) -> dict[str, dict[str, str]] | None:
 
     UserError if a column is missing, a path is listed twice, or a part is unknown.
     """
-    path, rows = root / CATALOGUE, {}
-    if not path.is_file():
-        return None
+    return rows_of(root / CATALOGUE) if (root / CATALOGUE).is_file() else None
+
+
+def rows_of(path: Path) -> dict[str, dict[str, str]]:
+    """The rows of a catalogue.csv by path; UserError as `read`."""
+    rows = {}
     for line, row in enumerate(csv_files.read(path), start=2):
         problem = ""
         if missing := [column for column in COLUMNS if row.get(column) is None]:

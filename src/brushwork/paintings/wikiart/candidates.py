@@ -21,6 +21,7 @@ class Candidate:
 
     path: where it will be stored, Style/artist_title.jpg. source: its unique origin, as in catalogue.csv.
     date, genre: as the source says them; the date else by the year in a file's name.
+    expected: width, height and SHA-256 of the stored file, where somebody's catalogue says them.
     place: where `Source.read` finds it. batch: candidates of one batch are read together.
     """
 
@@ -33,10 +34,17 @@ class Candidate:
     part: str = ""
     date: str = ""
     genre: str = ""
+    expected: tuple[int, int, str] | None = None
 
     @property
     def style(self) -> str:
         return self.path.partition("/")[0]
+
+
+def listed_as(candidate: Candidate, row: Mapping[str, str]) -> Candidate:
+    """The candidate under the name, labels and part of a row of catalogue.csv."""
+    labels = {key: row.get(key) or "" for key in ("path", "artist", "title", "part", "date", "genre")}
+    return replace(candidate, **labels, expected=(int(row["width"]), int(row["height"]), row["sha256"]))
 
 
 class Unavailable(UserError):

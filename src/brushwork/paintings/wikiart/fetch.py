@@ -197,9 +197,13 @@ def _store(out: Path, candidate: Candidate, content: bytes, longest_side: int | 
     else:
         picture.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
         content = images.encoded(picture, "JPEG", QUALITY)
+    digest = hashlib.sha256(content).hexdigest()
+    if candidate.expected is not None:
+        width, height, listed_digest = candidate.expected
+        if picture.size != (width, height) or (longest_side is None and digest != listed_digest):
+            return UserError("another picture than the listed one")
     (out / path).parent.mkdir(exist_ok=True)
     with files.atomic_path(out / path) as temporary:
         temporary.write_bytes(content)
     row = {name: getattr(candidate, name) for name in _OF_CANDIDATE}
-    digest = hashlib.sha256(content).hexdigest()
     return row | {"path": str(path), "sha256": digest, "width": picture.width, "height": picture.height}

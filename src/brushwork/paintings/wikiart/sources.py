@@ -105,6 +105,11 @@ def _read_files(batch: Sequence[Candidate]) -> Iterator[tuple[Candidate, bytes |
             yield candidate, UserError(f"{candidate.place} cannot be read ({error.strerror})")
 
 
+def urls(name: str) -> Source:
+    """What reads pictures from URLs; it offers no candidates of its own."""
+    return Source(name, [], download.reader(), threads=download.CONNECTIONS)
+
+
 CATALOGUE_COLUMNS = ("image_id", "image_url", "label", "_split")
 REPORT_ROWS = 4005
 
