@@ -175,7 +175,7 @@ def _matched(listed: Table, paths: Collection[str]) -> dict[str, Row]:
     """The row of each path, and a line that counts the names which only look alike."""
     rows = {row.file: row for row in listed.rows}
     row_of = {path: rows[name] for path, name in matching.match(rows, paths).items()}
-    changed = [path for path, row in row_of.items() if path.rpartition("/")[2] != row.file.rpartition("/")[2]]
+    changed = [path for path, row in row_of.items() if matching.stem(path) != matching.stem(row.file)]
     if changed:
         line = "%s: %d of %d names differ from the files' in signs, accents or case, and were matched: %s is %s"
         log.info(line, listed.path, len(changed), len(row_of), row_of[changed[0]].file, changed[0])

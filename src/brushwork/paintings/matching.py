@@ -22,10 +22,10 @@ def match(listed: Iterable[str], found: Iterable[str]) -> dict[str, str]:
     """
     matched: dict[str, str] = {}
     left, right = dict.fromkeys(listed), dict.fromkeys(found)
-    for key in (str, _end, _style_and(name_key), _style_and(_letters), _style_and(_ascii_letters)):
+    for key in (str, _end, _style_and(str), _style_and(name_key), _style_and(_letters), _style_and(_ascii_letters)):
         _match_by(key, left, right, matched)
     if not all("/" in path for path in (*left, *right)):
-        for key in (_file, _name(_letters), _name(_ascii_letters)):
+        for key in (_file, _name(str), _name(_letters), _name(_ascii_letters)):
             _match_by(key, left, right, matched)
     return matched
 
@@ -57,28 +57,33 @@ def _file(path: str) -> str:
     return unicodedata.normalize("NFC", _names(path)[-1]).casefold() if _names(path) else ""
 
 
-def _stem(path: str) -> str:
+def stem(path: str) -> str:
+    """A picture's name without folders and extension.
+
+    >>> stem("Baroque/a.b_c.jpg"), stem("a.b_c")
+    ('a.b_c', 'a.b_c')
+    """
     name = _names(path)[-1] if _names(path) else ""
     return name.rpartition(".")[0] if images.is_image_file(name) else name
 
 
 def _name(key: Callable[[str], str]) -> Callable[[str], str]:
-    return lambda path: key(_stem(path))
+    return lambda path: key(stem(path))
 
 
 def _style_and(key: Callable[[str], str]) -> Callable[[str], tuple[str, str] | None]:
     def both(path: str) -> tuple[str, str] | None:
-        folder, name = _names(path)[-2:-1], key(_stem(path))
+        folder, name = _names(path)[-2:-1], key(stem(path))
         return (style_key(folder[0]), name) if folder and name else None
 
     return both
 
 
-def _letters(stem: str) -> str:
+def _letters(name: str) -> str:
     """Letters and digits without accents and case, of any script."""
-    decomposed = unicodedata.normalize("NFKD", stem)
+    decomposed = unicodedata.normalize("NFKD", name)
     return re.sub(r"[\W_]", "", "".join(c for c in decomposed if not unicodedata.combining(c)).casefold())
 
 
-def _ascii_letters(stem: str) -> str:
-    return re.sub("[^a-z0-9]", "", unicodedata.normalize("NFC", stem).lower())
+def _ascii_letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", unicodedata.normalize("NFC", name).lower())

@@ -41,6 +41,8 @@ def draw(
     artists who share one stay together in an artist-disjoint split; a given split is not changed.
     """
     if name == "given":
+        if fractions.test and "test" not in {painting.part for painting in catalogue.paintings}:
+            log.warning("split.test_fraction=%g is ignored: the parts are given, and none is a test", fractions.test)
         return given(catalogue, fractions.val, seed, together)
     if name == "artist_disjoint":
         return artist_disjoint(catalogue.paintings, fractions, seed, together)
@@ -204,7 +206,10 @@ def thin(parts: Parts, paintings: list[Painting], fraction: float, seed: int) ->
 def check(catalogue: Catalogue, parts: Parts) -> None:
     """Warn of classes without held-out paintings; UserError for one without a training painting, or a single class."""
     if len(catalogue.class_names) < 2:
-        raise UserError(f"there is one style, {catalogue.class_names[0]}: name two or more with data.styles")
+        raise UserError(
+            f"there is one style, {catalogue.class_names[0]}: name two or more with data.styles, or a table "
+            f"of the pictures' styles with data.table"
+        )
     counts = Counter((painting.style, part) for painting, part in zip(catalogue.paintings, parts, strict=True))
     for style in catalogue.class_names:
         if not counts[style, "train"]:

@@ -23,13 +23,25 @@ from brushwork.errors import UserError, one_line
 
 
 @dataclass
+class ColumnsConfig:
+    """The headers of a table's columns (conf/data/), where they are not found by their usual names."""
+
+    file: str | None = None
+    style: str | None = None
+    artist: str | None = None
+    part: str | None = None
+    date: str | None = None
+    genre: str | None = None
+
+
+@dataclass
 class DataConfig:
     """The arguments of `WikiArtDataModule` (conf/data/), repeated for typed overrides and --help without torch."""
 
     _target_: str = MISSING
     root: str = MISSING
     table: str | None = None
-    columns: dict[str, str | None] = field(default_factory=dict)
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     paint_demo: int | None = MISSING
     styles: list[str] | None = MISSING
     limit_per_style: int | None = MISSING
@@ -176,7 +188,7 @@ def make_job(cfg: DictConfig) -> Job:
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
     for group, keys in _INTERPOLATED.items():
-        null = [key for key in _NEWER if not resolved[group].get(key)]
+        null = [key for key in _NEWER if _is_empty(resolved[group].get(key))]
         resolved[group] = _without(resolved[group], (*keys, *null))
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
@@ -208,6 +220,10 @@ def config_hash(resolved: dict[str, Any]) -> str:
     """Names what a run computes: the resolved config without names, paths, workers, store, callbacks and loggers."""
     data = _without(resolved["data"], _DATA_NOT_HASHED)
     return files.short_hash(_without(resolved, _NOT_HASHED) | {"data": data})
+
+
+def _is_empty(value: Any) -> bool:
+    return not any(value.values()) if isinstance(value, dict) else value is None
 
 
 def _without(values: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:

@@ -1,0 +1,205 @@
+"""Tables of paintings as people have them (faults 44 and 45)."""
+
+import csv
+import logging
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from brushwork.errors import UserError
+from brushwork.paintings import catalogue, matching, table
+from brushwork.paintings.datamodule import WikiArtDataModule
+from brushwork.paintings.described import Painting
+from tests.paintings.conftest import fill
+
+KAGGLE = ["filename", "artist", "genre", "description", "phash", "width", "height", "genre_count", "subset"]
+
+
+def write(path: Path, *rows: list[object], encoding: str = "utf-8", **dialect: str) -> Path:
+    with open(path, "w", encoding=encoding, newline="") as file:
+        csv.writer(file, **dialect).writerows(rows)
+    return path
+
+
+def files_of(*styles: str, count: int = 4) -> list[str]:
+    return [f"{style}/a-{n}_{style.lower()}-{n}.jpg" for style in styles for n in range(count)]
+
+
+def test_kaggles_copy(tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    """Its classes.csv is the catalogue and the split; a painting in two genres is in the one of its folder."""
+    caplog.set_level(logging.INFO)
+    names = files_of("Art_Nouveau_Modern", "Baroque", count=6)
+    subsets = ["train", "train", "train", "test", "train", "uncertain artist"] * 2
+    rows = [
+        [
+            name,
+            "Jan Steen",
+            str(["Rococo", "Baroque"] if "Baroque" in name else ["Art Nouveau Modern"]),
+            *"x0111",
+            subset,
+        ]
+        for name, subset in zip(names, subsets, strict=True)
+    ]
+    write(fill(tmp_path, pictures, *names) / "classes.csv", KAGGLE, *rows)
+    data = WikiArtDataModule(tmp_path, val_fraction=0.25)
+    assert data.split_name == "given"
+    assert data.class_names == ["Art_Nouveau_Modern", "Baroque"]
+    assert Counter(data.parts) == {"train": 6, "val": 2, "test": 2, "unused": 2}
+    assert {painting.artist for painting in data.catalogue.paintings} == {"jan-steen"}
+    assert {painting.genre for painting in data.catalogue.paintings} == {""}  # there, genre means style
+    assert "2 paintings have the part 'uncertain artist', which trains and tests nothing" in caplog.text
+    assert "has no validation part: 2 of 8 training paintings validate" in caplog.text
+    drawn = WikiArtDataModule(tmp_path, split="random")
+    assert "unused" not in drawn.parts
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        (["file", "style", "artist", "part", "year"], {}),
+        (["Image Path", "Class", "Painter", "_split", "Date"], {}),
+        (
+            ["Datei", "Stil", "Maler", "Teil", "Jahr"],
+            {"file": "Datei", "style": "Stil", "artist": "Maler", "part": "Teil", "date": "Jahr"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_flat_folder_with_a_table(
+    tmp_path: Path, pictures: list[Path], header: list[str], columns: dict[str, str], encoding: str
+) -> None:
+    names = [f"{n:03}.jpg" for n in range(12)]
+    styles = ["Baroque", "Pop $Art$", "現代"]
+    rows = [
+        [name, styles[i % 3], "" if i == 5 else f"Painter {i % 4}", "train" if i < 9 else "val", 1900 + i]
+        for i, name in enumerate(names[:11])
+    ]
+    path = write(fill(tmp_path, pictures, *names) / "labels.csv", header, *rows, encoding=encoding, delimiter=";")
+    data = WikiArtDataModule(tmp_path, table=path if columns else None, columns=columns)
+    assert data.class_names == ["Baroque", "Pop_Art", "現代"]  # folder names
+    by_path = {painting.path: painting for painting in data.catalogue.paintings}
+    assert set(by_path) == set(names[:11])
+    assert by_path["005.jpg"].artist is None
+    first = by_path["001.jpg"]
+    assert (first.style, first.artist, first.part, first.date) == ("Pop_Art", "painter-1", "train", "1901")
+    assert Counter(data.parts) == {"train": 9, "val": 2}
+
+
+def test_a_table_of_other_classes_names_the_styles(
+    tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Folders that are not styles: artists, say."""
+    caplog.set_level(logging.INFO)
+    names = files_of("monet", "picasso", "renoir")
+    rows = [[name, "Cubism" if "picasso" in name else "Impressionism"] for name in names]
+    write(fill(tmp_path, pictures, *names) / "table.csv", ["path", "style"], *rows)
+    found = catalogue.scan(tmp_path)
+    assert Counter(painting.style for painting in found.paintings) == {"Impressionism": 8, "Cubism": 4}
+    assert "the styles are those of its column style" in caplog.text
+
+
+def test_numbers_and_genres_do_not_replace_styles(tmp_path: Path, pictures: list[Path]) -> None:
+    names = files_of("Baroque", "Cubism")
+    fill(tmp_path, pictures, *names)
+    for header, cell in [(["file", "label"], "7"), (["file", "genre"], "portrait")]:
+        write(tmp_path / "table.csv", header, *[[name, cell] for name in names])
+        assert catalogue.scan(tmp_path).class_names == ["Baroque", "Cubism"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda name: name.replace("-", "_"),
+        lambda name: unicodedata.normalize("NFD", name),
+        lambda name: unicodedata.normalize("NFD", name).encode("ascii", "ignore").decode(),
+        str.upper,
+        lambda name: f"wikiart/{name}",
+        lambda name: f"C:\\data\\{name}".replace("/", "\\"),
+        lambda name: name.replace(".jpg", ".png"),
+    ],
+)
+def test_a_list_with_other_spellings(tmp_path: Path, pictures: list[Path], changed: object) -> None:
+    """ArtGAN's lists, whose names a copy of the pictures has otherwise (--split, split.file)."""
+    names = [f"{style}/josé-{n}_été-{n}.jpg" for style in ("Art_Nouveau_Modern", "Baroque") for n in range(8)]
+    root = fill(tmp_path / "root", pictures, *names)
+    for part, start in [("train", 0), ("val", 1)]:
+        write(tmp_path / f"style_{part}.csv", *[[changed(name), i] for i, name in enumerate(names) if i % 4 == start])
+    data = WikiArtDataModule(root, split="given", split_file=tmp_path / "style_val.csv")
+    expected = {name: {0: "train", 1: "val"}.get(i % 4, "unused") for i, name in enumerate(names)}
+    assert {p.path: part for p, part in zip(data.catalogue.paintings, data.parts, strict=True)} == expected
+    assert WikiArtDataModule(root, split_file=tmp_path).parts == data.parts
+
+
+def test_what_is_not_clear_is_not_matched() -> None:
+    assert matching.match(["Baroque/a_b.jpg", "Baroque/ab_.jpg"], ["Baroque/ab.jpg"]) == {}
+    assert matching.match(["a.jpg"], ["Baroque/a.jpg", "Cubism/a.jpg"]) == {}
+    assert matching.match(["Baroque/1-2.jpg", "Baroque/12.jpg"], ["Baroque/12.jpg"]) == {
+        "Baroque/12.jpg": "Baroque/12.jpg"
+    }
+    assert matching.match(["Baroque/a.jpg"], ["Cubism/a.jpg"]) == {}  # another painting
+    assert matching.match(["x/漢.jpg"], ["x/字.jpg"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no table"),
+        ("path,style\na,b\n", "is no split: name a table of files"),
+        ("path,part\nBaroque/x.jpg,train\n", "lists none of the paintings (its first: Baroque/x.jpg)"),
+        ("path,part\nBaroque/a-0_baroque-0.jpg,tarin\n", "unknown part in"),
+        ("path,part\na.jpg,train\na.jpg,test\n", "a.jpg is in train and in test"),
+        ("style,part\nBaroque,train\n", "has no column of files (it has style, part)"),
+        ("", "has no rows"),
+        ("file\0,part\n\x01\x02", "no "),
+    ],
+)
+def test_a_table_that_is_no_split(tmp_path: Path, pictures: list[Path], text: str | None, message: str) -> None:
+    root = fill(tmp_path / "root", pictures, *files_of("Baroque", "Cubism"))
+    if text is not None:
+        (tmp_path / "split.csv").write_text(text)
+    with pytest.raises(UserError) as caught:
+        WikiArtDataModule(root, split_file=tmp_path / "split.csv").setup("fit")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_a_split_goes_with_given(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"split\.file=x\.csv goes with split=given, not with split=random"):
+        WikiArtDataModule(tmp_path, split="random", split_file="x.csv")
+
+
+def test_a_table_that_lists_other_pictures_is_not_used(
+    tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    root = fill(tmp_path, pictures, *files_of("Baroque", "Cubism"))
+    write(root / "other.csv", ["file", "style"], *[[f"{n}.jpg", "x"] for n in range(20)])
+    found = catalogue.scan(root)
+    assert (len(found.paintings), found.class_names) == (8, ["Baroque", "Cubism"])
+    assert "lists 0 of 8 pictures and is not used" in caplog.text
+    with pytest.raises(UserError, match=r"other\.csv lists none of the files in"):
+        catalogue.scan(root, table=root / "other.csv")
+
+
+def test_columns_that_are_not_there(tmp_path: Path, pictures: list[Path]) -> None:
+    root = fill(tmp_path, pictures, *files_of("Baroque", "Cubism"))
+    path = write(root / "table.csv", ["file", "style"], ["Baroque/a-0_baroque-0.jpg", "Baroque"])
+    with pytest.raises(UserError, match=r"has no column 'stil' \(data\.columns\.style\); it has file, style"):
+        catalogue.scan(root, table=path, columns={"style": "stil"})
+    with pytest.raises(UserError, match=r"unknown key of data\.columns 'styles': did you mean 'style'"):
+        WikiArtDataModule(root, columns={"styles": "stil"})
+
+
+def test_artgans_lists(shared: Path) -> None:
+    listed = table.read(shared / "reference/artgan")
+    assert Counter(row.part for row in listed.rows) == {"train": 57025, "val": 24421}
+    assert not listed.disagreeing
+    assert table.read(shared / "reference/artgan/style_val.csv").rows == listed.rows
+
+
+def test_the_artist_of_a_table() -> None:
+    """A table knows better than a name; where its artist is the name's, the name's spelling stays."""
+    assert Painting("Baroque/IMG_01.jpg", "Baroque", 1).artist == "IMG"
+    assert Painting("Baroque/IMG_01.jpg", "Baroque", 1, listed_artist="").artist is None
