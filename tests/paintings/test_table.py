@@ -36,7 +36,7 @@ def test_kaggles_copy(tmp_path: Path, pictures: list[Path], caplog: pytest.LogCa
         [
             name,
             "Jan Steen",
-            str(["Rococo", "Baroque"] if "Baroque" in name else ["Art Nouveau Modern"]),
+            str(["Rococo", name.partition("/")[0].replace("_", " ")]),
             *"x0111",
             subset,
         ]

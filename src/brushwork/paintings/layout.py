@@ -147,7 +147,7 @@ def _part_level(layout: Layout) -> int | None:
         if level == 0 and len(parts) > 1:
             beside = ", ".join(sorted(names - parts)[:10])
             raise UserError(
-                f"{layout.root.resolve()} has the parts {', '.join(sorted(parts))}, and beside them {beside}: "
+                f"{layout.root.resolve()} has the parts {', '.join(_in_order(parts))}, and beside them {beside}: "
                 f"move these to another folder, or into the parts"
             )
     return None
