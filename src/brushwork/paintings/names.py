@@ -43,13 +43,12 @@ def artist_and_title(stem: str) -> tuple[str, str]:
 
 
 def year_in(stem: str) -> str:
-    """The year at the end of a file's name, as WikiArt has it; "" for none.
+    """The last year in a file's name, as WikiArt has it; "" for none.
 
-    >>> [year_in(f"a_b-{end}") for end in ("1889", "1912-2", "1890(1)", "1503-1506", "1984-x")]
+    >>> [year_in(f"a_b{end}") for end in ("-1889", "-1912-2", "-1890(1)", "-1503-1506", "-18890")]
     ['1889', '1912', '1890', '1506', '']
     """
-    found = re.search(r"(?:^|[-_ ])(1[0-9]{3}|20[0-2][0-9])(?:-\d{1,2})?(?:\(\d{1,2}\)|_\d{1,2}_)?$", stem)
-    return found[1] if found else ""
+    return next(reversed(re.findall(r"[-_](1\d{3}|20[0-2]\d)(?!\d)", stem)), "")
 
 
 def repaired(stem: str) -> str:
