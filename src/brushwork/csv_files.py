@@ -48,6 +48,8 @@ def read_rows(path: Path) -> list[list[str]]:
     if content.startswith(b"\x1f\x8b"):
         content = gzip.decompress(content)
     text = _decoded(content)
+    if "\0" in text:  # a spreadsheet's own file, a database
+        raise csv.Error("it is no text: save the table as CSV")
     first, _, rest = text.partition("\n")
     if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:  # Excel's own first line
         delimiter, text = first.strip()[-1], rest

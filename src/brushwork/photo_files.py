@@ -17,20 +17,24 @@ def find(inputs: Iterable[Path]) -> list[Path]:
     Hidden files are skipped; other files that are not images are counted in a warning. Raises a UserError where an
     input does not exist, or a folder has no photo.
     """
-    found, ignored = [], []
+    found, ignored, broken = [], [], []
     for given in inputs:
         if given.is_file():
             found.append(given)
             continue
         if not given.is_dir():
             raise UserError(f"there is no file or folder {given.resolve()}: name photos, or a folder of photos")
-        paths = [path for path in sorted(given.rglob("*")) if path.is_file()]
+        paths = sorted(given.rglob("*"))
+        broken += [path for path in paths if path.is_symlink() and not path.exists()]
+        paths = [path for path in paths if path.is_file()]
         shown = [path for path in paths if not any(map(images.is_hidden, path.relative_to(given).parts))]
         photos = [path for path in shown if images.is_image_file(path.name)]
         if not photos:
             raise UserError(f"{given.resolve()} has no photo ({', '.join(images.EXTENSIONS)}): name another folder")
         found += photos
         ignored += [path.name for path in shown if not images.is_image_file(path.name)]
+    if broken:
+        log.warning("%d broken links are left out: %s", len(broken), ", ".join(map(str, broken[:10])))
     if ignored:
         log.warning("ignored files that are no images: %s", images.count_others(ignored))
     return found

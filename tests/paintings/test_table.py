@@ -152,7 +152,7 @@ def test_what_is_not_clear_is_not_matched() -> None:
         ("path,part\na.jpg,train\na.jpg,test\n", "a.jpg is in train and in test"),
         ("style,part\nBaroque,train\n", "has no column of files (it has style, part)"),
         ("", "has no rows"),
-        ("file\0,part\n\x01\x02", "no "),
+        ("PK\x03\x04\0\0part", "it is no text: save the table as CSV"),
     ],
 )
 def test_a_table_that_is_no_split(tmp_path: Path, pictures: list[Path], text: str | None, message: str) -> None:
@@ -181,6 +181,21 @@ def test_a_table_that_lists_other_pictures_is_not_used(
     assert "lists 0 of 8 pictures and is not used" in caplog.text
     with pytest.raises(UserError, match=r"other\.csv lists none of the files in"):
         catalogue.scan(root, table=root / "other.csv")
+
+
+def test_several_tables(tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    """Only the names of known ones tell which is meant."""
+    caplog.set_level(logging.INFO)
+    names = [f"{n}.jpg" for n in range(6)]
+    root = fill(tmp_path, pictures, *names)
+    for stem in ("a", "b"):
+        write(root / f"{stem}.csv", ["file", "style"], *[[name, f"{stem}{i % 2}"] for i, name in enumerate(names)])
+    with pytest.raises(UserError, match="has 6 pictures but no style folders"):
+        catalogue.scan(root)
+    assert "has several tables of pictures (a.csv, b.csv), none of which is used" in caplog.text
+    assert catalogue.scan(root, table=root / "b.csv").class_names == ["b0", "b1"]
+    (root / "b.csv").rename(root / "classes.csv")
+    assert catalogue.scan(root).class_names == ["b0", "b1"]
 
 
 def test_columns_that_are_not_there(tmp_path: Path, pictures: list[Path]) -> None:

@@ -1,6 +1,7 @@
 """Tables of paintings as people have them: which files they are, which column says what."""
 
 import csv
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from brushwork import csv_files, images
 from brushwork.errors import UserError, one_line
 from brushwork.paintings.layout import part_named
+
+log = logging.getLogger(__name__)
 
 # What headers call each column, the likelier names first, without case, spaces and underscores. Kaggle's copy of
 # WikiArt has the style in `genre`; where there is another class column, that is a genre.
@@ -90,8 +93,15 @@ def find(root: Path) -> Path | None:
             if any(row.styles or row.part for row in rows):
                 kind = _kind(path)
                 candidates.setdefault(path.name if kind is None else kind, path)
-    preferred = [candidates[kind] for kind in ("catalogue.csv", "classes.csv", "style_", "") if kind in candidates]
-    return [*preferred, *candidates.values()][0] if preferred or len(candidates) == 1 else None
+    for kind in ("catalogue.csv", "classes.csv", "style_", ""):
+        if kind in candidates:
+            return candidates[kind]
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates.values())
+        log.info(
+            "%s has several tables of pictures (%s), none of which is used: data.table=PATH names one", root, names
+        )
+    return next(iter(candidates.values())) if len(candidates) == 1 else None
 
 
 def _of_all_parts(path: Path) -> list[tuple[str, Path]]:
