@@ -192,7 +192,7 @@ def test_several_tables(tmp_path: Path, pictures: list[Path], caplog: pytest.Log
         write(root / f"{stem}.csv", ["file", "style"], *[[name, f"{stem}{i % 2}"] for i, name in enumerate(names)])
     with pytest.raises(UserError, match="has 6 pictures but no style folders"):
         catalogue.scan(root)
-    assert "has several tables of pictures (a.csv, b.csv), none of which is used" in caplog.text
+    assert "has several tables of pictures (a.csv, b.csv), none is used" in caplog.text
     assert catalogue.scan(root, table=root / "b.csv").class_names == ["b0", "b1"]
     (root / "b.csv").rename(root / "classes.csv")
     assert catalogue.scan(root).class_names == ["b0", "b1"]
