@@ -1,5 +1,6 @@
 """From YAML to plain settings: types, ranges, hashes."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +98,16 @@ def test_config_hash_is_that_of_earlier_versions(paintings: Path, overrides: lis
         job = config.make_job(compose("train", ["run_dir=x", f"data.root={paintings}", *overrides]))
     assert config.with_split(job).config_hash == of_version_0_1
     assert set(job.resolved["model"]) == {"architecture", "weights", "verify_weights", "init_gain", "redraw"}
+
+
+def test_the_record_names_the_split_that_is_used(paintings: Path, tmp_path: Path, make_job: MakeJob) -> None:
+    """split=auto is what the data say, in config.yaml and in the hash."""
+    for part in ("train", "val"):
+        shutil.copytree(paintings, tmp_path / "root" / part)
+    drawn, given = config.with_split(make_job()), config.with_split(make_job(f"data.root={tmp_path}/root"))
+    assert (drawn.resolved["split"]["name"], given.resolved["split"]["name"]) == ("random", "given")
+    assert drawn.config_hash == config.with_split(make_job("split=random")).config_hash != given.config_hash
+    assert given.config_hash == config.with_split(make_job(f"data.root={tmp_path}/root", "split=given")).config_hash
 
 
 def test_no_config_object_gets_through(make_job: MakeJob) -> None:

@@ -537,7 +537,8 @@ def test_the_defaults_are_the_reports(make_job: MakeJob) -> None:
     assert (cfg.optimizer._target_, cfg.optimizer.lr, cfg.optimizer.momentum) == ("torch.optim.SGD", 0.01, 0.9)
     assert (cfg.trainer.max_epochs, cfg.data.batch_size, cfg.data.resize, cfg.data.flip) == (5, 64, "squash", True)
     assert (cfg.model.architecture, cfg.model.weights, cfg.tuning.name) == ("alexnet", "imagenet", "full")
-    assert (cfg.split.name, cfg.split.val_fraction, cfg.data.image_size) == ("random", 0.2, None)
+    assert (cfg.split.name, cfg.split.val_fraction, cfg.data.image_size) == ("auto", 0.2, None)
+    assert make_job().data.split_name == "random"
 
 
 def test_a_test_part_is_scored_once_by_the_best_and_the_last_network(make_job: MakeJob, tmp_path: Path) -> None:
