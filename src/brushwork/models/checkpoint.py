@@ -11,7 +11,7 @@ from torch import Tensor
 from brushwork import files, run_folder
 from brushwork.errors import UserError
 from brushwork.models.factories import comparable, restore
-from brushwork.models.weights import read_file
+from brushwork.models.weight_files import read_file, tensors_in
 
 if TYPE_CHECKING:
     from brushwork.models.classifier import StyleClassifier
@@ -110,7 +110,9 @@ def check_resumable(path: Path, max_epochs: int | None) -> None:
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
     """The network's own state dict in a checkpoint."""
-    return {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
+    tensors = tensors_in({"state_dict": content["state_dict"]})
+    prefix = f"state_dict/{_PREFIX}"
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def refuse_other_network(path: Path, found: dict[str, Any], architecture: str, head: str) -> None:
