@@ -2,22 +2,27 @@
 
 import hashlib
 import http.server
-import pickle
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from torch import nn
 from torchvision import models
 
 from brushwork.errors import UserError
 from brushwork.models import backbones
 from brushwork.models import weights as wf
+from brushwork.models.weight_files import read_file
 
 ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
+
+
+def load_named(network: nn.Module, architecture: str, verify: bool = True) -> None:
+    path = wf.path_of(architecture, "imagenet", verify)
+    wf.load(network, path, read_file(path))
 
 
 def test_imagenet_weights_from_a_filled_cache(weights_cache: Path) -> None:
@@ -25,14 +30,14 @@ def test_imagenet_weights_from_a_filled_cache(weights_cache: Path) -> None:
     theirs = models.alexnet()
     torch.save(theirs.state_dict(), weights_cache / ALEXNET_FILE)
     ours = backbones.build("alexnet")
-    wf.load_named(ours, "alexnet", "imagenet", verify=False)
+    load_named(ours, "alexnet", verify=False)
     for key, value in theirs.state_dict().items():
         assert torch.equal(ours.state_dict()[key], value)
 
 
 def test_unverified_weights_are_warned_of(weights_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     torch.save(models.squeezenet1_1().state_dict(), weights_cache / "squeezenet1_1-b8a52dc0.pth")
-    wf.load_named(backbones.build("squeezenet1_1"), "squeezenet1_1", "imagenet", verify=False)
+    load_named(backbones.build("squeezenet1_1"), "squeezenet1_1", verify=False)
     assert "used unchecked" in caplog.text
 
 
@@ -50,7 +55,7 @@ def test_damaged_cache_is_refused(weights_cache: Path, fault: str) -> None:
     network = backbones.build("squeezenet1_1")
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(UserError, match=r"squeezenet1_1-b8a52dc0\.pth is damaged.*delete it.*model\.weights=null"):
-        wf.load_named(network, "squeezenet1_1", "imagenet")
+        load_named(network, "squeezenet1_1")
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
@@ -107,53 +112,11 @@ def test_no_network(weights_cache: Path) -> None:
         wf.cached("http://127.0.0.1:1/net-00000000.pth", verify=True)
 
 
-class Payload:
-    def __reduce__(self) -> tuple:
-        return (Path.touch, (Path("executed"),))
-
-
-def test_pickled_code_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save({"weight": Payload()}, "code.pth")
-    Path("bare.pth").write_bytes(pickle.dumps(Payload()))
-    for name in ("code.pth", "bare.pth"):
-        with pytest.raises(UserError, match=rf"{name} cannot be loaded: .*never executed"):
-            wf.read_file(Path(name))
-    assert not Path("executed").exists()
-
-
-def test_damaged_checkpoints_are_one_line(tmp_path: Path) -> None:
-    """Random damage makes torch raise anything; the user sees one line that names the file."""
-    good = tmp_path / "good.pth"
-    torch.save({"weight": torch.arange(10.0), "names": ["a", "b"]}, good)
-    rng = np.random.default_rng(0)
-    path = tmp_path / "damaged.pth"
-    for _ in range(300):
-        content = bytearray(good.read_bytes())
-        for position in rng.integers(0, len(content), 4):
-            content[position] = rng.integers(256)
-        path.write_bytes(content)
-        try:
-            wf.read_file(path)
-        except UserError as error:
-            assert str(path) in str(error)
-            assert "\n" not in str(error)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 half a zip file"])
-def test_file_that_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "strange.pth"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"strange\.pth") as caught:
-        wf.read_file(path)
-    assert "\n" not in str(caught.value)
-
-
 def test_state_dict_of_another_architecture(tmp_path: Path) -> None:
     path = tmp_path / "resnet.pth"
     torch.save(models.resnet18().state_dict(), path)
     with pytest.raises(UserError, match=r"resnet\.pth does not fit SqueezeNet: it lacks features\.0\.weight"):
-        wf.load_strictly(backbones.build("squeezenet1_1"), wf.read_file(path), path)
+        wf.load_strictly(backbones.build("squeezenet1_1"), read_file(path), path)
 
 
 def test_state_dict_of_another_shape(tmp_path: Path) -> None:
@@ -168,7 +131,7 @@ def test_real_weights_load_and_classify(shared: Path) -> None:
 
     path = shared / "weights/squeezenet1_1-imagenet.pth"
     network = backbones.build("squeezenet1_1").eval()
-    wf.load_strictly(network, wf.read_file(path), path)
+    wf.load_strictly(network, read_file(path), path)
     weights = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
     photo = next((shared / "data/photos/assignment").glob("*oberman*"))
     with torch.no_grad():

@@ -70,9 +70,14 @@ def build(architecture: str, gain: float | None = None) -> nn.Module:
 
 
 class _WithoutMemory(TorchFunctionMode):
-    """torch.empty, with which layers allocate their weights, allocates nothing; what computes sizes still works."""
+    """torch.empty, with which layers allocate their weights, allocates nothing, and nothing is drawn.
+
+    torch.device("meta") would do the same to the tensors from which some networks compute their sizes.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
         return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
 
 

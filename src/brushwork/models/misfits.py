@@ -9,20 +9,24 @@ from torch import Tensor, nn
 
 from brushwork import tables
 from brushwork.errors import UserError
-from brushwork.models import backbones, fitting, heads
+from brushwork.models import backbones, fitting, heads, naming
 
 log = logging.getLogger(__name__)
 
+_HEADLESS = " without its last layer"
+_FEWEST = 10  # tensors of a network that is looked for
 _IN_TABLE, _IN_LINE = 5, 3  # of each kind of difference
 
 
 def refusal(network: nn.Module, path: Path, found: Mapping[str, Tensor]) -> UserError:
     """The error for a file's tensors that are not those of the network; a table of the differences goes to the log."""
     wanted = network.state_dict()
-    prefix = fitting.likely_prefix(found, wanted)
-    theirs = {key.removeprefix(prefix): tensor for key, tensor in found.items() if key.startswith(prefix)}
+    names = {naming.renamed(key): tensor for key, tensor in found.items()}
+    prefix = naming.likely_prefix(names, wanted)
+    theirs = {key.removeprefix(prefix): tensor for key, tensor in names.items() if key.startswith(prefix)}
+    filled = {key for key in wanted if key.endswith(f".{fitting.COUNTER}")}  # where they are missing
     differing = {
-        "lacks": [key for key in wanted if key not in theirs],
+        "lacks": [key for key in wanted if key not in theirs and key not in filled],
         "has the foreign": [key for key in theirs if key not in wanted],
         "has the wrong shape": [key for key in wanted if key in theirs and theirs[key].shape != wanted[key].shape],
     }
@@ -35,13 +39,17 @@ def refusal(network: nn.Module, path: Path, found: Mapping[str, Tensor]) -> User
     if problem == "has the wrong shape":
         keys = [f"{key} {tuple(theirs[key].shape)} instead of {tuple(wanted[key].shape)}" for key in keys]
     more = f" and {len(keys) - _IN_LINE} more" if len(keys) > _IN_LINE else ""
-    whose = architecture_of(found)
-    advice = f"these are the weights of {whose}: choose it" if whose else "choose the model these weights were made for"
+    advice = "choose the model these weights were made for"
+    if whose := architecture_of(found):
+        use = "a start for training only" if whose.endswith(_HEADLESS) else "choose it"
+        advice = f"these are the weights of {whose}: {use}"
     return UserError(f"{path} does not fit {name}: it {problem} {', '.join(keys[:_IN_LINE])}{more}; {advice}")
 
 
 def architecture_of(found: Mapping[str, Tensor]) -> str | None:
     """The torchvision classifier that has such tensors, with the number of its classes if that is not ImageNet's."""
+    if len(found) < _FEWEST:
+        return None
     for architecture in backbones.architectures():
         wanted, last = keys_and_shapes(architecture)
         try:
@@ -51,7 +59,7 @@ def architecture_of(found: Mapping[str, Tensor]) -> str | None:
         except UserError:  # of several such networks, say
             return architecture
         if last[0] not in state:
-            return f"{architecture} without its last layer"
+            return architecture + _HEADLESS
         classes = len(state[last[0]])
         return architecture if classes == len(wanted[last[0]]) else f"{architecture} with {classes} classes"
     return None

@@ -92,7 +92,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch.jit._pickle":  # typed lists
             return lambda value, *rest: value
         raise UserError(
-            f"is a TorchScript archive that needs {module}.{name}: save the state dict of the network that it was made of"
+            f"is a TorchScript archive that needs {module}.{name}: save the state dict of the network instead"
         )
 
     def persistent_load(self, saved: Any) -> Tensor:

@@ -108,22 +108,24 @@ def read_file(path: Path) -> dict:
 
 def tensors_in(content: Mapping) -> dict[str, Tensor]:
     """All tensors in what a file held, by key; "state_dict/conv1.weight" for those of a dictionary in it."""
-    return {name: value.detach() for name, value in _values(content, "") if isinstance(value, Tensor)}
+    return {name: value.detach() for name, value in _values(content, "", 1, set()) if isinstance(value, Tensor)}
 
 
 def others_in(content: Mapping) -> list[str]:
     """The names, as in `tensors_in`, of what is no tensor."""
-    return [name for name, value in _values(content, "") if not isinstance(value, Tensor)]
+    return [name for name, value in _values(content, "", 1, set()) if not isinstance(value, Tensor)]
 
 
-def _values(content: Mapping, place: str, seen: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+def _values(content: Mapping, place: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Names and values; a dictionary that is there several times, or in itself, counts once."""
     for key, value in content.items():
         if isinstance(value, list | tuple) and any(isinstance(item, Mapping | Tensor) for item in value):
             value = dict(enumerate(value))
         if not isinstance(value, Mapping):
             yield f"{place}{key}", value
-        elif len(seen) < _DEEPEST:
-            yield from _values(value, f"{place}{key}/", seen | {id(value)})
+        elif depth < _DEEPEST and id(value) not in seen:
+            seen.add(id(value))
+            yield from _values(value, f"{place}{key}/", depth + 1, seen)
 
 
 def _content(path: Path) -> Any:

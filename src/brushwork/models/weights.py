@@ -46,22 +46,9 @@ def path_of(
     names = ["imagenet", *backbones.weights_enum(architecture).__members__]
     if weights in names:
         return cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
-    if not Path(weights).is_file():
+    if not Path(weights).exists():
         raise unknown(setting, weights, [*names, "null", "a file's path"])
     return Path(weights)
-
-
-def load_named(
-    network: nn.Module,
-    architecture: str,
-    weights: str,
-    verify: bool = True,
-    alternatives: str = ALTERNATIVES,
-    setting: str = "model.weights",
-) -> None:
-    """Load weights into `network`: torchvision's by name, or those of a file; for the arguments see `path_of`."""
-    path = path_of(architecture, weights, verify, alternatives, setting)
-    load(network, path, weight_files.read_file(path))
 
 
 def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
@@ -149,7 +136,9 @@ def load(network: nn.Module, path: Path, content: Mapping, replaced: Sequence[st
     except fitting.Misfit:
         for name in weight_files.others_in(content):
             if any(f".{name}".replace("/", ".").endswith(f".{key}") for key in wanted):
-                raise UserError(f"{path} holds {name}, which is no tensor: save it by torch.save as one") from None
+                raise UserError(f"{path} holds {name}, which is no tensor: save tensors, by torch.save") from None
+        if not found:
+            raise UserError(f"{path} holds no tensors: name a state dict or a checkpoint") from None
         raise misfits.refusal(network, path, found) from None
     if notes:
         log.info("%s: %s", path, "; ".join(notes))
