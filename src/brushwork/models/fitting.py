@@ -74,7 +74,7 @@ def fit(
     for key in counters:
         beside = pairs[key.replace(COUNTER, "running_mean")].removesuffix("running_mean") + COUNTER
         count = found.get(names.get(beside, ""))
-        known = count is not None and count.numel() == 1 and count.dtype in _INTEGERS
+        known = count is not None and count.numel() == 1 and count.dtype in (*_INTEGERS, *_FLOATS)
         state[key] = count.reshape(()) if known else torch.zeros((), dtype=torch.int64)
         filled += not known
     notes += [*_moved(pairs, said=bool(notes)), *_changed(pairs, names, state, filled)]
