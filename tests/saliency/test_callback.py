@@ -315,6 +315,30 @@ def test_no_network_of_imagenets_where_training_began_elsewhere(
     assert "saliency:" not in caplog.text
 
 
+def test_weights_of_other_classes(make_job: MakeJob, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Their network is shown, its classes numbered; without a last layer it is left out with one warning."""
+    state = models.mobilenet_v3_small(num_classes=7).state_dict()
+    headless = {key: value for key, value in state.items() if not key.startswith("classifier.3")}
+    torch.save(state, tmp_path / "seven.pth")
+    torch.save(headless, tmp_path / "headless.pth")
+    reference = ["callbacks.saliency.reference=mobilenet_v3_small"]
+    seven = [
+        f"model.weights={tmp_path / 'seven.pth'}",
+        f"callbacks.saliency.reference_weights={tmp_path / 'seven.pth'}",
+    ]
+    jobs.run_job(make_job(*SHORT, *reference, *seven))
+    assert {panel.width for panel in logged(tmp_path / "run").values()} == {4 * COLUMN}
+    assert all(
+        row["imagenet"] for row in run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] == "1"
+    )
+    assert "saliency:" not in caplog.text
+    jobs.run_job(make_job(*SHORT, f"model.weights={tmp_path / 'headless.pth'}", folder="headless"))
+    assert {panel.width for panel in logged(tmp_path / "headless").values()} == {3 * COLUMN}
+    (warning,) = (record.getMessage() for record in caplog.records if record.getMessage().startswith("saliency:"))
+    assert "saliency: without the network before training: " in warning
+    assert "a start for training only" in warning
+
+
 @pytest.mark.parametrize("override", ["every_n_epochs=0", "paintings=0", "reference=vgg61", "method=gradkam"])
 def test_settings_out_of_range(make_job: MakeJob, override: str) -> None:
     with pytest.raises(UserError, match=f"callbacks.saliency.{override.split('=')[0]}"):
