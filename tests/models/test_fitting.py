@@ -192,6 +192,16 @@ def test_other_numbers_of_classes(wanted: State) -> None:
         fitting.fit(file | {"head.bias": torch.ones(8)}, wanted, LAST)
 
 
+def test_layers_before_the_replaced_one_are_not_left_out() -> None:
+    wanted, last = misfits.keys_and_shapes("vgg11")
+    file = {key: value for key, value in wanted.items() if key not in last}
+    longer = {"classifier.6.0.weight": torch.ones(9, 4096), "classifier.8.weight": torch.ones(5, 9)}
+    _, notes = fitting.fit(file | longer, wanted, last, last)
+    assert notes[0] == "left out classifier.6, classifier.8"
+    with pytest.raises(fitting.Misfit):
+        fitting.fit(file | {"classifier.4.weight": torch.ones(4096)}, wanted, last, last)
+
+
 def test_a_layer_that_is_replaced_may_be_anything(wanted: State) -> None:
     kept = {key: value for key, value in wanted.items() if key not in LAST}
     two_layers = {"head.0.weight": torch.ones(9, 3), "head.0.bias": torch.ones(9), "head.2.weight": torch.ones(4, 9)}

@@ -61,8 +61,7 @@ def fit(
     for absent in ((), replaced) if replaced else ((),):
         kept = {key: tensor for key, tensor in required.items() if key not in set(absent)}
         matches = naming.matches(naming.tree(kept.items()), have, naming.same_shapes(kept, last))
-        places = {key.rpartition(".")[0].partition(".")[0] for key in absent}  # foreign layers may stand there
-        matches = [pairs for pairs in matches if not naming.foreign(pairs, own, places)]
+        matches = [pairs for pairs in matches if all(_comes_after(name, absent) for name in naming.foreign(pairs, own))]
         if matches:
             break
     else:
@@ -79,6 +78,17 @@ def fit(
         filled += not known
     notes += [*_moved(pairs, said=bool(notes)), *_changed(pairs, names, state, filled)]
     return Fitted(state, [*notes, *_left(matches, pairs, names, state, wanted, last, replaced)])
+
+
+def _comes_after(name: str, replaced: Collection[str]) -> bool:
+    """Whether a tensor is of a layer at the place of one that is replaced, or after it in the same sequence."""
+    for key in replaced:
+        *outer, layer, _ = key.split(".")
+        for part, following in zip(naming.split(name), naming.split(name)[1:], strict=False):
+            later = following.isdecimal() and layer.isdecimal() and int(following) > int(layer)
+            if [part] == outer[-1:] and (following == layer or later):
+                return True
+    return False
 
 
 def keys_of(layers: str | Collection[str], state: Iterable[str]) -> list[str]:

@@ -132,12 +132,11 @@ def matches(want: Node, have: Node, fits: Fits) -> list[Pairs]:
     return [] if split is None else [split]
 
 
-def foreign(pairs: Pairs, names: Collection[str], ignored: Collection[str]) -> list[str]:
-    """Names of tensors inside the network's parts that it has not; those in the parts `ignored` do not count."""
+def foreign(pairs: Pairs, names: Collection[str]) -> list[str]:
+    """Names of tensors inside the network's parts that it has not."""
     inside, used = set(), set(pairs.values())
     for key, name in pairs.items():
-        part, nested, _ = key.partition(".")
-        if nested and part not in ignored:
+        if "." in key:
             inside.add(tuple(split(name)[: positions(key, name)[0] + 1]))
     foreign = []
     for name in names:
