@@ -125,6 +125,13 @@ def test_other_classes_are_named(tmp_path: Path, content: object, named: str) ->
         assert "\n" not in str(caught.value)
 
 
+def test_names_of_any_characters_stay_on_one_line(tmp_path: Path) -> None:
+    torch.save({"a\nb\x1b[31m": torch.ones(1), "x" * 10**6: torch.ones(2)}, tmp_path / "names.pth")
+    short, long = wf.tensors_in(wf.read_file(tmp_path / "names.pth"))
+    assert short == "a?b?[31m"
+    assert len(long) < 1000
+
+
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_other_pickle_protocols(tmp_path: Path, state: dict, protocol: int) -> None:
     torch.save(state, tmp_path / "new.pth", pickle_protocol=protocol)

@@ -218,7 +218,7 @@ def test_our_own_checkpoint_as_weights(tmp_path: Path) -> None:
     assert found.class_names == ["Dots", "Waves"]
     assert torch.equal(found.network.classifier[1].weight, model.network.classifier[1].weight)
     with pytest.raises(
-        UserError, match=r"best\.ckpt is a checkpoint of squeezenet1_1, not of alexnet: use that network"
+        UserError, match=r"best\.ckpt is a checkpoint of squeezenet1_1, not of alexnet: use that network, or"
     ):
         predictor.named_predictor("alexnet", str(path))
     # Its network alone, as somebody else would hand it on.

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from brushwork import run_folder
 from brushwork.errors import UserError, unknown
-from brushwork.models import backbones, checkpoint, class_names, heads
+from brushwork.models import backbones, checkpoint, class_names, heads, misfits
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.modes import freeze
-from brushwork.models.weight_files import read_file
+from brushwork.models.weight_files import read_file, tensors_in
 from brushwork.models.weights import ALTERNATIVES, load, path_of
 from brushwork.preprocessing import as_batch, as_picture
 
@@ -61,7 +61,9 @@ def imagenet(
         if checkpoint.KEY in content:
             theirs = content[checkpoint.KEY]["architecture"]
             if theirs != architecture:
-                raise UserError(f"{path} is a checkpoint of {theirs}, not of {architecture}: use that network")
+                raise UserError(
+                    f"{path} is a checkpoint of {theirs}, not of {architecture}: use that network, or it as --model"
+                )
             return load_predictor(path)
         load(network, path, content)
     chosen = backbones.named_weights(architecture, weights if weights in enum.__members__ else "imagenet")
@@ -105,6 +107,11 @@ def _named(model: str, weights: str | None) -> Predictor:
     if Path(model).is_file():
         if weights is not None:
             raise UserError(f"--model {model} is a checkpoint and has its own weights: leave --weights {weights} out")
+        content = read_file(Path(model))
+        if checkpoint.KEY not in content:
+            architecture = misfits.architecture_of(tensors_in(content)) or "NETWORK"
+            way = f"--model {architecture.split()[0]} --weights {model}"
+            raise UserError(f"{model} is no checkpoint of Brushwork: use weights of others by {way}")
         return load_predictor(Path(model))
     if Path(model).suffix in (".ckpt", ".pth", ".pt", ".safetensors") or len(Path(model).parts) > 1:
         raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")

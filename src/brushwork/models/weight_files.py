@@ -16,6 +16,7 @@ from torch import Tensor
 from brushwork.errors import UserError, one_line
 from brushwork.models import torchscript
 
+_LONGEST = 300  # characters of a name
 _DEEPEST = 8  # dictionaries and lists in one another
 
 
@@ -91,13 +92,16 @@ def read_file(path: Path) -> dict:
     try:
         content = _content(path)
     except UserError as error:
-        raise UserError(f"{path} {error}") from None
+        raise UserError(f"{path} {_printable(str(error))}") from None
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} cannot be loaded: {_reason(str(error))}; save plain tensors with torch.save(state_dict)"
-        ) from None
+        reason = _printable(_reason(str(error)))
+        raise UserError(f"{path} cannot be loaded: {reason}; save plain tensors with torch.save(state_dict)") from None
     except Exception as error:  # a damaged file makes torch raise anything: IndexError, struct.error, ...
-        reason = "torch can't read it without running code in it" if "weights_only" in str(error) else one_line(error)
+        reason = (
+            "torch can't read it without running code in it"
+            if "weights_only" in str(error)
+            else _printable(one_line(error))
+        )
         raise UserError(f"{path} is damaged or no torch file ({reason}); copy or train it again") from None
     if isinstance(content, list | tuple):
         content = dict(enumerate(content))
@@ -119,13 +123,20 @@ def others_in(content: Mapping) -> list[str]:
 def _values(content: Mapping, place: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Names and values; a dictionary that is there several times, or in itself, counts once."""
     for key, value in content.items():
+        key = _printable(str(key))
+        inner = value if isinstance(value, Mapping) else None
         if isinstance(value, list | tuple) and any(isinstance(item, Mapping | Tensor) for item in value):
-            value = dict(enumerate(value))
-        if not isinstance(value, Mapping):
+            inner = dict(enumerate(value))
+        if inner is None:
             yield f"{place}{key}", value
         elif depth < _DEEPEST and id(value) not in seen:
             seen.add(id(value))
-            yield from _values(value, f"{place}{key}/", depth + 1, seen)
+            yield from _values(inner, f"{place}{key}/", depth + 1, seen)
+
+
+def _printable(text: str) -> str:
+    """Text of a file, which may hold anything, for a name or a message of one line."""
+    return "".join(character if character.isprintable() else "?" for character in text[:_LONGEST])
 
 
 def _content(path: Path) -> Any:
