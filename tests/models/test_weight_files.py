@@ -132,6 +132,17 @@ def test_names_of_any_characters_stay_on_one_line(tmp_path: Path) -> None:
     assert len(long) < 1000
 
 
+@pytest.mark.parametrize(
+    "text", [b"<!DOCTYPE html>\n<html>", b"version https://git-lfs.github.com/spec/v1\noid sha256"]
+)
+def test_a_page_or_a_pointer_in_place_of_the_file(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "weights.pth").write_bytes(text)
+    with pytest.raises(
+        UserError, match=rf"weights\.pth is text and no file of weights: it begins with '{text[:9].decode()}"
+    ):
+        wf.read_file(tmp_path / "weights.pth")
+
+
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_other_pickle_protocols(tmp_path: Path, state: dict, protocol: int) -> None:
     torch.save(state, tmp_path / "new.pth", pickle_protocol=protocol)

@@ -198,13 +198,14 @@ def test_a_network_of_the_files_classes(tmp_path: Path, seven_classes: dict) -> 
     assert found.class_names == list("0123456")
 
 
-def test_without_its_last_layer_it_classifies_nothing(tmp_path: Path, squeezenet: dict) -> None:
-    headless = {key: value for key, value in squeezenet.items() if key.startswith("features")}
+def test_without_its_last_layer_it_classifies_nothing(tmp_path: Path) -> None:
+    headless = {key: value for key, value in models.densenet121().state_dict().items() if key.startswith("features")}
     path = saved(tmp_path / "headless.pth", headless)
-    with pytest.raises(
-        UserError, match=r"it lacks classifier\.1\.weight, classifier\.1\.bias; these are the weights of"
-    ):
-        predictor.imagenet("squeezenet1_1", str(path))
+    whose = r"these are the weights of densenet121 without its last layer: a start for training only"
+    with pytest.raises(UserError, match=rf"it lacks classifier\.weight, classifier\.bias; {whose}"):
+        predictor.imagenet("densenet121", str(path))
+    with pytest.raises(UserError, match=r"use weights of others by --model densenet121 --weights .*headless\.pth"):
+        predictor.named_predictor(str(path), None)
 
 
 def test_our_own_checkpoint_as_weights(tmp_path: Path) -> None:
@@ -226,7 +227,10 @@ def test_our_own_checkpoint_as_weights(tmp_path: Path) -> None:
     assert predictor.named_predictor("squeezenet1_1", str(bare)).class_names == ["0", "1"]
 
 
-def test_what_does_not_fit_is_a_table(tmp_path: Path, squeezenet: dict, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_does_not_fit_is_a_table(
+    tmp_path: Path, squeezenet: dict, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(misfits, "architecture_of", lambda found: None)  # takes seconds
     state = {f"module.{key}": value for key, value in squeezenet.items() if key != "features.3.squeeze.bias"}
     path = saved(tmp_path / "changed.pth", state | {"module.features.3.extra.weight": torch.ones(3)})
     with pytest.raises(UserError, match=r"changed\.pth does not fit SqueezeNet: it lacks features\.3\.squeeze\.bias; "):

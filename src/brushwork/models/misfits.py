@@ -13,6 +13,7 @@ from brushwork.models import backbones, fitting, heads, naming
 
 log = logging.getLogger(__name__)
 
+_WIDEST = 60  # characters of a name in the table
 _HEADLESS = " without its last layer"
 _FEWEST = 10  # tensors of a network that is looked for
 _IN_TABLE, _IN_LINE = 5, 3  # of each kind of difference
@@ -33,7 +34,9 @@ def refusal(network: nn.Module, path: Path, found: Mapping[str, Tensor]) -> User
     name = type(network).__name__
     rows = [["key", name, path.name]]
     for key in (key for keys in differing.values() for key in keys[:_IN_TABLE]):
-        rows.append([key, *(str(tuple(state[key].shape)) if key in state else "-" for state in (wanted, theirs))])
+        rows.append(
+            [key[:_WIDEST], *(str(tuple(state[key].shape)) if key in state else "-" for state in (wanted, theirs))]
+        )
     log.warning("%s does not fit %s:\n%s", path, name, "\n".join(tables.plain(rows)))
     problem, keys = next(((problem, keys) for problem, keys in differing.items() if keys), ("has", ["no clear match"]))
     if problem == "has the wrong shape":

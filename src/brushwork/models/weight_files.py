@@ -141,9 +141,11 @@ def _printable(text: str) -> str:
 
 def _content(path: Path) -> Any:
     with open(path, "rb") as file:
-        start = file.read(9)
+        start = file.read(60)
         file.seek(0)
-        if start[8:] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= path.stat().st_size - 8:
+        if start and start.isascii() and start.decode().replace("\n", " ").replace("\r", " ").isprintable():
+            raise UserError(f"is text and no file of weights: it begins with {start.decode()!r}; fetch it again")
+        if start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= path.stat().st_size - 8:
             return safetensors.torch.load_file(path)
         if zipfile.is_zipfile(file) and torchscript.is_archive(file):
             return torchscript.tensors(file)
@@ -161,7 +163,7 @@ def _reason(message: str) -> str:
     if "must be imported to load DTensors" in message:
         return "it holds tensors that are spread over several processes (torch.distributed.tensor)"
     if "Unsupported operand" in message:
-        return f"it is a pickle that torch.save did not write, or pickled code, {never}"
+        return f"torch.save did not write it, or it holds pickled code, {never}"
     if "weights_only" in message:
         return f"it holds pickled code, {never}"
     return message.strip().splitlines()[0] if message.strip() else "its pickle is damaged"
