@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 KEY = "brushwork"
 _PREFIX = "network."  # of the classifier's network in Lightning's state dict
 
+# What each description has.
+_DESCRIBED = {"architecture", "head", "class_names", "preprocessing"}
+
 # What must be equal for a run to be resumed.
 _RESUMED = (
     "seed",
@@ -86,10 +89,18 @@ def arguments(content: dict[str, Any]) -> dict[str, Any]:
     } | {key: described[key] for key in ("tuning", "seed") if key in described}
 
 
+def is_ours(content: dict[str, Any]) -> bool:
+    """Whether what a file held is a checkpoint of a `StyleClassifier`."""
+    described = content.get(KEY)
+    return (
+        isinstance(described, dict) and described.keys() >= _DESCRIBED and isinstance(content.get("state_dict"), dict)
+    )
+
+
 def read(path: Path) -> dict[str, Any]:
     """A whole checkpoint. Raise a UserError if it is missing, damaged, holds code, or is another program's."""
     content = read_file(path)
-    if KEY not in content or "state_dict" not in content:
+    if not is_ours(content):
         raise UserError(f"{path} is no checkpoint of Brushwork: name one that a run wrote, {run_folder.LAST} say")
     return content
 

@@ -37,7 +37,7 @@ def initialized(chosen: Any, head: str | heads.Head) -> tuple[nn.Module, nn.Modu
     if chosen.weights is not None:
         path = path_of(chosen.architecture, chosen.weights, chosen.verify_weights)
         content = read_file(path)
-        if checkpoint.KEY in content:
+        if checkpoint.is_ours(content):
             described = content[checkpoint.KEY]
             checkpoint.refuse_other_network(path, described, chosen.architecture, chosen.head)
             if chosen.class_names is not None:

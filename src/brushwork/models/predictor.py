@@ -58,7 +58,7 @@ def imagenet(
     if weights is not None:
         path = path_of(architecture, weights, verify, alternatives, setting="weights")
         content = read_file(path)
-        if checkpoint.KEY in content:
+        if checkpoint.is_ours(content):
             theirs = content[checkpoint.KEY]["architecture"]
             if theirs != architecture:
                 raise UserError(
@@ -108,7 +108,7 @@ def _named(model: str, weights: str | None) -> Predictor:
         if weights is not None:
             raise UserError(f"--model {model} is a checkpoint and has its own weights: leave --weights {weights} out")
         content = read_file(Path(model))
-        if checkpoint.KEY not in content:
+        if not checkpoint.is_ours(content):
             architecture = misfits.architecture_of(tensors_in(content)) or "NETWORK"
             way = f"--model {architecture.split()[0]} --weights {model}"
             raise UserError(f"{model} is no checkpoint of Brushwork: use weights of others by {way}")
