@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--photos", nargs="*", default=[], type=Path, help="photos for Part B, or folders of them")
     parse.add_argument("--model", default="vgg16", help="whose maps to draw, as in saliency.py (%(default)s)")
     parse.add_argument("--weights", help="as in saliency.py")
+    parse.add_argument("--classes", type=Path, metavar="FILE", help="as in saliency.py")
     parse.add_argument("--out", type=Path, default=Path("logs/figures"), metavar="DIR", help="(%(default)s)")
     return parse
 
@@ -97,7 +98,7 @@ def main() -> int:
         save("where-it-looks.png", drawing.as_picture(figures.where_it_looks(looking, between_seeds)))
     if arguments.photos:
         paths = photo_files.find(arguments.photos)
-        predictor = named_predictor(arguments.model, arguments.weights)
+        predictor = named_predictor(arguments.model, arguments.weights, arguments.classes)
         rows = []
         predictor.network.to(devices.choose("auto"))
         for photo in photos.explain(predictor, paths, None):

@@ -24,6 +24,8 @@ examples:
   python scripts/saliency.py photos/ --target "tabby"           evidence for a tabby
   python scripts/saliency.py paintings/ --model logs/.../checkpoints/best.ckpt --target Baroque
   python scripts/saliency.py photos/ --model squeezenet1_1 --weights squeezenet.pth
+  python scripts/saliency.py photos/ --model alexnet --weights places365.pth --classes categories.txt
+  python scripts/saliency.py photos/ --target n02123045         WordNet's number, or any synonym of ImageNet's names
   python scripts/saliency.py photos/ --method gradient,gradcam  or all
   python scripts/saliency.py photos/ --out maps --resume        the same command resumes where it was stopped
   python scripts/saliency.py photos/ --box                      the object's outline and its box as well
@@ -60,9 +62,12 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
     parse.add_argument("--model", default="vgg16", help="a torchvision classifier, or our checkpoint (%(default)s)")
     parse.add_argument(
-        "--weights", help="imagenet (default), a name of torchvision's, a state dict's path, or null (random)"
+        "--weights", help="imagenet (default), a name of torchvision's, the path of a file, or null (random)"
     )
-    parse.add_argument("--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map")
+    parse.add_argument("--classes", type=Path, metavar="FILE", help="names of the classes, one a line")
+    parse.add_argument(
+        "--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map: any name"
+    )
     parse.add_argument("--method", default="gradient", metavar="NAME,...", help="or all: see below (%(default)s)")
     parse.add_argument("--box", action="store_true", help="find the object in the map by colour; needs OpenCV")
     parse.add_argument(
@@ -98,7 +103,7 @@ def main() -> int:
     from brushwork.training import devices
 
     paths = photo_files.find(arguments.photos)
-    predictor = named_predictor(arguments.model, arguments.weights)
+    predictor = named_predictor(arguments.model, arguments.weights, arguments.classes)
     chosen = methods.named(arguments.method, predictor.network)
     if arguments.box:
         segment.opencv()

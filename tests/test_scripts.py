@@ -187,6 +187,29 @@ def test_bad_photos_are_named_the_others_are_done(run: Run, photos: Path, weight
     assert len(list(folder.glob("*.png"))) == len(list(folder.glob("*.npy"))) == 3
 
 
+def test_somebody_elses_weights(run: Run, photos: Path, tmp_path: Path) -> None:
+    """Another number of classes, a data-parallel network in a dictionary of another name, numpy beside it."""
+    from torchvision import models
+
+    state = {f"module.{key}": value for key, value in models.squeezenet1_1(num_classes=3).state_dict().items()}
+    torch.save({"net": state, "accuracy": np.float64(61.2)}, tmp_path / "theirs.pth.tar")
+    (tmp_path / "classes.txt").write_text("Baroque 0\nCubism 2\nAbstract Art 1\n")
+    command = ["saliency", photos / "one.jpg", "--model", "squeezenet1_1", "--weights", "theirs.pth.tar", "--overwrite"]
+    code, out, error = run(*command, "--out", "maps", "--classes", "classes.txt", "--target", "abstract art")
+    assert (code, error) == (0, "")
+    note = "theirs.pth.tar: took net; dropped module. of 52 keys; its last layer, classifier.1, has 3 classes"
+    assert note in out.splitlines()
+    (row,) = run_folder.read_csv(tmp_path / "maps/maps.csv")
+    assert row["target"] == "Abstract Art"
+    code, out, _ = run(*command, "--out", "maps", "--target", "2")
+    assert code == 0
+    assert "squeezenet1_1: its 3 classes have numbers for names: --classes FILE names them" in out
+    (tmp_path / "classes.txt").write_text("Baroque\nCubism\n")
+    code, _, error = run(*command, "--out", "other", "--classes", "classes.txt")
+    assert code == 1
+    assert error.startswith("error: classes.txt names 2 classes, but the network has 3")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -19,7 +19,7 @@ from torchvision import models
 
 from brushwork import csv_files, run_folder
 from brushwork.errors import UserError
-from brushwork.models import predictor
+from brushwork.models import misfits, predictor
 from brushwork.paintings import catalogue
 from brushwork.preprocessing import Preprocessing
 from brushwork.saliency import callback, maps, methods, panel
@@ -313,6 +313,33 @@ def test_no_network_of_imagenets_where_training_began_elsewhere(
     assert {row["imagenet"] for row in rows} == {""}
     assert all(row["previous"] for row in rows if row["epoch"] == "1")
     assert "saliency:" not in caplog.text
+
+
+def test_weights_of_other_classes(
+    make_job: MakeJob, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their network is shown, its classes numbered; without a last layer it is left out with one warning."""
+    state = models.mobilenet_v3_small(num_classes=7).state_dict()
+    headless = {key: value for key, value in state.items() if not key.startswith("classifier.3")}
+    torch.save(state, tmp_path / "seven.pth")
+    torch.save(headless, tmp_path / "headless.pth")
+    reference = ["callbacks.saliency.reference=mobilenet_v3_small"]
+    seven = [
+        f"model.weights={tmp_path / 'seven.pth'}",
+        f"callbacks.saliency.reference_weights={tmp_path / 'seven.pth'}",
+    ]
+    jobs.run_job(make_job(*SHORT, *reference, *seven))
+    assert {panel.width for panel in logged(tmp_path / "run").values()} == {4 * COLUMN}
+    assert all(
+        row["imagenet"] for row in run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] == "1"
+    )
+    assert "saliency:" not in caplog.text
+    monkeypatch.setattr(misfits, "architecture_of", lambda found: None)  # takes seconds
+    jobs.run_job(make_job(*SHORT, f"model.weights={tmp_path / 'headless.pth'}", folder="headless"))
+    assert {panel.width for panel in logged(tmp_path / "headless").values()} == {3 * COLUMN}
+    (warning,) = (record.getMessage() for record in caplog.records if record.getMessage().startswith("saliency:"))
+    assert "saliency: without the network before training: " in warning
+    assert "it lacks classifier.3.weight" in warning
 
 
 @pytest.mark.parametrize("override", ["every_n_epochs=0", "paintings=0", "reference=vgg61", "method=gradkam"])

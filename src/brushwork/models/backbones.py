@@ -1,9 +1,11 @@
 """torchvision's classifiers: their names, how they are built, their preprocessing."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torchvision import models
 
 from brushwork.errors import UserError, unknown
@@ -54,8 +56,10 @@ def build(architecture: str, gain: float | None = None) -> nn.Module:
     A `gain` replaces torchvision's initialisation of convolutions and linear layers: standard deviation
     gain / sqrt(fan_in) and zero bias (He et al. 2015 has gain = sqrt 2).
     """
+    # A vision transformer takes one size of picture: vit_h_14's weights 518 pixels, where torchvision builds for 224.
+    size = {"image_size": preprocessing(architecture).image_size} if architecture.startswith("vit_") else {}
     weights_enum(architecture)
-    network = models.get_model(architecture, weights=None)
+    network = models.get_model(architecture, weights=None, **size)
     if gain is not None:
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -63,6 +67,24 @@ def build(architecture: str, gain: float | None = None) -> nn.Module:
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
     return network
+
+
+class _WithoutMemory(TorchFunctionMode):
+    """torch.empty, with which layers allocate their weights, allocates nothing, and nothing is drawn.
+
+    torch.device("meta") would do the same to the tensors from which some networks compute their sizes.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
+
+
+def shapes(architecture: str) -> nn.Module:
+    """A classifier without weights, for its names and shapes: built in hundredths of a second, however large."""
+    with torch.random.fork_rng(devices=[]), _WithoutMemory():
+        return build(architecture)
 
 
 def redraw(network: nn.Module, recurse: bool = True, generator: torch.Generator | None = None) -> None:

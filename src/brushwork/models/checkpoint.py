@@ -11,7 +11,7 @@ from torch import Tensor
 from brushwork import files, run_folder
 from brushwork.errors import UserError
 from brushwork.models.factories import comparable, restore
-from brushwork.models.weights import read_file
+from brushwork.models.weight_files import read_file, tensors_in
 
 if TYPE_CHECKING:
     from brushwork.models.classifier import StyleClassifier
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Under which a checkpoint holds its description (see `describe`), beside Lightning's own keys.
 KEY = "brushwork"
 _PREFIX = "network."  # of the classifier's network in Lightning's state dict
+
+# What each description has.
+_DESCRIBED = {"architecture", "head", "class_names", "preprocessing"}
 
 # What must be equal for a run to be resumed.
 _RESUMED = (
@@ -86,10 +89,18 @@ def arguments(content: dict[str, Any]) -> dict[str, Any]:
     } | {key: described[key] for key in ("tuning", "seed") if key in described}
 
 
+def is_ours(content: dict[str, Any]) -> bool:
+    """Whether what a file held is a checkpoint of a `StyleClassifier`."""
+    described = content.get(KEY)
+    return (
+        isinstance(described, dict) and described.keys() >= _DESCRIBED and isinstance(content.get("state_dict"), dict)
+    )
+
+
 def read(path: Path) -> dict[str, Any]:
     """A whole checkpoint. Raise a UserError if it is missing, damaged, holds code, or is another program's."""
     content = read_file(path)
-    if KEY not in content or "state_dict" not in content:
+    if not is_ours(content):
         raise UserError(f"{path} is no checkpoint of Brushwork: name one that a run wrote, {run_folder.LAST} say")
     return content
 
@@ -110,7 +121,9 @@ def check_resumable(path: Path, max_epochs: int | None) -> None:
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
     """The network's own state dict in a checkpoint."""
-    return {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
+    tensors = tensors_in({"state_dict": content["state_dict"]})
+    prefix = f"state_dict/{_PREFIX}"
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def refuse_other_network(path: Path, found: dict[str, Any], architecture: str, head: str) -> None:

@@ -98,6 +98,18 @@ def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
     return new
 
 
+def last_layer(model: nn.Module) -> str:
+    """The name of a torchvision classifier's last layer, before its head is changed."""
+    return _LAST_LAYER[type(model)]
+
+
+def thrown_away(model: nn.Module, head: "str | Head") -> list[str]:
+    """The names of the layers that a strategy replaces or removes; for a function, the last layer's."""
+    if head in ("replace_two", replace_two) and type(model) in _THREE_LINEAR:
+        return [f"classifier.{_THREE_LINEAR[type(model)][1]}", last_layer(model)]
+    return [last_layer(model)]
+
+
 def tail(model: nn.Module, layer: nn.Module) -> nn.Module:
     """From `layer`, which is in the classifier or all of it, to the logits: in a SqueezeNet more layers follow it."""
     if isinstance(model, models.SqueezeNet):

@@ -6,7 +6,8 @@ from torch import nn
 
 from brushwork.errors import UserError
 from brushwork.models import backbones, checkpoint, heads, tuning
-from brushwork.models.weights import load_strictly, path_of, read_file, state_dict_in
+from brushwork.models.weight_files import read_file
+from brushwork.models.weights import load, load_strictly, path_of
 
 
 def check(
@@ -32,11 +33,11 @@ def initialized(chosen: Any, head: str | heads.Head) -> tuple[nn.Module, nn.Modu
         UserError: there are no such weights, or they don't fit.
     """
     network = backbones.build(chosen.architecture, chosen.init_gain)
-    new_layer, split_hash = None, None
+    new_layer, split_hash, random = None, None, []  # random: parameters that the weights lack
     if chosen.weights is not None:
         path = path_of(chosen.architecture, chosen.weights, chosen.verify_weights)
         content = read_file(path)
-        if checkpoint.KEY in content:
+        if checkpoint.is_ours(content):
             described = content[checkpoint.KEY]
             checkpoint.refuse_other_network(path, described, chosen.architecture, chosen.head)
             if chosen.class_names is not None:
@@ -45,7 +46,15 @@ def initialized(chosen: Any, head: str | heads.Head) -> tuple[nn.Module, nn.Modu
             load_strictly(network, checkpoint.network_state(content), path)
             split_hash = described.get("split_hash")
         else:
-            load_strictly(network, state_dict_in(content), path)
+            random = load(network, path, content, heads.thrown_away(network, head))
     if chosen.redraw:
         backbones.redraw(network)
-    return network, new_layer or heads.replace_head(network, head, chosen.num_classes, chosen.zero_init), split_hash
+    if new_layer is None:
+        left = {name: parameter for name, parameter in network.named_parameters() if name in random}
+        new_layer = heads.replace_head(network, head, chosen.num_classes, chosen.zero_init)
+        for name, parameter in left.items():
+            if any(parameter is other for other in network.parameters()):
+                raise UserError(
+                    f"{path} has no {name} that fits, and head {chosen.head} keeps it: choose other weights"
+                )
+    return network, new_layer, split_hash

@@ -1,7 +1,8 @@
 """A network ready to classify pictures, with its class names and its preprocessing."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,11 +11,14 @@ from torch import Tensor, nn
 
 from brushwork import run_folder
 from brushwork.errors import UserError, unknown
-from brushwork.models import backbones
+from brushwork.models import backbones, checkpoint, class_names, heads, misfits
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.modes import freeze
-from brushwork.models.weights import ALTERNATIVES, load_named
+from brushwork.models.weight_files import read_file, tensors_in
+from brushwork.models.weights import ALTERNATIVES, load, path_of
 from brushwork.preprocessing import as_batch, as_picture
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,47 +37,41 @@ class Predictor:
         return as_picture(image, self.mean, self.std)
 
     def class_index(self, target: str) -> int:
-        """The class of an index or a name, whose case matters only where names differ in nothing else.
-
-        Raises a UserError where there is no such class, or several have the name.
-        """
-        names, last = self.class_names, len(self.class_names) - 1
-        if target.lstrip("-").isdecimal():
-            index = int(target)
-            if not 0 <= index <= last:
-                raise UserError(
-                    f"class {index} is out of range: {self.name} has classes 0 ({names[0]}) to {last} ({names[-1]})"
-                )
-            return index
-        same = [index for index, name in enumerate(names) if name == target]
-        found = same or [index for index, name in enumerate(names) if name.lower() == target.lower()]
-        if len(found) > 1:
-            raise UserError(f"{target} is the name of classes {' and '.join(map(str, found))}: give the number")
-        if found:
-            return found[0]
-        near = [f"{name} ({index})" for index, name in enumerate(names) if target.lower() in name.lower()]
-        if near:
-            raise UserError(f"no class of {self.name} is just '{target}': name one of {', '.join(near[:10])}")
-        raise unknown(f"class of {self.name}", target, names)
+        """The class of a number or a name: see `class_names.index_of`."""
+        return class_names.index_of(target, self.class_names, self.name)
 
 
 def imagenet(
     architecture: str, weights: str | None, verify: bool = True, alternatives: str = ALTERNATIVES
 ) -> Predictor:
-    """A torchvision classifier of ImageNet's 1000 classes with its weights' own preprocessing of photos.
+    """A torchvision classifier with its weights' own preprocessing of photos; its classes are ImageNet's 1000.
+
+    Where a file has another number of classes, they are numbered. A checkpoint of ours is as `load_predictor` has it.
 
     Args:
-        weights: "imagenet", a name of torchvision's, the path of a state dict, or None for random weights.
+        weights: "imagenet", a name of torchvision's, a file's path, or None for random weights.
         alternatives: what a UserError suggests where the weights are unavailable.
     """
     enum = backbones.weights_enum(architecture)
     with torch.random.fork_rng(devices=[]):  # the caller's random state must not change
         network = backbones.build(architecture)
     if weights is not None:
-        load_named(network, architecture, weights, verify, alternatives, setting="weights")
+        path = path_of(architecture, weights, verify, alternatives, setting="weights")
+        content = read_file(path)
+        if checkpoint.is_ours(content):
+            theirs = content[checkpoint.KEY]["architecture"]
+            if theirs != architecture:
+                raise UserError(
+                    f"{path} is a checkpoint of {theirs}, not of {architecture}: use that network, or it as --model"
+                )
+            return load_predictor(path)
+        load(network, path, content)
     chosen = backbones.named_weights(architecture, weights if weights in enum.__members__ else "imagenet")
     transform = chosen.transforms()
     categories = backbones.named_weights(architecture).meta["categories"]  # some weights' own have None
+    outputs = len(network.get_submodule(heads.last_layer(network)).bias)
+    if outputs != len(categories):
+        categories = [str(number) for number in range(outputs)]
     name = architecture if weights is not None else f"{architecture} (random weights)"
     return Predictor(name, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std))
 
@@ -89,15 +87,32 @@ def load_predictor(path: Path) -> Predictor:
     return Predictor(path.name, network, model.class_names, transform, used.mean, used.std)
 
 
-def named_predictor(model: str, weights: str | None) -> Predictor:
-    """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours."""
+def named_predictor(model: str, weights: str | None, classes: Path | None = None) -> Predictor:
+    """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours.
+
+    `classes` is a file of the names of its classes: see `class_names.read`.
+    """
+    found = _named(model, weights)
+    if classes is not None:
+        return replace(found, class_names=class_names.read(classes, len(found.class_names)))
+    if found.class_names == [str(number) for number in range(len(found.class_names))]:
+        log.info("%s: its %d classes have numbers for names: --classes FILE names them", model, len(found.class_names))
+    return found
+
+
+def _named(model: str, weights: str | None) -> Predictor:
     if model in backbones.architectures():
         alternatives = "or use --weights PATH of a state dict, or --weights null for random weights"
         return imagenet(model, None if weights == "null" else weights or "imagenet", alternatives=alternatives)
     if Path(model).is_file():
         if weights is not None:
             raise UserError(f"--model {model} is a checkpoint and has its own weights: leave --weights {weights} out")
+        content = read_file(Path(model))
+        if not checkpoint.is_ours(content):
+            architecture = misfits.architecture_of(tensors_in(content)) or "NETWORK"
+            way = f"--model {architecture.split()[0]} --weights {model}"
+            raise UserError(f"{model} is no checkpoint of Brushwork: use weights of others by {way}")
         return load_predictor(Path(model))
-    if Path(model).suffix in (".ckpt", ".pth", ".pt") or len(Path(model).parts) > 1:
+    if Path(model).suffix in (".ckpt", ".pth", ".pt", ".safetensors") or len(Path(model).parts) > 1:
         raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
     raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])

@@ -1,14 +1,13 @@
-"""Weights in files: found, downloaded, verified, read without running code, and loaded into a network."""
+"""Weights: found, downloaded, verified, and loaded into a network."""
 
 import hashlib
 import logging
 import multiprocessing
-import pickle
 import re
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from brushwork import files
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.models import backbones
+from brushwork.models import backbones, fitting, heads, misfits, weight_files
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +46,9 @@ def path_of(
     names = ["imagenet", *backbones.weights_enum(architecture).__members__]
     if weights in names:
         return cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
-    if not Path(weights).is_file():
+    if not Path(weights).exists():
         raise unknown(setting, weights, [*names, "null", "a file's path"])
     return Path(weights)
-
-
-def load_named(
-    network: nn.Module,
-    architecture: str,
-    weights: str,
-    verify: bool = True,
-    alternatives: str = ALTERNATIVES,
-    setting: str = "model.weights",
-) -> None:
-    """Load weights into `network`: torchvision's by name, or those of a file; for the arguments see `path_of`."""
-    path = path_of(architecture, weights, verify, alternatives, setting)
-    load_strictly(network, state_dict_in(read_file(path)), path)
 
 
 def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
@@ -117,30 +103,6 @@ def _wait_for_answer(url: str) -> None:
         pass  # it responds: the download reports what is wrong
 
 
-def read_file(path: Path) -> dict:
-    """Read a file of torch.save. Raise a UserError if it is missing, damaged, or holds code, which is not executed."""
-    if not path.is_file():
-        raise UserError(f"there is no file {path.resolve()}: name a checkpoint or a state dict that exists")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = "it holds pickled code, which is never executed" if "weights_only" in str(error) else one_line(error)
-        raise UserError(f"{path} cannot be loaded: {reason}; save plain tensors with torch.save(state_dict)") from None
-    except Exception as error:  # a damaged file makes torch raise anything: IndexError, struct.error, ...
-        raise UserError(f"{path} is damaged or no torch file ({one_line(error)}); copy or train it again") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of Brushwork")
-    return content
-
-
-def state_dict_in(content: dict) -> dict[str, Tensor]:
-    """The state dict in what a file held: bare, or under the key "state_dict" or "model"."""
-    for key in ("state_dict", "model"):
-        if isinstance(content.get(key), dict):
-            content = content[key]
-    return content
-
-
 def state_hash(state: Mapping[str, Tensor]) -> str:
     """A hash of the weights and buffers of a state dict, 16 hexadecimal digits."""
     found = hashlib.sha256()
@@ -150,21 +112,55 @@ def state_hash(state: Mapping[str, Tensor]) -> str:
     return found.hexdigest()[:16]
 
 
+def load(network: nn.Module, path: Path, content: Mapping, replaced: Sequence[str] = ()) -> list[str]:
+    """Load what a file holds into a torchvision classifier, by matching names (see `fitting.fit`); log what was done.
+
+    The last layer gets as many outputs as the file has, unless it is among the layers that are `replaced` afterwards.
+
+    Args:
+        content: as `weight_files.read_file` returns it.
+        replaced: names of layers that need not fit.
+
+    Returns:
+        The names of the parameters that keep their random values: of layers `replaced`, or none.
+
+    Raises:
+        UserError: these are not the weights of this network, or can't be used.
+    """
+    last = heads.last_layer(network)
+    wanted, found = network.state_dict(), weight_files.tensors_in(content)
+    try:
+        state, notes = fitting.fit(found, wanted, fitting.keys_of(last, wanted), fitting.keys_of(replaced, wanted))
+    except UserError as error:
+        raise UserError(f"{path} {error}") from None
+    except fitting.Misfit:
+        for name in weight_files.others_in(content):
+            if any(f".{name}".replace("/", ".").endswith(f".{key}") for key in wanted):
+                raise UserError(f"{path} holds {name}, which is no tensor: save tensors, by torch.save") from None
+        if not found:
+            raise UserError(f"{path} holds no tensors: name a state dict or a checkpoint") from None
+        raise misfits.refusal(network, path, found) from None
+    if notes:
+        log.info("%s: %s", path, "; ".join(notes))
+    classes = {len(state[key]) for key in fitting.keys_of(last, state)} - {len(wanted[f"{last}.weight"])}
+    if replaced:
+        state = {key: tensor for key, tensor in state.items() if tensor.shape == wanted[key].shape}
+    elif classes:
+        with torch.random.fork_rng(devices=[]):
+            heads.replace_last(network, classes.pop())
+    _put(network, state)
+    return [key for key in wanted if key not in state]
+
+
 def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     """Load a state dict in which every key and shape must match, or else raise a UserError that names those."""
     expected = network.state_dict()
-    missing = [key for key in expected if key not in state]
-    foreign = [key for key in state if key not in expected]
-    shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(tensor.shape)}"
-        for key, tensor in expected.items()
-        if key in state and getattr(state[key], "shape", None) != tensor.shape
-    ]
-    for problem, keys in [("lacks", missing), ("has the foreign", foreign), ("has the wrong shape", shapes)]:
-        if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise UserError(
-                f"{path} does not fit {type(network).__name__}: it {problem} {', '.join(map(str, keys[:3]))}{more}; "
-                f"choose the model these weights were made for"
-            )
-    network.load_state_dict(state)
+    if state.keys() != expected.keys() or any(state[key].shape != expected[key].shape for key in expected):
+        raise misfits.refusal(network, path, state)
+    _put(network, state)
+
+
+def _put(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    whole = network.state_dict()  # with the versions of its layers: without, torchvision takes some for old ones
+    whole.update(state)
+    network.load_state_dict(whole)

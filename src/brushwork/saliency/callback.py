@@ -170,7 +170,10 @@ class SaliencyLogger(L.Callback):
         if reference is None or (self.reference, self.reference_weights) != (architecture, weights):
             try:
                 found = predictor.imagenet(architecture, weights, self.verify_weights)
-            except UserError:  # training could load them: a checkpoint of ours
+            except UserError as error:  # training could load them: they have no last layer, which it replaces
+                log.warning("saliency: without the network before training: %s", error)
+                return None
+            if found.name != architecture:  # a checkpoint of ours
                 return None
         first, ours = next(found.network.parameters()), next(network.parameters()).cpu()
         return found if torch.equal(first.to(ours.dtype), ours) else None  # else they were redrawn
