@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
+from brushwork.readable import readable
 from brushwork.terminal import exit_with, show_log
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def show(report: "Report") -> None:
     print(f"{'style':<{width}}  {'  '.join(f'{name:>9}' for name in columns)}  median size")
     for row in report.styles:
         size = f"{row['median']['width']:.0f} x {row['median']['height']:.0f}" if row["median"] else "n/a"
-        print(f"{text(row['style']):<{width}}  {'  '.join(f'{row[name]:>9,}' for name in columns)}  {size:>11}")
+        print(f"{readable(row['style']):<{width}}  {'  '.join(f'{row[name]:>9,}' for name in columns)}  {size:>11}")
     print(f"split: {report.split}")
     majority, lookup, known = (
         "n/a" if value is None else f"{value:.3f}"
@@ -104,14 +105,9 @@ def show_finding(finding: "Finding") -> None:
     count = f" {len(finding.groups):,}" if finding.groups else ""
     print(f"{color}{finding.severity}{count}{end}: {finding.message}")
     for group in finding.groups[:SHOWN]:
-        print("   ", " = ".join(text(f"{item.path} ({item.note})" if item.note else item.path) for item in group))
+        print("   ", " = ".join(readable(f"{item.path} ({item.note})" if item.note else item.path) for item in group))
     if len(finding.groups) > SHOWN:
         print(f"    and {len(finding.groups) - SHOWN:,} more")
-
-
-def text(name: str) -> str:
-    """A file's name with escapes for what the terminal cannot show."""
-    return name.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
 
 
 if __name__ == "__main__":

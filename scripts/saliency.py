@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import installed  # noqa: F401
 from brushwork import files, run_folder, run_names
 from brushwork.errors import UserError
+from brushwork.readable import readable
 from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
 
 if TYPE_CHECKING:
@@ -211,11 +212,11 @@ def draw(
                 events.add_picture(writer, f"saliency/{photo.stem}", picture)
                 in_tensorboard += rows
             own = "" if target is None else f"  {photo.probabilities[target]:>{len(target_title) - 2}.3f}"
-            tqdm.write(f"{photo.path.name[:width]:<{width}}{own}  {rows[0]['top']}")
+            tqdm.write(f"{readable(photo.path.name)[:width]:<{width}}{own}  {readable(rows[0]['top'])}")
             for note in sheet.notes(photo):
                 tqdm.write(f"  {note}")
             bar.update()
-        writer.add_text("photos", results.markdown(in_tensorboard))
+        events.add_text(writer, "photos", results.markdown(in_tensorboard))
     return len(left) - problems, problems
 
 

@@ -1,4 +1,4 @@
-"""Pictures in TensorBoard, as JPEG so that event files stay small."""
+"""Pictures and texts in TensorBoard; pictures as JPEG so that event files stay small."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +9,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from brushwork import images
+from brushwork.readable import readable
 
 QUALITY = 88  # of JPEG: a page of paintings at it takes a tenth of its PNG
 
@@ -22,5 +23,11 @@ def writers(loggers: Iterable[Any]) -> list[SummaryWriter]:
 def add_picture(writer: SummaryWriter, tag: str, picture: Image.Image, step: int = 0) -> None:
     """Add a picture to the images of TensorBoard (`SummaryWriter.add_image` itself writes PNG)."""
     encoded = images.encoded(picture.convert("RGB"), "JPEG", QUALITY)
+    tag = readable(tag)  # protocol buffers hold UTF-8 alone
     image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": encoded}
     writer.file_writer.add_summary(Summary(value=[{"tag": tag, "image": image}]), step)
+
+
+def add_text(writer: SummaryWriter, tag: str, text: str, step: int = 0) -> None:
+    """Add Markdown to the texts of TensorBoard; names in it may have any bytes."""
+    writer.add_text(tag, readable(text, keep="\n"), step)

@@ -32,7 +32,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     When it fails (a full disk, an interrupt) the temporary file is removed and `path` is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{uuid.uuid4().hex[:16]}.tmp")  # without the name, which may have all of 255 bytes
     try:
         yield temporary
         with open(temporary, "rb") as file:

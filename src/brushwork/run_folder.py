@@ -52,11 +52,19 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a CSV atomically; a column that a row lacks stays empty, what is no column is left out."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())
+    header = dict(zip(columns := list(columns), columns, strict=True))
+    files.write_text(path, csv_text(columns, [header, *rows]))
+
+
+def csv_text(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """The lines of a CSV for `read_csv`, without a heading."""
+    text, columns = io.StringIO(), list(columns)
+    options = {"restval": "", "extrasaction": "ignore", "lineterminator": "\n"}
+    plain = csv.DictWriter(text, columns, **options)
+    quoting = csv.DictWriter(text, columns, quoting=csv.QUOTE_ALL, **options)
+    for row in rows:  # Python's writer leaves a carriage return without quotes, and its reader ends the row there
+        (quoting if any("\r" in str(value) for value in row.values()) else plain).writerow(row)
+    return text.getvalue()
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """The terminal: log lines that don't break a progress bar, line width, exit statuses and signals."""
 
 import argparse
+import io
 import logging
 import math
 import os
@@ -17,6 +18,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from brushwork.errors import UserError
+from brushwork.readable import readable
 
 WIDTH = 100  # columns in which scripts write their tables and sentences
 
@@ -29,7 +31,7 @@ class TerminalHandler(logging.StreamHandler):
     """A StreamHandler that writes through tqdm (conf/hydra/default.yaml names it)."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=self.stream)
+        tqdm.write(readable(self.format(record), keep="\n\t"), file=self.stream)
         self.flush()
 
 
@@ -64,6 +66,13 @@ def exit_on_signals(silent: bool = False) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def take_any_name() -> None:
+    """Names that the terminal's encoding lacks are written with escapes, on standard output and error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def show_log() -> None:
     """In a script: write the log to standard output."""
     log = logging.getLogger("brushwork")
@@ -87,8 +96,9 @@ def count(text: str) -> int:
 
 def exit_with(main: Callable[[], int]) -> NoReturn:
     """Run a script's `main`, which returns the exit status; after a UserError or OSError, in one line, it is 1."""
+    take_any_name()
     try:
         sys.exit(main())
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", readable(str(error), keep="\n"), file=sys.stderr)
         sys.exit(1)

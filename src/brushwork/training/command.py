@@ -6,6 +6,7 @@ import hydra
 from omegaconf import DictConfig
 
 import brushwork
+from brushwork.terminal import take_any_name
 from brushwork.training import config, sweep
 
 
@@ -25,6 +26,7 @@ def _run_job(cfg: DictConfig) -> float | None:
 
 def main() -> None:
     """Parse sys.argv and run."""
+    take_any_name()
     config.register()
     try:
         _run_job()

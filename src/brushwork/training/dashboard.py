@@ -149,8 +149,10 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     }
     trained = tuning.table(pl_module.network, pl_module.new_layer, learning_rate)
     page = web_page.render("training/dashboard_run.md.jinja", facts=facts, command=result["command"], trained=trained)
-    writer.add_text("run/2 what it is", page)
-    writer.add_text("run/3 configuration", textwrap.indent(config_text.rstrip("\n"), "    "))  # code in Markdown
+    events.add_text(writer, "run/2 what it is", page)
+    code = textwrap.indent(config_text.rstrip("
+"), "    ")  # in Markdown
+    events.add_text(writer, "run/3 configuration", code)
 
 
 def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
@@ -235,7 +237,7 @@ def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArt
 def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
     """Text: the result beside its baselines. Hyper-parameters: the status of the session, success."""
     page = web_page.render("training/dashboard_result.md.jinja", **result, labels=run_folder.BASELINES)
-    writer.add_text("run/1 result", page, epoch)
+    events.add_text(writer, "run/1 result", page, epoch)
     end = HParamsPluginData(session_end_info={"status": STATUS_SUCCESS, "end_time_secs": time.time()})
     metadata = hparams_metadata.create_summary_metadata(end)
     value = {"tag": hparams_metadata.SESSION_END_INFO_TAG, "metadata": metadata, "tensor": hparams_metadata.NULL_TENSOR}

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from brushwork import files, run_folder, web_page
 from brushwork.errors import UserError, one_line
+from brushwork.readable import readable
 from brushwork.terminal import exit_on_signals
 from brushwork.training import config, sweep
 from brushwork.training.config import Job
@@ -56,7 +57,7 @@ def main(cfg: DictConfig) -> float | None:
         sweep.record_event(Path(HydraConfig.get().runtime.output_dir), error=reason)
         raise CompactHydraException(reason)
     if rank_zero_only.rank == 0:
-        print(f"error: {reason}", file=sys.stderr)
+        print("error:", readable(reason), file=sys.stderr)
     sys.exit(1)
 
 
