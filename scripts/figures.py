@@ -95,6 +95,7 @@ def main() -> int:
                 between_seeds[arm.name] = value
                 log.info("%s: maps of two seeds after the last epoch: rank correlation %.2f", arm.name, value)
         save("where-it-looks.png", drawing.as_picture(figures.where_it_looks(looking, between_seeds)))
+    problems = []
     if arguments.photos:
         paths = photo_files.find(arguments.photos)
         predictor = named_predictor(arguments.model, arguments.weights)
@@ -102,13 +103,16 @@ def main() -> int:
         predictor.network.to(devices.choose("auto"))
         for photo in photos.explain(predictor, paths, None):
             if isinstance(photo, UserError):
-                raise photo
+                problems.append(photo)
+                log.error("%s", photo)
+                continue
             rows += sheet.cells(photo, predictor.class_names, top=3)
-        save("part-b-saliency.png", sheet.page(rows))
+        if rows:
+            save("part-b-saliency.png", sheet.page(rows))
     else:
         print("no figure of Part B: name photos (--photos, or make figures PHOTOS=...)")
     print(f"results: {arguments.out}")
-    return 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

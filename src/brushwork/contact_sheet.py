@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from brushwork import fonts, images
+from brushwork.errors import UserError
 from brushwork.readable import readable
 
 _BORDER = 6  # pixels around each picture
@@ -78,13 +79,21 @@ def title(path: str) -> str:
 
 
 def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, max_megapixels: float) -> Image.Image:
-    """Sample paintings of each style with titles (report, figure 1); `paintings` are (path under `root`, style)."""
+    """Sample paintings of each style with titles (report, figure 1); `paintings` are (path under `root`, style).
+
+    One that can't be read is an empty cell; UserError where none can.
+    """
     styles = [style for _, style in paintings]
     chosen = [paintings[i] for i in pick(styles, per_style * len(set(styles)), seed=0)]
-    cells = [
-        Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}")
-        for path, style in sorted(chosen, key=lambda painting: painting[::-1])
-    ]
+    cells, problem = [], None
+    for path, style in sorted(chosen, key=lambda painting: painting[::-1]):
+        try:
+            picture = images.load_rgb(root / path, max_megapixels)
+        except UserError as error:
+            picture, problem = None, error
+        cells.append(Cell(picture, f"{style}\n{title(path)}"))
+    if problem and not any(cell.picture for cell in cells):
+        raise problem
     return in_columns(cells, columns=2 * per_style, side=160)
 
 

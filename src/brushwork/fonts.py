@@ -28,7 +28,7 @@ def _characters(path: str) -> frozenset[int]:
 
 
 def fallbacks(text: str) -> list[FontEntry]:
-    """Installed fonts for the characters that DejaVu Sans lacks; a log line says, once, which no font has."""
+    """Installed fonts for the characters that DejaVu Sans lacks. One log line a process names some that no font has."""
     lacking = {c for c in text if c.isprintable() and ord(c) not in _characters(str(_DEJAVU))} - _reported
     found = []
     if lacking:
@@ -36,18 +36,19 @@ def fallbacks(text: str) -> list[FontEntry]:
         def rank(entry: FontEntry) -> tuple[bool, str]:
             return not re.search("CJK|Noto Sans|Unicode", entry.name), entry.fname  # those for many scripts first
 
-        for entry in sorted(font_manager.fontManager.ttflist, key=rank):
+        entries = (entry for entry in font_manager.fontManager.ttflist if "Last Resort" not in entry.name)  # boxes
+        for entry in sorted(entries, key=rank):
             if has := {c for c in lacking if ord(c) in _characters(entry.fname)}:
                 found.append(entry)
                 lacking -= has
             if not lacking:
                 break
-        if lacking:
-            _reported.update(lacking)
+        if lacking and not _reported:
+            some = "".join(sorted(lacking)[:10])
             log.warning(
-                "no installed font has %s: pictures show boxes in place of such characters (fonts-noto-cjk has many)",
-                "".join(sorted(lacking)[:10]),
+                "no installed font has %s: pictures show boxes for such characters (fonts-noto-cjk has many)", some
             )
+        _reported.update(lacking)
     return found
 
 

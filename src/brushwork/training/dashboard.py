@@ -150,8 +150,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     trained = tuning.table(pl_module.network, pl_module.new_layer, learning_rate)
     page = web_page.render("training/dashboard_run.md.jinja", facts=facts, command=result["command"], trained=trained)
     events.add_text(writer, "run/2 what it is", page)
-    code = textwrap.indent(config_text.rstrip("
-"), "    ")  # in Markdown
+    code = textwrap.indent(config_text.rstrip("\n"), "    ")  # in Markdown
     events.add_text(writer, "run/3 configuration", code)
 
 
