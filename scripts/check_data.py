@@ -10,7 +10,7 @@ import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
 from brushwork.readable import readable
-from brushwork.terminal import exit_with, show_log
+from brushwork.terminal import exit_with, path, show_log
 
 if TYPE_CHECKING:
     from brushwork.paintings.checks.findings import Finding
@@ -38,15 +38,15 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("root", type=Path, metavar="ROOT", help="style folders: ROOT/Style/artist_title.jpg")
+    parse.add_argument("root", type=path, metavar="ROOT", help="style folders: ROOT/Style/artist_title.jpg")
     parse.add_argument(
         "--split-csv",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="columns path and part (default: training's default split)",
     )
     parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="as data.max_megapixels (89)")
-    parse.add_argument("--out", type=Path, default=Path("logs/check_data"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("--out", type=path, default=Path("logs/check_data"), metavar="DIR", help="(%(default)s)")
     return parse
 
 

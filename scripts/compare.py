@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import installed  # noqa: F401
 from brushwork.errors import UserError
-from brushwork.terminal import exit_on_signals, exit_with, show_log
+from brushwork.terminal import exit_on_signals, exit_with, path, show_log
 
 if TYPE_CHECKING:
     from brushwork.contact_sheet import Cell
@@ -33,9 +33,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold some")
+    parse.add_argument("runs", nargs="+", type=path, metavar="RUNS", help="run folders, or folders that hold some")
     parse.add_argument("--reference", metavar="ARM", help="compare the others with it (default: the first by name)")
-    parse.add_argument("--out", type=Path, default=Path("logs/comparison"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("--out", type=path, default=Path("logs/comparison"), metavar="DIR", help="(%(default)s)")
     return parse
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
-from brushwork.terminal import exit_with, show_log
+from brushwork.terminal import exit_with, path, show_log
 
 log = logging.getLogger("brushwork.scripts.figures")
 
@@ -31,11 +31,13 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold some")
-    parse.add_argument("--photos", nargs="*", default=[], type=Path, help="photos for Part B, or folders of them")
-    parse.add_argument("--model", default="vgg16", help="whose maps to draw, as in saliency.py (%(default)s)")
-    parse.add_argument("--weights", help="as in saliency.py")
-    parse.add_argument("--out", type=Path, default=Path("logs/figures"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("runs", nargs="+", type=path, metavar="RUNS", help="run folders, or folders that hold some")
+    parse.add_argument("--photos", nargs="*", default=[], type=path, help="photos for Part B, or folders of them")
+    parse.add_argument(
+        "--model", type=files.expanded, default="vgg16", help="whose maps to draw, as in saliency.py (%(default)s)"
+    )
+    parse.add_argument("--weights", type=files.expanded, help="as in saliency.py")
+    parse.add_argument("--out", type=path, default=Path("logs/figures"), metavar="DIR", help="(%(default)s)")
     return parse
 
 

@@ -11,7 +11,7 @@ import installed  # noqa: F401
 from brushwork import files, run_folder, run_names
 from brushwork.errors import UserError
 from brushwork.readable import readable
-from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
+from brushwork.terminal import count, exit_on_signals, exit_with, path, show_log, wrapped
 
 if TYPE_CHECKING:
     from brushwork.models.predictor import Predictor
@@ -58,10 +58,17 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
-    parse.add_argument("--model", default="vgg16", help="a torchvision classifier, or our checkpoint (%(default)s)")
+    parse.add_argument("photos", nargs="+", type=path, metavar="PHOTO_OR_FOLDER")
     parse.add_argument(
-        "--weights", help="imagenet (default), a name of torchvision's, a state dict's path, or null (random)"
+        "--model",
+        type=files.expanded,
+        default="vgg16",
+        help="a torchvision classifier, or our checkpoint (%(default)s)",
+    )
+    parse.add_argument(
+        "--weights",
+        type=files.expanded,
+        help="imagenet (default), a name of torchvision's, a state dict's path, or null (random)",
     )
     parse.add_argument("--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map")
     parse.add_argument("--method", default="gradient", metavar="NAME,...", help="or all: see below (%(default)s)")
@@ -70,11 +77,11 @@ def parser() -> argparse.ArgumentParser:
         "--evaluate", action="store_true", help="how trustworthy are the maps? (a CPU takes minutes a photo)"
     )
     parse.add_argument(
-        "--truth", type=Path, metavar="CSV", help="columns photo, class, left, top, right, bottom; see below"
+        "--truth", type=path, metavar="CSV", help="columns photo, class, left, top, right, bottom; see below"
     )
     parse.add_argument("--gallery", action="store_true", help="all on one page, DIR/gallery.html")
     parse.add_argument("--top", type=count, default=3, metavar="N", help="classes to list (%(default)s)")
-    parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
+    parse.add_argument("--out", type=path, metavar="DIR", help="default: a new folder in logs/saliency")
     parse.add_argument("--resume", action="store_true", help="continue in DIR where the same command was stopped")
     parse.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
     parse.add_argument("--batch-size", type=count, default=8, metavar="N", help="bounds the memory (%(default)s)")

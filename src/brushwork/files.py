@@ -26,6 +26,19 @@ def cache_folder() -> Path:
     return Path(os.environ.get("BRUSHWORK_CACHE") or Path.home() / ".cache" / "brushwork")
 
 
+def expanded(path: str | os.PathLike[str]) -> str:
+    """A path with `~` and environment variables as a shell takes them; as it is where a file with a `$` has its name.
+
+    >>> os.environ["PAINTINGS"] = "/data"
+    >>> expanded("$PAINTINGS/C$_$"), expanded("imagenet")
+    ('/data/C$_$', 'imagenet')
+    """
+    text = os.fspath(path)
+    if "$" in text and not os.path.lexists(text):
+        text = os.path.expandvars(text)
+    return os.path.expanduser(text)  # noqa: PTH111 (pathlib's raises for an unknown user)
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to `path` when the block succeeds.

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from tqdm import tqdm
 
+from brushwork import files
 from brushwork.errors import UserError
 from brushwork.readable import readable
 
@@ -92,6 +94,11 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 1, but got {number}")
     return number
+
+
+def path(text: str) -> Path:
+    """The argparse type of a path, with `~` and `$HOME` (a shell expands neither in `--out=~/maps`)."""
+    return Path(files.expanded(text))
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:

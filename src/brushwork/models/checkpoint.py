@@ -88,7 +88,7 @@ def arguments(content: dict[str, Any]) -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, Any]:
     """A whole checkpoint. Raise a UserError if it is missing, damaged, holds code, or is another program's."""
-    content = read_file(path)
+    content = read_file(Path(files.expanded(path)))
     if KEY not in content or "state_dict" not in content:
         raise UserError(f"{path} is no checkpoint of Brushwork: name one that a run wrote, {run_folder.LAST} say")
     return content

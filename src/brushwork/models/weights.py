@@ -47,9 +47,10 @@ def path_of(
     names = ["imagenet", *backbones.weights_enum(architecture).__members__]
     if weights in names:
         return cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
-    if not Path(weights).is_file():
+    path = Path(files.expanded(weights))
+    if not path.is_file():
         raise unknown(setting, weights, [*names, "null", "a file's path"])
-    return Path(weights)
+    return path
 
 
 def load_named(

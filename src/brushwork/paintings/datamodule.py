@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from brushwork import photo_files
+from brushwork import files, photo_files
 from brushwork.batch import Batch, FeatureBatch
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import augment, catalogue, demo, splits
@@ -86,14 +86,14 @@ class WikiArtDataModule(L.LightningDataModule):
         paint_demo: int | None = None,
     ) -> None:
         super().__init__()
-        self.root, self.split, self.split_seed = Path(root), split, split_seed
+        self.root, self.split, self.split_seed = Path(files.expanded(root)), split, split_seed
         self.fractions = Fractions(val_fraction, test_fraction)
         self.styles, self.limit_per_style, self.train_fraction = styles, limit_per_style, train_fraction
         self.image_size, self.resize, self.batch_size, self.seed = image_size, resize, batch_size, seed
         self.augmentation, self.transform = Augmentation(flip, crop_scale, color_jitter), transform
         self.class_weights, self.store, self.workers = class_weights, store, workers
         self.on_bad_image, self.strict, self.max_megapixels = on_bad_image, strict, max_megapixels
-        self.predict, self.paint_demo = predict and Path(predict), paint_demo
+        self.predict, self.paint_demo = predict and Path(files.expanded(predict)), paint_demo
         _check(self)
         self._loaders = Loaders(self)
 

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from brushwork import files, run_names
 from brushwork.errors import UserError, one_line
+from brushwork.training import overrides
 
 
 @dataclass
@@ -166,6 +167,7 @@ def register(ambiguous: Collection[str] | None = ()) -> None:
 def make_job(cfg: DictConfig) -> Job:
     """Plain values and built objects of a composed config; UserError for a missing or invalid value."""
     try:
+        _expand_paths(cfg)
         settings = OmegaConf.to_object(cfg)
         resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
@@ -190,6 +192,16 @@ def make_job(cfg: DictConfig) -> Job:
         callbacks=_build_all("callbacks", cfg.callbacks),
         loggers=_build_all("logger", cfg.logger),
     )
+
+
+def _expand_paths(node: DictConfig) -> None:
+    """`~` and `$HOME` in the YAML's paths, as on the command line (see `overrides`)."""
+    for key in node:
+        value = None if OmegaConf.is_missing(node, key) else node[key]
+        if isinstance(value, DictConfig):
+            _expand_paths(value)
+        elif isinstance(value, str) and overrides.is_path(key) and (path := files.expanded(value)) != value:
+            node[key] = path
 
 
 def config_hash(resolved: dict[str, Any]) -> str:
