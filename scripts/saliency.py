@@ -97,7 +97,7 @@ def main() -> int:
         raise UserError("--resume needs the folder to go on in: --out DIR")
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
-    from brushwork import photo_files, tables
+    from brushwork import events, photo_files, tables
     from brushwork.models.predictor import named_predictor
     from brushwork.models.weights import state_hash
     from brushwork.saliency import methods, segment
@@ -117,6 +117,7 @@ def main() -> int:
     predictor.network.to(device)
     what = "-".join([Path(arguments.model).stem, "all" if arguments.method == "all" else "-".join(chosen)])
     out = arguments.out or Path(run_names.fresh_folder("logs/saliency", what))
+    events.check_folder(out)
     resume = arguments.resume and not arguments.overwrite
     results.refuse_to_replace(out, photo_files.stems(paths), paths, arguments.overwrite, resume)
     out.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from brushwork.readable import readable
 
 def _finalize(value: Any) -> Any:
     """What a template shows of a value: names with bytes that are not UTF-8 don't spoil a page."""
-    return readable(value, keep="\n\t\r") if type(value) is str else value
+    return type(value)(readable(value, keep="\n\t\r")) if isinstance(value, str) else value  # Markup stays Markup
 
 
 @functools.cache

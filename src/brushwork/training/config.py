@@ -178,6 +178,10 @@ def make_job(cfg: DictConfig) -> Job:
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
+    if cfg.logger:
+        from brushwork import events
+
+        events.check_folder(Path(settings.run_dir))
     _build("optimizer", cfg.optimizer)  # on its own first, so that an error names its group
     _build("scheduler", cfg.scheduler)
     return Job(

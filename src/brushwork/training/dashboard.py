@@ -28,6 +28,7 @@ from brushwork.models import graph, tuning
 from brushwork.models.classifier import StyleClassifier
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.preprocessing import as_picture
+from brushwork.readable import readable
 from brushwork.training.record import RunRecord
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     config_text = (record.folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
     config = yaml.safe_load(config_text)
     chosen, result = pl_module.hparams, record.result
-    weights = result["weights"] if os.sep not in result["weights"] else Path(result["weights"]).name
+    weights = result["weights"] if os.sep not in result["weights"] else readable(Path(result["weights"]).name)
     learning_rate = config["optimizer"].get("lr", float("nan"))
     values = {
         "head": chosen.head,
@@ -137,7 +138,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     ]
     file = writer.file_writer
     file.add_summary(hparams.hparams_config_pb([hparams.HParam(name) for name in values], metrics), 0)
-    file.add_summary(hparams.hparams_pb(values, trial_id=record.folder.name), 0)
+    file.add_summary(hparams.hparams_pb(values, trial_id=readable(record.folder.name)), 0)
     writer.add_custom_scalars(_LAYOUT)
     catalogue = record.catalogue
     facts = values | {
