@@ -211,7 +211,7 @@ def draw(
                     found = scores.evaluate(predictor, photo, annotated[number], bar.set_postfix_str, **options)
                     photo = replace(photo, scores=found)
             except UserError as error:
-                tqdm.write(f"error: {error}", file=sys.stderr)
+                tqdm.write(f"error: {readable(str(error))}", file=sys.stderr)
                 problems += 1
                 bar.update()
                 continue

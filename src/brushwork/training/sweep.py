@@ -25,6 +25,7 @@ from omegaconf import DictConfig
 
 from brushwork import files, run_folder, run_names, tables
 from brushwork.errors import UserError
+from brushwork.readable import readable
 from brushwork.terminal import TerminalHandler, show_log
 from brushwork.training import launchers, sweep_events
 from brushwork.training.config import Job, register
@@ -60,7 +61,7 @@ class SweepCallback(Callback):
         try:
             _reporter = ProgressReporter(config)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print("error:", readable(str(error)), file=sys.stderr)
             sys.exit(1)
         _sweep = _reporter.sweep
         register(_sweep.ambiguous)
