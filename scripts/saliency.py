@@ -1,6 +1,7 @@
 """Saliency maps: what in a photo supports a class. python scripts/saliency.py PHOTO_OR_FOLDER..."""
 
 import argparse
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -154,7 +155,7 @@ def main() -> int:
     written = [results.TABLE, results.EVALUATION, results.CURVE, results.GALLERY]
     listed = ["NAME.png", "NAME_METHOD.npy" if len(chosen) > 1 else "NAME.npy"]
     listed += [name for name in written if (out / name).exists()]
-    print(f"results: {out} ({', '.join(listed)}); look at it: tensorboard --logdir {out}")
+    print(f"results: {out} ({', '.join(listed)}); look at it: tensorboard --logdir {shlex.quote(str(out))}")
     return 1 if problems else 0
 
 

@@ -132,6 +132,12 @@ def test_paths_in_yaml(tmp_path: Path, make_full_job: Callable[..., Job], monkey
     assert path("$HOME/x") == tmp_path / "x"
 
 
+def test_other_settings_and_flags(folders: Path) -> None:
+    assert read("hydra.launcher.submitit_folder=~/a (b)") == str(folders / "a (b)")
+    given = ["--config-dir=~/x", "-cd", "~/a=b", "head=replace_two"]
+    assert overrides.as_hydra_reads(given) == [f"--config-dir={folders}/x", "-cd", f"{folders}/a=b", "head=replace_two"]
+
+
 def test_a_name_with_a_dollar_wins(folders: Path) -> None:
     (folders / "$HOME").mkdir()
     assert files.expanded("$HOME") == "$HOME"

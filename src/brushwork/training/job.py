@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,8 @@ def _report(job: Job, record: RunRecord) -> None:
         labels=run_folder.BASELINES,
         demo=job.settings.data.paint_demo,
         written=record.write,
-        folder=Path(os.path.relpath(job.folder)),
+        folder=(folder := Path(os.path.relpath(job.folder))),
+        logdir=shlex.quote(str(folder.parent)),
     )
     for line in lines.strip("\n").split("\n"):
         log.info("%s", line)

@@ -32,8 +32,10 @@ def as_hydra_reads(arguments: list[str]) -> list[str]:
     found, before = [], ""
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if before in _FLAGS_WITH_VALUE or argument.startswith("-") or not equals:
-            found.append(f"{key}={files.expanded(value)}" if argument.startswith("-") and equals else argument)
+        if before in _FLAGS_WITH_VALUE:
+            found.append(files.expanded(argument))
+        elif argument.startswith("-") or not equals:
+            found.append(f"{key}={files.expanded(value)}" if equals else argument)
         else:
             found.append(_override(key, value))
         before = argument
@@ -50,7 +52,7 @@ def _override(key: str, value: str) -> str:
     if read is None or (value[:1] in ("'", '"') and read is not _FAILED):  # null, or quoted already
         return unchanged
     expanded = files.expanded(re.sub(r"\$\{([A-Z_][A-Z0-9_]*)\}", r"$\1", value))  # of Hydra's own ${...}, none is so
-    if is_path(key):
+    if is_path(key) or value.startswith("~/"):
         if os.path.lexists(expanded):
             return f"{key}={_literal(expanded)}"
         if key.rsplit(".", 1)[-1] in _WRITTEN and "${" not in value:

@@ -6,6 +6,7 @@ processes, on a cluster on other machines: these receive the `Sweep` when Hydra'
 
 import logging
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -219,7 +220,7 @@ class ProgressReporter:
         failed = sum(row[1] == "failed" for row in rows)
         total, folder = self.sweep.job_count or len(jobs), os.path.relpath(self.sweep.folder)
         print(f"{len(jobs)} of {total} jobs, {failed} failed; best and last validation accuracy; in {folder}")
-        print(f"look at it: make dashboard, or tensorboard --logdir {folder}")
+        print(f"look at it: make dashboard, or tensorboard --logdir {shlex.quote(folder)}")
 
     def folders_without(self, started: set[int]) -> list[str]:
         """The names of the folders of the jobs that were not started."""
