@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,6 +17,9 @@ from brushwork.errors import UserError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+# $NAME, or ${NAME} in capitals: ${name} is Hydra's, and a shell sets the variable "_".
+_VARIABLE = re.compile(r"\$(?:([A-Za-z]\w*)|\{([A-Z][A-Z0-9_]*)\})", re.ASCII)
 
 # In seconds: the data-loading workers of a killed process hold its lock until they notice, within 5 s.
 LOCK_PATIENCE = 8.0
@@ -35,7 +39,7 @@ def expanded(path: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(path)
     if "$" in text and not os.path.lexists(text):
-        text = os.path.expandvars(text)
+        text = _VARIABLE.sub(lambda found: os.environ.get(found[1] or found[2], found[0]), text)
     return os.path.expanduser(text)  # noqa: PTH111 (pathlib's raises for an unknown user)
 
 

@@ -51,7 +51,7 @@ def _override(key: str, value: str) -> str:
     unchanged, read = f"{key}={value}", _read(value)
     if read is None or (value[:1] in ("'", '"') and read is not _FAILED):  # null, or quoted already
         return unchanged
-    expanded = files.expanded(re.sub(r"\$\{([A-Z_][A-Z0-9_]*)\}", r"$\1", value))  # of Hydra's own ${...}, none is so
+    expanded = files.expanded(value)
     if is_path(key) or value.startswith("~/"):
         if os.path.lexists(expanded):
             return f"{key}={_literal(expanded)}"
