@@ -11,7 +11,7 @@ from benchmarks.rows import GROUPS, ROWS
 from benchmarks.setup import Setup
 from brushwork import files, run_names
 from brushwork.errors import UserError, unknown
-from brushwork.terminal import count, exit_on_signals, exit_with
+from brushwork.terminal import count, exit_on_signals, exit_with, path
 
 WIKIART = Path("data/wikiart")
 EPILOG = """\
@@ -55,12 +55,12 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("--root", type=Path, metavar="FOLDER", help="style folders (data/wikiart; else the demo's)")
+    parse.add_argument("--root", type=path, metavar="FOLDER", help="style folders (data/wikiart; else the demo's)")
     parse.add_argument("--paintings", type=count, default=420, metavar="N", help="over all styles (%(default)s)")
     parse.add_argument("--repeats", type=count, default=2, metavar="N", help="whose median counts (%(default)s)")
     parse.add_argument("--only", type=groups, default=GROUPS, metavar="ROWS", help="a comma list of the groups below")
     parse.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(%(default)s)")
-    parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/benchmark")
+    parse.add_argument("--out", type=path, metavar="DIR", help="default: a new folder in logs/benchmark")
     parse.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
     return parse
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
-from brushwork.terminal import add_table, exit_with, show_log
+from brushwork.readable import readable
+from brushwork.terminal import add_table, exit_with, path, show_log
 
 if TYPE_CHECKING:
     from brushwork.paintings.checks.findings import Finding
@@ -39,19 +40,19 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument(
         "root",
-        type=Path,
+        type=path,
         metavar="ROOT",
         help="Style/artist_title.jpg, Style/Artist/title.jpg, train/Style/..., or a table",
     )
     parse.add_argument(
         "--split-csv",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="a run's split.csv, ArtGAN's lists, any table of files and parts (default: training's default split)",
     )
     add_table(parse)
     parse.add_argument("--max-megapixels", type=float, default=89, metavar="N", help="as data.max_megapixels (89)")
-    parse.add_argument("--out", type=Path, default=Path("logs/check_data"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("--out", type=path, default=Path("logs/check_data"), metavar="DIR", help="(%(default)s)")
     return parse
 
 
@@ -96,7 +97,7 @@ def show(report: "Report") -> None:
     print(f"{'style':<{width}}  {'  '.join(f'{name:>9}' for name in columns)}  median size")
     for row in report.styles:
         size = f"{row['median']['width']:.0f} x {row['median']['height']:.0f}" if row["median"] else "n/a"
-        print(f"{text(row['style']):<{width}}  {'  '.join(f'{row[name]:>9,}' for name in columns)}  {size:>11}")
+        print(f"{readable(row['style']):<{width}}  {'  '.join(f'{row[name]:>9,}' for name in columns)}  {size:>11}")
     print(f"split: {report.split}")
     majority, lookup, known = (
         "n/a" if value is None else f"{value:.3f}"
@@ -112,14 +113,9 @@ def show_finding(finding: "Finding") -> None:
     count = f" {len(finding.groups):,}" if finding.groups else ""
     print(f"{color}{finding.severity}{count}{end}: {finding.message}")
     for group in finding.groups[:SHOWN]:
-        print("   ", " = ".join(text(f"{item.path} ({item.note})" if item.note else item.path) for item in group))
+        print("   ", " = ".join(readable(f"{item.path} ({item.note})" if item.note else item.path) for item in group))
     if len(finding.groups) > SHOWN:
         print(f"    and {len(finding.groups) - SHOWN:,} more")
-
-
-def text(name: str) -> str:
-    """A file's name with escapes for what the terminal cannot show."""
-    return name.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import installed  # noqa: F401
 from brushwork.errors import UserError
-from brushwork.terminal import exit_on_signals, exit_with, show_log
+from brushwork.terminal import exit_on_signals, exit_with, path, show_log
 
 if TYPE_CHECKING:
     from brushwork.contact_sheet import Cell
@@ -33,9 +33,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold some")
+    parse.add_argument("runs", nargs="+", type=path, metavar="RUNS", help="run folders, or folders that hold some")
     parse.add_argument("--reference", metavar="ARM", help="compare the others with it (default: the first by name)")
-    parse.add_argument("--out", type=Path, default=Path("logs/comparison"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("--out", type=path, default=Path("logs/comparison"), metavar="DIR", help="(%(default)s)")
     return parse
 
 
@@ -75,14 +75,23 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
     root = Path(data["root"])
     if not root.is_dir():
         return [], f"there are no paintings at {root.resolve()}"
-    chosen = sorted(contact_sheet.pick(predictions.styles.tolist(), PANEL, seed=0))
+    pictures, problem = {}, None
+    for i in sorted(contact_sheet.pick(predictions.styles.tolist(), PANEL, seed=0)):
+        try:
+            pictures[i] = images.load_rgb(root / predictions.paths[i], data["max_megapixels"])
+        except UserError as error:
+            problem = str(error)
+    if problem and not pictures:
+        return [], problem
+    chosen = list(pictures)
     styles = predictions.styles[chosen].tolist()
     columns, drawn = [], []
     try:
-        pictures = [images.load_rgb(root / predictions.paths[i], data["max_megapixels"]) for i in chosen]
         for arm in tqdm(compared.arms, desc="drawing maps", unit=" networks", leave=False, disable=None):
             predictor = load_predictor(arm.runs[0].folder / run_folder.BEST)
-            batch = torch.stack([predictor.transform(picture) for picture in pictures])  # (paintings, 3, height, width)
+            batch = torch.stack(
+                [predictor.transform(picture) for picture in pictures.values()]
+            )  # (paintings, 3, height, width)
             if not columns:
                 titles = [f"{contact_sheet.title(predictions.paths[i])}\n{predictions.styles[i]}" for i in chosen]
                 columns.append([Cell(predictor.shown(one), title) for one, title in zip(batch, titles, strict=True)])

@@ -9,7 +9,7 @@ from PIL import Image
 import installed  # noqa: F401
 from brushwork import files
 from brushwork.errors import UserError
-from brushwork.terminal import exit_with, show_log
+from brushwork.terminal import exit_with, path, show_log
 
 log = logging.getLogger("brushwork.scripts.figures")
 
@@ -31,12 +31,14 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold some")
-    parse.add_argument("--photos", nargs="*", default=[], type=Path, help="photos for Part B, or folders of them")
-    parse.add_argument("--model", default="vgg16", help="whose maps to draw, as in saliency.py (%(default)s)")
-    parse.add_argument("--weights", help="as in saliency.py")
-    parse.add_argument("--classes", type=Path, metavar="FILE", help="as in saliency.py")
-    parse.add_argument("--out", type=Path, default=Path("logs/figures"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("runs", nargs="+", type=path, metavar="RUNS", help="run folders, or folders that hold some")
+    parse.add_argument("--photos", nargs="*", default=[], type=path, help="photos for Part B, or folders of them")
+    parse.add_argument(
+        "--model", type=files.expanded, default="vgg16", help="whose maps to draw, as in saliency.py (%(default)s)"
+    )
+    parse.add_argument("--weights", type=files.expanded, help="as in saliency.py")
+    parse.add_argument("--classes", type=path, metavar="FILE", help="as in saliency.py")
+    parse.add_argument("--out", type=path, default=Path("logs/figures"), metavar="DIR", help="(%(default)s)")
     return parse
 
 
@@ -96,6 +98,7 @@ def main() -> int:
                 between_seeds[arm.name] = value
                 log.info("%s: maps of two seeds after the last epoch: rank correlation %.2f", arm.name, value)
         save("where-it-looks.png", drawing.as_picture(figures.where_it_looks(looking, between_seeds)))
+    problems = []
     if arguments.photos:
         paths = photo_files.find(arguments.photos)
         predictor = named_predictor(arguments.model, arguments.weights, arguments.classes)
@@ -103,13 +106,16 @@ def main() -> int:
         predictor.network.to(devices.choose("auto"))
         for photo in photos.explain(predictor, paths, None):
             if isinstance(photo, UserError):
-                raise photo
+                problems.append(photo)
+                log.error("%s", photo)
+                continue
             rows += sheet.cells(photo, predictor.class_names, top=3)
-        save("part-b-saliency.png", sheet.page(rows))
+        if rows:
+            save("part-b-saliency.png", sheet.page(rows))
     else:
         print("no figure of Part B: name photos (--photos, or make figures PHOTOS=...)")
     print(f"results: {arguments.out}")
-    return 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

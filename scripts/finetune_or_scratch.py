@@ -5,7 +5,7 @@ from pathlib import Path
 
 import installed  # noqa: F401
 from brushwork import files
-from brushwork.terminal import exit_on_signals, exit_with, show_log, wrapped
+from brushwork.terminal import exit_on_signals, exit_with, path, show_log, wrapped
 
 FIGURE = "accuracy-by-data.png"
 
@@ -27,9 +27,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold some")
+    parse.add_argument("runs", nargs="+", type=path, metavar="RUNS", help="run folders, or folders that hold some")
     default = Path("logs/finetune_or_scratch_answer")
-    parse.add_argument("--out", type=Path, default=default, metavar="DIR", help="(%(default)s)")
+    parse.add_argument("--out", type=path, default=default, metavar="DIR", help="(%(default)s)")
     return parse
 
 

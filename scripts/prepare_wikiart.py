@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import installed  # noqa: F401
 from brushwork.errors import UserError, one_line
-from brushwork.terminal import add_table, count, exit_with, pair, show_log
+from brushwork.terminal import add_table, count, exit_with, pair, path, show_log
 
 if TYPE_CHECKING:
     from brushwork.paintings.wikiart.candidates import Candidate, Source
@@ -49,17 +49,17 @@ def parser() -> argparse.ArgumentParser:
     )
     sources = ("artificio", "huggan", "folder", "catalogue")
     parse.add_argument("--source", choices=sources, help="(artificio)")
-    parse.add_argument("--like", type=Path, metavar="FILE", help="exactly the paintings of this catalogue.csv")
+    parse.add_argument("--like", type=path, metavar="FILE", help="exactly the paintings of this catalogue.csv")
     parse.add_argument(
-        "--parquet", nargs="+", type=Path, default=[], metavar="FILE", help="the source's shards on disk"
+        "--parquet", nargs="+", type=path, default=[], metavar="FILE", help="the source's shards on disk"
     )
-    parse.add_argument("--root", type=Path, metavar="PATH", help="the folder of style folders")
+    parse.add_argument("--root", type=path, metavar="PATH", help="the folder of style folders")
     parse.add_argument(
-        "--split", type=Path, metavar="PATH", help="a table of files and parts, or the folder of ArtGAN's lists"
+        "--split", type=path, metavar="PATH", help="a table of files and parts, or the folder of ArtGAN's lists"
     )
     add_table(parse)
-    parse.add_argument("--csv", type=Path, metavar="FILE", help="the catalogue of URLs, .csv or .csv.gz")
-    parse.add_argument("--out", type=Path, default=Path("data/wikiart"), metavar="DIR", help="(%(default)s)")
+    parse.add_argument("--csv", type=path, metavar="FILE", help="the catalogue of URLs, .csv or .csv.gz")
+    parse.add_argument("--out", type=path, default=Path("data/wikiart"), metavar="DIR", help="(%(default)s)")
     parse.add_argument("--styles", nargs="+", metavar="STYLE", help="in any spelling, or all (the report's ten)")
     parse.add_argument("--per-style", type=_count_or_all, metavar="N|all", help=f"paintings a style ({PER_STYLE})")
     parse.add_argument(

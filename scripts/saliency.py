@@ -1,6 +1,7 @@
 """Saliency maps: what in a photo supports a class. python scripts/saliency.py PHOTO_OR_FOLDER..."""
 
 import argparse
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import installed  # noqa: F401
 from brushwork import csv_files, files, run_names
 from brushwork.errors import UserError
-from brushwork.terminal import count, exit_on_signals, exit_with, show_log, wrapped
+from brushwork.readable import readable
+from brushwork.terminal import count, exit_on_signals, exit_with, path, show_log, wrapped
 
 if TYPE_CHECKING:
     from brushwork.models.predictor import Predictor
@@ -59,12 +61,19 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parse.add_argument("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
-    parse.add_argument("--model", default="vgg16", help="a torchvision classifier, or our checkpoint (%(default)s)")
+    parse.add_argument("photos", nargs="+", type=path, metavar="PHOTO_OR_FOLDER")
     parse.add_argument(
-        "--weights", help="imagenet (default), a name of torchvision's, the path of a file, or null (random)"
+        "--model",
+        type=files.expanded,
+        default="vgg16",
+        help="a torchvision classifier, or our checkpoint (%(default)s)",
     )
-    parse.add_argument("--classes", type=Path, metavar="FILE", help="names of the classes, one a line")
+    parse.add_argument(
+        "--weights",
+        type=files.expanded,
+        help="imagenet (default), a name of torchvision's, the path of a file, or null (random)",
+    )
+    parse.add_argument("--classes", type=path, metavar="FILE", help="names of the classes, one a line")
     parse.add_argument(
         "--target", default="predicted", metavar="NAME|INDEX|predicted", help="the class of the map: any name"
     )
@@ -74,11 +83,11 @@ def parser() -> argparse.ArgumentParser:
         "--evaluate", action="store_true", help="how trustworthy are the maps? (a CPU takes minutes a photo)"
     )
     parse.add_argument(
-        "--truth", type=Path, metavar="CSV", help="columns photo, class, left, top, right, bottom; see below"
+        "--truth", type=path, metavar="CSV", help="columns photo, class, left, top, right, bottom; see below"
     )
     parse.add_argument("--gallery", action="store_true", help="all on one page, DIR/gallery.html")
     parse.add_argument("--top", type=count, default=3, metavar="N", help="classes to list (%(default)s)")
-    parse.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in logs/saliency")
+    parse.add_argument("--out", type=path, metavar="DIR", help="default: a new folder in logs/saliency")
     parse.add_argument("--resume", action="store_true", help="continue in DIR where the same command was stopped")
     parse.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
     parse.add_argument("--batch-size", type=count, default=8, metavar="N", help="bounds the memory (%(default)s)")
@@ -94,7 +103,7 @@ def main() -> int:
         raise UserError("--resume needs the folder to go on in: --out DIR")
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
-    from brushwork import photo_files, tables
+    from brushwork import events, photo_files, tables
     from brushwork.models.predictor import named_predictor
     from brushwork.models.weights import state_hash
     from brushwork.saliency import methods, segment
@@ -114,6 +123,7 @@ def main() -> int:
     predictor.network.to(device)
     what = "-".join([Path(arguments.model).stem, "all" if arguments.method == "all" else "-".join(chosen)])
     out = arguments.out or Path(run_names.fresh_folder("logs/saliency", what))
+    events.check_folder(out)
     resume = arguments.resume and not arguments.overwrite
     results.refuse_to_replace(out, photo_files.stems(paths), paths, arguments.overwrite, resume)
     out.mkdir(parents=True, exist_ok=True)
@@ -150,7 +160,7 @@ def main() -> int:
     written = [results.TABLE, results.EVALUATION, results.CURVE, results.GALLERY]
     listed = ["NAME.png", "NAME_METHOD.npy" if len(chosen) > 1 else "NAME.npy"]
     listed += [name for name in written if (out / name).exists()]
-    print(f"results: {out} ({', '.join(listed)}); look at it: tensorboard --logdir {out}")
+    print(f"results: {out} ({', '.join(listed)}); look at it: tensorboard --logdir {shlex.quote(str(out))}")
     return 1 if problems else 0
 
 
@@ -207,7 +217,7 @@ def draw(
                     found = scores.evaluate(predictor, photo, annotated[number], bar.set_postfix_str, **options)
                     photo = replace(photo, scores=found)
             except UserError as error:
-                tqdm.write(f"error: {error}", file=sys.stderr)
+                tqdm.write(f"error: {readable(str(error))}", file=sys.stderr)
                 problems += 1
                 bar.update()
                 continue
@@ -216,11 +226,11 @@ def draw(
                 events.add_picture(writer, f"saliency/{photo.stem}", picture)
                 in_tensorboard += rows
             own = "" if target is None else f"  {photo.probabilities[target]:>{len(target_title) - 2}.3f}"
-            tqdm.write(f"{photo.path.name[:width]:<{width}}{own}  {rows[0]['top']}")
+            tqdm.write(f"{readable(photo.path.name)[:width]:<{width}}{own}  {readable(rows[0]['top'])}")
             for note in sheet.notes(photo):
                 tqdm.write(f"  {note}")
             bar.update()
-        writer.add_text("photos", results.markdown(in_tensorboard))
+        events.add_text(writer, "photos", results.markdown(in_tensorboard))
     return len(left) - problems, problems
 
 

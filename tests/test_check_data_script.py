@@ -59,7 +59,7 @@ def test_what_spoils_is_named_and_the_exit_status_is_1(check: Check, root: Path)
     assert "Dots/artist_page-09.jpg (not an image; fetch it again or remove it)" in out
     assert "artist_page-10" not in out
     assert "    and 2 more\n" in out
-    assert "Dots/artist-dots-0_00.jpg (train) = Waves/jos\\udce9_x.jpg (" in out
+    assert "Dots/artist-dots-0_00.jpg (train) = Waves/jos\\xe9_x.jpg (" in out
     findings = {finding["kind"]: finding for finding in json.loads(Path("out/report.json").read_text())["findings"]}
     assert len(findings["unreadable"]["groups"]) == 12
     assert findings["same_label_conflict"]["severity"] == "spoils"

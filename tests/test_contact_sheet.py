@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from brushwork import contact_sheet
+from brushwork import contact_sheet, fonts
 from brushwork.contact_sheet import Cell
 
 
@@ -20,7 +20,7 @@ def test_each_picture_stands_in_its_place_with_its_proportions() -> None:
 
 
 def test_captions_are_written_under_their_picture_and_shortened() -> None:
-    letters = contact_sheet.font(12)
+    letters = fonts.for_line("", 12)
     assert contact_sheet.shortened("Baroque", letters, 100) == "Baroque"
     short = contact_sheet.shortened("A very long title of a painting", letters, 100)
     assert short.endswith("…")
@@ -33,7 +33,7 @@ def test_captions_are_written_under_their_picture_and_shortened() -> None:
 
 def test_letters_of_artists_names() -> None:
     """A glyph of its own for each, not the box that stands for a missing one."""
-    letters = contact_sheet.font(20)
+    letters = fonts.for_line("", 20)
     missing = bytes(letters.getmask("\ufffe"))
     for letter in "éüñøčŁжΩ":
         assert bytes(letters.getmask(letter)) != missing, letter

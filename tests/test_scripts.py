@@ -199,7 +199,7 @@ def test_somebody_elses_weights(run: Run, photos: Path, tmp_path: Path) -> None:
     assert (code, error) == (0, "")
     note = "theirs.pth.tar: took net; dropped module. of 52 keys; its last layer, classifier.1, has 3 classes"
     assert note in out.splitlines()
-    (row,) = run_folder.read_csv(tmp_path / "maps/maps.csv")
+    (row,) = csv_files.read(tmp_path / "maps/maps.csv")
     assert row["target"] == "Abstract Art"
     code, out, _ = run(*command, "--out", "maps", "--target", "2")
     assert code == 0

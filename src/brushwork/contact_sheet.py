@@ -1,17 +1,17 @@
 """Pictures in a grid, each with a caption, for TensorBoard and the figures."""
 
-import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from brushwork import images
+from brushwork import fonts, images
+from brushwork.errors import UserError
+from brushwork.readable import readable
 
 _BORDER = 6  # pixels around each picture
 
@@ -23,12 +23,6 @@ class Cell(NamedTuple):
     caption: str = ""
 
 
-@functools.cache
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings: it has the letters of artists' names."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
-
-
 def sheet(
     rows: Sequence[Sequence[Cell]], side: int = 160, titles: Sequence[str] = (), text_size: int = 12
 ) -> Image.Image:
@@ -36,7 +30,7 @@ def sheet(
 
     `titles` has one for each column. `text_size` is in pixels; what is too long for its column ends in an ellipsis.
     """
-    letters, line, column_width = font(text_size), text_size + 4, side + 2 * _BORDER
+    line, column_width = text_size + 4, side + 2 * _BORDER
     y = line * max((len(heading.splitlines()) for heading in titles), default=0) + (_BORDER if titles else 0)
     heights = [side + 2 * _BORDER + line * max(len(cell.caption.splitlines()) for cell in row) for row in rows]
     page = Image.new("RGB", (max(map(len, rows)) * column_width, y + sum(heights)), "white")
@@ -44,7 +38,8 @@ def sheet(
 
     def write(text: str, column: int, y: int) -> None:
         for number, words in enumerate(text.splitlines()):
-            place = column * column_width + _BORDER, y + number * line
+            place, words = (column * column_width + _BORDER, y + number * line), readable(words)
+            letters = fonts.for_line(words, text_size)
             draw.text(place, shortened(words, letters, side), "black", letters)
 
     for column, heading in enumerate(titles):
@@ -80,17 +75,25 @@ def title(path: str) -> str:
     >>> title("Baroque/caravaggio_bacchus-1595.jpg")
     'caravaggio: bacchus 1595'
     """
-    return Path(path).stem.replace("_", ": ", 1).replace("_", " ").replace("-", " ")
+    return readable(Path(path).stem).replace("_", ": ", 1).replace("_", " ").replace("-", " ")
 
 
 def samples(root: Path, paintings: Sequence[tuple[str, str]], per_style: int, max_megapixels: float) -> Image.Image:
-    """Sample paintings of each style with titles (report, figure 1); `paintings` are (path under `root`, style)."""
+    """Sample paintings of each style with titles (report, figure 1); `paintings` are (path under `root`, style).
+
+    One that can't be read is an empty cell; UserError where none can.
+    """
     styles = [style for _, style in paintings]
     chosen = [paintings[i] for i in pick(styles, per_style * len(set(styles)), seed=0)]
-    cells = [
-        Cell(images.load_rgb(root / path, max_megapixels), f"{style}\n{title(path)}")
-        for path, style in sorted(chosen, key=lambda painting: painting[::-1])
-    ]
+    cells, problem = [], None
+    for path, style in sorted(chosen, key=lambda painting: painting[::-1]):
+        try:
+            picture = images.load_rgb(root / path, max_megapixels)
+        except UserError as error:
+            picture, problem = None, error
+        cells.append(Cell(picture, f"{style}\n{title(path)}"))
+    if problem and not any(cell.picture for cell in cells):
+        raise problem
     return in_columns(cells, columns=2 * per_style, side=160)
 
 

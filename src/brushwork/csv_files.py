@@ -23,11 +23,19 @@ _BYTE_ORDER_MARKS = [
 
 def write(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a CSV atomically; a column that a row lacks stays empty, what is no column is left out."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())
+    header = dict(zip(columns := list(columns), columns, strict=True))
+    files.write_text(path, lines(columns, [header, *rows]))
+
+
+def lines(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """The lines of a CSV for `read`, without a heading."""
+    text, columns = io.StringIO(), list(columns)
+    options = {"restval": "", "extrasaction": "ignore", "lineterminator": "\n"}
+    plain = csv.DictWriter(text, columns, **options)
+    quoting = csv.DictWriter(text, columns, quoting=csv.QUOTE_ALL, **options)
+    for row in rows:  # Python's writer leaves a carriage return without quotes, and its reader ends the row there
+        (quoting if any("\r" in str(value) for value in row.values()) else plain).writerow(row)
+    return text.getvalue()
 
 
 def read(path: Path) -> list[dict[str, str]]:

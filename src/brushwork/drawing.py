@@ -1,12 +1,17 @@
 """Figures that matplotlib draws from plain values."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
+
+from brushwork import fonts
+from brushwork.readable import readable, shortened
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
@@ -14,7 +19,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, class_names: Seq
 
     Colours are shares of the row: the diagonal shows each class's recall. Both arrays: (paintings,) class indices.
     """
-    size = len(class_names)
+    size, class_names = len(class_names), [shortened(readable(name), 32) for name in class_names]
     counts = np.bincount(np.asarray(labels) * size + predicted, minlength=size**2).reshape(size, size)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     inches = max(4.5, 0.62 * size + 2)
@@ -81,7 +86,17 @@ def classifiers(strategies: Sequence[Strategy]) -> Figure:
 
 
 def as_picture(figure: Figure) -> Image.Image:
-    """The figure's pixels."""
+    """The figure's pixels. No text in it is mathematics, and fonts that are installed help with what DejaVu lacks."""
+    for axes in figure.axes:
+        _ = axes.get_xticklabels(), axes.get_yticklabels()  # these get their text now
+    texts = figure.findobj(Text)
+    fallbacks = [entry.name for entry in fonts.fallbacks("".join(text.get_text() for text in texts))]
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_text(readable(text.get_text(), keep="\n"))
+        text.set_fontfamily(["DejaVu Sans", *fallbacks])
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # `fonts` has logged it
+        canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,6 +18,9 @@ from brushwork.errors import UserError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+# $NAME, or ${NAME} in capitals: ${name} is Hydra's, and a shell sets the variable "_".
+_VARIABLE = re.compile(r"\$(?:([A-Za-z]\w*)|\{([A-Z][A-Z0-9_]*)\})", re.ASCII)
+
 # In seconds: the data-loading workers of a killed process hold its lock until they notice, within 5 s.
 LOCK_PATIENCE = 8.0
 
@@ -26,13 +30,26 @@ def cache_folder() -> Path:
     return Path(os.environ.get("BRUSHWORK_CACHE") or Path.home() / ".cache" / "brushwork")
 
 
+def expanded(path: str | os.PathLike[str]) -> str:
+    """A path with `~` and environment variables as a shell takes them; as it is where a file with a `$` has its name.
+
+    >>> os.environ["PAINTINGS"] = "/data"
+    >>> expanded("$PAINTINGS/C$_$"), expanded("imagenet")
+    ('/data/C$_$', 'imagenet')
+    """
+    text = os.fspath(path)
+    if "$" in text and not os.path.lexists(text):
+        text = _VARIABLE.sub(lambda found: os.environ.get(found[1] or found[2], found[0]), text)
+    return os.path.expanduser(text)  # noqa: PTH111 (pathlib's raises for an unknown user)
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to `path` when the block succeeds.
 
     When it fails (a full disk, an interrupt) the temporary file is removed and `path` is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{uuid.uuid4().hex[:16]}.tmp")  # without the name, which may have all of 255 bytes
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -3,20 +3,19 @@
 import io
 import os
 import re
-import struct
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from brushwork.errors import UserError, unknown
+from brushwork import picture_metadata
+from brushwork.errors import UserError, one_line, unknown
 
 if TYPE_CHECKING:  # torch takes seconds to import, which a check of files does not need
     from torch import Tensor
@@ -32,8 +31,19 @@ UNREADABLE = (".heic", ".heif", ".jxl", ".svg", ".raw", ".dng", ".cr2", ".nef", 
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, and around pictures with data.resize=pad
 MIN_SIDE = 32  # pixels: a picture with a shorter side is reported
 
+_TURNS = {  # what makes a picture of an EXIF orientation upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 # Our own limit, checked at every open, replaces Pillow's warning at 89 megapixels; its error at twice that stays.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of metadata, which we don't use
 
 
 def is_image_file(name: str) -> bool:
@@ -68,16 +78,15 @@ def count_others(names: Iterable[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) + hint
 
 
-# What Pillow's decoders raise on broken input; RuntimeError is AVIF's.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError, struct.error)
+def read(
+    path: Path | str, use: Callable[[Image.Image], R], max_megapixels: float = 89, content: bytes | None = None
+) -> R:
+    """What `use` makes of an opened file; each error of opening or decoding it becomes a UserError that names the file.
 
+    Where that fails it is tried again without the file's metadata, which may be broken where the pixels are sound.
+    """
 
-@contextmanager
-def _open(path: Path | str, max_megapixels: float, content: bytes | None = None) -> Iterator[Image.Image]:
-    """An opened image; each error of opening or decoding it becomes a UserError that names the file."""
-    try:
-        if (Path(path).stat().st_size if content is None else len(content)) == 0:
-            raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")
+    def attempt(content: bytes | None, orientation: int = 1) -> R:
         with Image.open(path if content is None else io.BytesIO(content)) as image:
             megapixels = image.width * image.height / 1e6
             if megapixels > max_megapixels:
@@ -85,15 +94,34 @@ def _open(path: Path | str, max_megapixels: float, content: bytes | None = None)
                     f"{path}: {megapixels:.0f} megapixels, over the limit of {max_megapixels:g}; "
                     f"make it smaller, or raise data.max_megapixels (178 at most)"
                 )
-            yield image
+            if orientation != 1:
+                image.getexif()[ExifTags.Base.Orientation] = orientation
+            return use(image)
+
+    try:
+        if (Path(path).stat().st_size if content is None else len(content)) == 0:
+            raise UserError(f"{path}: not an image (0 bytes); fetch it again or remove it")
+        try:
+            return attempt(content)
+        except UserError:
+            raise
+        except Exception as error:  # of any kind: Pillow has no class of its own for broken content
+            if getattr(error, "errno", None) is not None:  # the system's
+                raise
+            bare = picture_metadata.removed(Path(path).read_bytes() if content is None else content)
+            if bare is None:
+                raise
+        return attempt(*bare)
+    except UserError:
+        raise
     except UnidentifiedImageError:
         raise UserError(f"{path}: not an image; fetch it again or remove it") from None
     except Image.DecompressionBombError:
         raise UserError(f"{path}: over Pillow's limit of 178 megapixels; make it smaller") from None
     except PermissionError:
         raise UserError(f"{path}: no permission to read it; change its permissions") from None
-    except _DECODER_ERRORS as error:
-        raise UserError(f"{path}: cannot be decoded ({error}); fetch it again or remove it") from None
+    except Exception as error:
+        raise UserError(f"{path}: cannot be decoded ({one_line(error)}); fetch it again or remove it") from None
 
 
 def load_rgb(
@@ -109,16 +137,29 @@ def load_rgb(
         content: the file's bytes, if already read; `path` is then only a name for errors.
         at_least: a JPEG may be decoded faster at 1/2, 1/4 or 1/8 of its size, if both sides keep so many pixels.
     """
-    with _open(path, max_megapixels, content) as image:
+
+    def decode(image: Image.Image) -> Image.Image:
         if at_least is not None:
             image.draft(None, (at_least, at_least))
-        image.load()
         return upright_rgb(image)
+
+    return read(path, decode, max_megapixels, content)
+
+
+def orientation(image: Image.Image) -> int:
+    """An opened picture's orientation by EXIF, 1 to 8; 1 where there is none, or none that can be read."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # of any kind, as in `read`
+        found = picture_metadata.tiff_orientation(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    return found if found in range(1, 9) else 1
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """An opened picture as `load_rgb` returns it."""
-    image = ImageOps.exif_transpose(image)
+    image.load()
+    if (turn := _TURNS.get(orientation(image))) is not None:
+        image = image.transpose(turn)
     if image.mode.startswith("I"):  # "I;16" and its byte orders, or "I": 16 bits in 32
         grey = np.asarray(image).astype(np.float64)
         if image.mode != "I" or grey.max(initial=0) > 255:
@@ -142,7 +183,9 @@ def thumbnail(path: Path, side: int, max_megapixels: float = 89) -> Image.Image:
 def encoded(picture: Image.Image, kind: str, quality: int) -> bytes:
     """A picture as the content of a file, `kind` "JPEG" or "WEBP"."""
     content = io.BytesIO()
-    picture.save(content, kind, quality=quality)
+    comment = picture.info.get("comment", b"")  # which Pillow would write along; a JPEG's has at most 64 kB
+    kept = comment if isinstance(comment, bytes) and len(comment) < 2**16 - 2 else b""
+    picture.save(content, kind, quality=quality, **({"comment": kept} if kind == "JPEG" else {}))
     return content.getvalue()
 
 
@@ -179,14 +222,14 @@ def load_square(path: Path | str, size: int, how: str = "squash", max_megapixels
     from torchvision.io import ImageReadMode, decode_jpeg
     from torchvision.transforms.functional import pil_to_tensor
 
-    with _open(path, max_megapixels) as image:
-        is_plain = image.format == "JPEG" and image.mode == "RGB"
-        if is_plain and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-            content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
-            pixels = decode_jpeg(content, ImageReadMode.RGB)
-        else:
-            pixels = pil_to_tensor(upright_rgb(image))
-    return _square(pixels, size, how).permute(1, 2, 0).contiguous()
+    def decode(image: Image.Image) -> "Tensor":
+        if image.format == "JPEG" and image.mode == "RGB" and orientation(image) == 1:
+            image.fp.seek(0)
+            content = torch.frombuffer(bytearray(image.fp.read()), dtype=torch.uint8)
+            return decode_jpeg(content, ImageReadMode.RGB)
+        return pil_to_tensor(upright_rgb(image))
+
+    return _square(read(path, decode, max_megapixels), size, how).permute(1, 2, 0).contiguous()
 
 
 def _square(pixels: "Tensor", size: int, how: str) -> "Tensor":

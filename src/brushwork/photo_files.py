@@ -2,13 +2,16 @@
 
 import itertools
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from brushwork import images
+from brushwork import files, images
 from brushwork.errors import UserError
 
 log = logging.getLogger(__name__)
+
+_STEM_BYTES = 200
 
 
 def find(inputs: Iterable[Path]) -> list[Path]:
@@ -43,11 +46,18 @@ def find(inputs: Iterable[Path]) -> list[Path]:
 def stems(paths: Iterable[Path]) -> list[str]:
     """A unique name for each photo's results: the file's stem, with a number if it is taken.
 
+    One that leaves no room for what is added to it (`_METHOD.npy`), of the 255 bytes of a file's name, is cut short and
+    has a hash.
+
     >>> stems([Path("a/cat.jpg"), Path("b/cat.jpg"), Path("cat.png"), Path("cat_2.jpg")])
     ['cat', 'cat_2', 'cat_3', 'cat_2_2']
     """
     names: dict[str, None] = {}
     for path in paths:
-        numbered = (f"{path.stem}_{number}" for number in itertools.count(2))
-        names[next(name for name in itertools.chain([path.stem], numbered) if name not in names)] = None
+        stem, content = path.stem, os.fsencode(path.stem)
+        if len(content) > _STEM_BYTES:
+            start = content[: _STEM_BYTES - 9].decode("utf-8", "ignore")  # no half of a character
+            stem = f"{start}-{files.short_hash(stem)[:8]}"
+        numbered = (f"{stem}_{number}" for number in itertools.count(2))
+        names[next(name for name in itertools.chain([stem], numbered) if name not in names)] = None
     return list(names)

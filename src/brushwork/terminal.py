@@ -1,6 +1,7 @@
 """The terminal: log lines that don't break a progress bar, line width, exit statuses and signals."""
 
 import argparse
+import io
 import logging
 import math
 import os
@@ -17,7 +18,9 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from brushwork import files
 from brushwork.errors import UserError
+from brushwork.readable import readable
 
 WIDTH = 100  # columns in which scripts write their tables and sentences
 
@@ -30,7 +33,7 @@ class TerminalHandler(logging.StreamHandler):
     """A StreamHandler that writes through tqdm (conf/hydra/default.yaml names it)."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=self.stream)
+        tqdm.write(readable(self.format(record), keep="\n\t"), file=self.stream)
         self.flush()
 
 
@@ -65,6 +68,13 @@ def exit_on_signals(silent: bool = False) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def take_any_name() -> None:
+    """Names that the terminal's encoding lacks are written with escapes, on standard output and error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def show_log() -> None:
     """In a script: write the log to standard output."""
     log = logging.getLogger("brushwork")
@@ -86,6 +96,11 @@ def count(text: str) -> int:
     return number
 
 
+def path(text: str) -> Path:
+    """The argparse type of a path, with `~` and `$HOME` (a shell expands neither in `--out=~/maps`)."""
+    return Path(files.expanded(text))
+
+
 def pair(text: str) -> tuple[str, str]:
     """The argparse type of KEY=VALUE."""
     key, _, value = text.partition("=")
@@ -98,7 +113,7 @@ def add_table(parser: argparse.ArgumentParser) -> None:
     """The options of a table that lists a folder's pictures."""
     parser.add_argument(
         "--table",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="lists the files and their styles (the one in ROOT, if there is one)",
     )
@@ -114,8 +129,9 @@ def add_table(parser: argparse.ArgumentParser) -> None:
 
 def exit_with(main: Callable[[], int]) -> NoReturn:
     """Run a script's `main`, which returns the exit status; after a UserError or OSError, in one line, it is 1."""
+    take_any_name()
     try:
         sys.exit(main())
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", readable(str(error), keep="\n"), file=sys.stderr)
         sys.exit(1)

@@ -9,8 +9,14 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from brushwork import images
+from brushwork import images, tables
 from brushwork.errors import UserError
+from brushwork.readable import readable
+
+
+def _finalize(value: Any) -> Any:
+    """What a template shows of a value: names with bytes that are not UTF-8 don't spoil a page."""
+    return type(value)(readable(value, keep="\n\t\r")) if isinstance(value, str) else value  # Markup stays Markup
 
 
 @functools.cache
@@ -18,9 +24,11 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("brushwork", ""),
         autoescape=jinja2.select_autoescape(["html.jinja"], default_for_string=True),
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cell"] = tables.cell
     environment.globals["style"] = environment.loader.get_source(environment, "web_page.css")[0]
     environment.globals["table"] = environment.get_template("web_page.html.jinja").module.table
     return environment

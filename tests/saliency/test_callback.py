@@ -330,9 +330,7 @@ def test_weights_of_other_classes(
     ]
     jobs.run_job(make_job(*SHORT, *reference, *seven))
     assert {panel.width for panel in logged(tmp_path / "run").values()} == {4 * COLUMN}
-    assert all(
-        row["imagenet"] for row in run_folder.read_csv(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] == "1"
-    )
+    assert all(row["imagenet"] for row in csv_files.read(tmp_path / "run" / run_folder.SALIENCY) if row["epoch"] == "1")
     assert "saliency:" not in caplog.text
     monkeypatch.setattr(misfits, "architecture_of", lambda found: None)  # takes seconds
     jobs.run_job(make_job(*SHORT, f"model.weights={tmp_path / 'headless.pth'}", folder="headless"))

@@ -185,7 +185,7 @@ def test_the_object_shows_what_the_script_does(write_run: WriteRun, tmp_path: Pa
     assert {path.name for path in written} == {path.name for path in (tmp_path / "out").iterdir()}
     assert len(written) == 3 + 3 + 2
     document = (tmp_path / "out/comparison.md").read_text()
-    assert document.startswith(f"# <b> against <a>\n\n**{sentence}**\n\n## The arms\n\n|  | <a> | <b> |\n")
+    assert document.startswith(f"# <b> against <a>\n\n**{sentence}**\n\n## The arms\n\n|  | \\<a> | \\<b> |\n")
     assert f"- left out: {folder.parent}/failed is failed\n" in document
     assert "![figure-7-both](figure-7-both.png)\n" in document
     page = (tmp_path / "out/comparison.html").read_text()

@@ -99,7 +99,7 @@ def is_ours(content: dict[str, Any]) -> bool:
 
 def read(path: Path) -> dict[str, Any]:
     """A whole checkpoint. Raise a UserError if it is missing, damaged, holds code, or is another program's."""
-    content = read_file(path)
+    content = read_file(Path(files.expanded(path)))
     if not is_ours(content):
         raise UserError(f"{path} is no checkpoint of Brushwork: name one that a run wrote, {run_folder.LAST} say")
     return content

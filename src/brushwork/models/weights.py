@@ -46,9 +46,10 @@ def path_of(
     names = ["imagenet", *backbones.weights_enum(architecture).__members__]
     if weights in names:
         return cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
-    if not Path(weights).exists():
+    path = Path(files.expanded(weights))
+    if not path.exists():
         raise unknown(setting, weights, [*names, "null", "a file's path"])
-    return Path(weights)
+    return path
 
 
 def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:

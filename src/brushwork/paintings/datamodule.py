@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from brushwork import photo_files
+from brushwork import files, photo_files
 from brushwork.batch import Batch, FeatureBatch
 from brushwork.paintings import arguments, augment, catalogue, demo
 from brushwork.paintings.augment import Augmentation
@@ -93,15 +93,19 @@ class WikiArtDataModule(L.LightningDataModule):
         paint_demo: int | None = None,
     ) -> None:
         super().__init__()
-        self.root, self.split, self.split_seed = Path(root), split, split_seed
-        self.split_file, self.table, self.columns = split_file and Path(split_file), table and Path(table), columns
+        self.root, self.split, self.split_seed = Path(files.expanded(root)), split, split_seed
+        self.split_file, self.table = (
+            split_file and Path(files.expanded(split_file)),
+            table and Path(files.expanded(table)),
+        )
+        self.columns = columns
         self.fractions = Fractions(val_fraction, test_fraction)
         self.styles, self.limit_per_style, self.train_fraction = styles, limit_per_style, train_fraction
         self.image_size, self.resize, self.batch_size, self.seed = image_size, resize, batch_size, seed
         self.augmentation, self.transform = Augmentation(flip, crop_scale, color_jitter), transform
         self.class_weights, self.store, self.workers = class_weights, store, workers
         self.on_bad_image, self.strict, self.max_megapixels = on_bad_image, strict, max_megapixels
-        self.predict, self.paint_demo = predict and Path(predict), paint_demo
+        self.predict, self.paint_demo = predict and Path(files.expanded(predict)), paint_demo
         arguments.check(self)
         self._loaders = Loaders(self)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from brushwork import csv_files, run_folder
+from brushwork import csv_files, files, run_folder
 from brushwork.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def find(places: Iterable[Path]) -> list[Run]:
 def find_all(places: Iterable[Path]) -> tuple[list[Run], list[str]]:
     """The finished runs in and below some folders, sorted by folder; and a line for each run that is left out, with the
     reason: "logs/heads/replace_two is running". Raises UserError where a folder is missing, or there is no run."""
-    places = list(places)
+    places = [Path(files.expanded(place)) for place in places]
     found: dict[Path, Run] = {}
     others: dict[Path, str] = {}  # by folder: one may be below two places
     for place in places:

@@ -1,12 +1,16 @@
 """The command `python train.py`, or `brushwork train`: Hydra composes conf/, jobs run, a sweep's table is printed."""
 
+import sys
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
 import brushwork
-from brushwork.training import config, sweep
+from brushwork.errors import UserError
+from brushwork.readable import readable
+from brushwork.terminal import take_any_name
+from brushwork.training import config, overrides, sweep
 
 
 def conf_folder() -> Path:
@@ -25,6 +29,12 @@ def _run_job(cfg: DictConfig) -> float | None:
 
 def main() -> None:
     """Parse sys.argv and run."""
+    take_any_name()
+    try:
+        sys.argv[1:] = overrides.as_hydra_reads(sys.argv[1:])
+    except UserError as error:
+        print("error:", readable(str(error)), file=sys.stderr)
+        sys.exit(1)
     config.register()
     try:
         _run_job()

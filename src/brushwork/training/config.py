@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from brushwork import files, run_names
 from brushwork.errors import UserError, one_line
+from brushwork.training import overrides
 
 
 @dataclass
@@ -183,6 +184,7 @@ def register(ambiguous: Collection[str] | None = ()) -> None:
 def make_job(cfg: DictConfig) -> Job:
     """Plain values and built objects of a composed config; UserError for a missing or invalid value."""
     try:
+        _expand_paths(cfg)
         settings = OmegaConf.to_object(cfg)
         resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
@@ -193,6 +195,10 @@ def make_job(cfg: DictConfig) -> Job:
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
+    if cfg.logger:
+        from brushwork import events
+
+        events.check_folder(Path(settings.run_dir))
     _build("optimizer", cfg.optimizer)  # on its own first, so that an error names its group
     _build("scheduler", cfg.scheduler)
     return Job(
@@ -214,6 +220,16 @@ def with_split(job: Job) -> Job:
     name = job.data.split_name
     resolved = job.resolved | {"split": job.resolved["split"] | {"name": name}}
     return replace(job, resolved=resolved, config_hash=config_hash(resolved))
+
+
+def _expand_paths(node: DictConfig) -> None:
+    """`~` and `$HOME` in the YAML's paths, as on the command line (see `overrides`)."""
+    for key in node:
+        value = None if OmegaConf.is_missing(node, key) else node[key]
+        if isinstance(value, DictConfig):
+            _expand_paths(value)
+        elif isinstance(value, str) and overrides.is_path(key) and (path := files.expanded(value)) != value:
+            node[key] = path
 
 
 def config_hash(resolved: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from brushwork.models import graph, tuning
 from brushwork.models.classifier import StyleClassifier
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.preprocessing import as_picture
+from brushwork.readable import readable
 from brushwork.training.record import RunRecord
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     config_text = (record.folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
     config = yaml.safe_load(config_text)
     chosen, result = pl_module.hparams, record.result
-    weights = result["weights"] if os.sep not in result["weights"] else Path(result["weights"]).name
+    weights = result["weights"] if os.sep not in result["weights"] else readable(Path(result["weights"]).name)
     learning_rate = config["optimizer"].get("lr", float("nan"))
     values = {
         "head": chosen.head,
@@ -137,7 +138,7 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     ]
     file = writer.file_writer
     file.add_summary(hparams.hparams_config_pb([hparams.HParam(name) for name in values], metrics), 0)
-    file.add_summary(hparams.hparams_pb(values, trial_id=record.folder.name), 0)
+    file.add_summary(hparams.hparams_pb(values, trial_id=readable(record.folder.name)), 0)
     writer.add_custom_scalars(_LAYOUT)
     catalogue = record.catalogue
     facts = values | {
@@ -149,8 +150,9 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     }
     trained = tuning.table(pl_module.network, pl_module.new_layer, learning_rate)
     page = web_page.render("training/dashboard_run.md.jinja", facts=facts, command=result["command"], trained=trained)
-    writer.add_text("run/2 what it is", page)
-    writer.add_text("run/3 configuration", textwrap.indent(config_text.rstrip("\n"), "    "))  # code in Markdown
+    events.add_text(writer, "run/2 what it is", page)
+    code = textwrap.indent(config_text.rstrip("\n"), "    ")  # in Markdown
+    events.add_text(writer, "run/3 configuration", code)
 
 
 def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
@@ -235,7 +237,7 @@ def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArt
 def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
     """Text: the result beside its baselines. Hyper-parameters: the status of the session, success."""
     page = web_page.render("training/dashboard_result.md.jinja", **result, labels=run_folder.BASELINES)
-    writer.add_text("run/1 result", page, epoch)
+    events.add_text(writer, "run/1 result", page, epoch)
     end = HParamsPluginData(session_end_info={"status": STATUS_SUCCESS, "end_time_secs": time.time()})
     metadata = hparams_metadata.create_summary_metadata(end)
     value = {"tag": hparams_metadata.SESSION_END_INFO_TAG, "metadata": metadata, "tensor": hparams_metadata.NULL_TENSOR}

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from omegaconf import DictConfig
 
 from brushwork import files, run_folder, web_page
 from brushwork.errors import UserError, one_line
+from brushwork.readable import readable
 from brushwork.terminal import exit_on_signals
 from brushwork.training import config, sweep
 from brushwork.training.config import Job
@@ -56,7 +58,7 @@ def main(cfg: DictConfig) -> float | None:
         sweep.record_event(Path(HydraConfig.get().runtime.output_dir), error=reason)
         raise CompactHydraException(reason)
     if rank_zero_only.rank == 0:
-        print(f"error: {reason}", file=sys.stderr)
+        print("error:", readable(reason), file=sys.stderr)
     sys.exit(1)
 
 
@@ -160,7 +162,8 @@ def _report(job: Job, record: RunRecord) -> None:
         labels=run_folder.BASELINES,
         demo=job.settings.data.paint_demo,
         written=record.write,
-        folder=Path(os.path.relpath(job.folder)),
+        folder=(folder := Path(os.path.relpath(job.folder))),
+        logdir=shlex.quote(str(folder.parent)),
     )
     for line in lines.strip("\n").split("\n"):
         log.info("%s", line)

@@ -6,6 +6,7 @@ processes, on a cluster on other machines: these receive the `Sweep` when Hydra'
 
 import logging
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -25,6 +26,7 @@ from omegaconf import DictConfig
 
 from brushwork import files, run_folder, run_names, tables
 from brushwork.errors import UserError
+from brushwork.readable import readable
 from brushwork.terminal import TerminalHandler, show_log
 from brushwork.training import launchers, sweep_events
 from brushwork.training.config import Job, register
@@ -60,7 +62,7 @@ class SweepCallback(Callback):
         try:
             _reporter = ProgressReporter(config)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print("error:", readable(str(error)), file=sys.stderr)
             sys.exit(1)
         _sweep = _reporter.sweep
         register(_sweep.ambiguous)
@@ -218,7 +220,7 @@ class ProgressReporter:
         failed = sum(row[1] == "failed" for row in rows)
         total, folder = self.sweep.job_count or len(jobs), os.path.relpath(self.sweep.folder)
         print(f"{len(jobs)} of {total} jobs, {failed} failed; best and last validation accuracy; in {folder}")
-        print(f"look at it: make dashboard, or tensorboard --logdir {folder}")
+        print(f"look at it: make dashboard, or tensorboard --logdir {shlex.quote(folder)}")
 
     def folders_without(self, started: set[int]) -> list[str]:
         """The names of the folders of the jobs that were not started."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import imagehash
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from brushwork import csv_files, files, images
 from brushwork.errors import UserError
@@ -49,10 +49,12 @@ def inspect(path: Path, max_megapixels: float = 89) -> Facts:
         small = images.thumbnail(path, _THUMBNAIL, max_megapixels)
     except UserError as error:
         return Facts(reason=str(error))
-    with Image.open(path) as image:  # the header alone
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        width, height = image.size[::-1] if orientation in range(5, 9) else image.size
-        mode, kind = image.mode, image.format
+
+    def header(image: Image.Image) -> tuple[int, tuple[int, int], str, str]:
+        return images.orientation(image), image.size, image.mode, image.format
+
+    orientation, size, mode, kind = images.read(path, header, max_megapixels)
+    width, height = size[::-1] if orientation in range(5, 9) else size
     is_blank = all(high - low < _BLANK for low, high in small.getextrema())
     if is_blank or min(width, height) < images.MIN_SIDE:
         hashes = "", ""

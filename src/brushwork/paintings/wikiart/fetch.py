@@ -1,7 +1,6 @@
 """Stores chosen paintings in a folder: in parallel, each file atomically, resumed after an interruption."""
 
 import hashlib
-import io
 import json
 import queue
 import threading
@@ -192,8 +191,8 @@ def _store(out: Path, candidate: Candidate, content: bytes, longest_side: int | 
         return UserError(str(error).removeprefix(f"{candidate.source}: ").rsplit(";", 1)[0])
     path = PurePosixPath(candidate.path)
     if longest_side is None:
-        with Image.open(io.BytesIO(content)) as image:
-            path = path if image.format in ("JPEG", "MPO") else path.with_suffix(f".{image.format.lower()}")
+        kind = images.read(candidate.source, lambda image: image.format, MAX_MEGAPIXELS, content)
+        path = path if kind in ("JPEG", "MPO") else path.with_suffix(f".{kind.lower()}")
     else:
         picture.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
         content = images.encoded(picture, "JPEG", QUALITY)

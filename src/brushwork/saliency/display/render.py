@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_erosion
 
-from brushwork.contact_sheet import font
+from brushwork import fonts
 
 COLORS = "inferno"  # perceptually uniform
 PERCENTILE = 99  # of a map's values is brightest, so that a single pixel does not dim the rest
@@ -37,7 +37,7 @@ def picture(saliency_map: np.ndarray, brightest: float | None = None, photo: Ima
     if (problem := defect(saliency_map)) is not None:
         height, width = saliency_map.shape
         panel = Image.new("RGB", (width, height), _BLANK)
-        place, letters = (width / 2, height / 2), font(max(8, width // 16))
+        place, letters = (width / 2, height / 2), fonts.for_line("", max(8, width // 16))
         ImageDraw.Draw(panel).text(place, f"no map:\n{problem}", "white", letters, anchor="mm", align="center")
         return panel
     intensity = (saliency_map / (scale(saliency_map) if brightest is None else brightest)).clip(0, 1)

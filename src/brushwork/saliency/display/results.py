@@ -6,7 +6,6 @@ about.json         the settings that a resumed run must share
 of --evaluate      sanity.csv, sanity.png, evaluation.md          of --gallery    gallery.html
 """
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -121,7 +120,7 @@ def save(out: Path, photo: Photo, class_names: Sequence[str], top: int) -> tuple
             row |= zip(("box_left", "box_top", "box_right", "box_bottom"), map(str, piece.box), strict=True)
         rows.append(row | {name: f"{value:.6f}" for name, value in photo.scores.get(method, {}).items()})
     with open(out / TABLE, "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n").writerows(rows)
+        file.write(csv_files.lines(COLUMNS, rows))
     return rows, picture
 
 
@@ -138,7 +137,7 @@ def evaluate(out: Path, predictor: Predictor, max_megapixels: float, batch_size:
     with files.atomic_path(out / CURVE) as temporary:
         curve.save(temporary, "PNG")
     with SummaryWriter(out) as writer:
-        writer.add_text("evaluation", report.markdown(evaluation))
+        events.add_text(writer, "evaluation", report.markdown(evaluation))
         events.add_picture(writer, "saliency/sanity", curve)
     return evaluation
 

@@ -1,0 +1,116 @@
+"""Overrides of the command line, as people type them, in the form that Hydra reads.
+
+Hydra's grammar has no "~", "=", "(", "#", quotation marks or letters beyond ASCII in an unquoted value, and takes a
+comma for a sweep. A path works as typed: it is quoted here. Of other values the error shows the quoting that works.
+"""
+
+import os
+import re
+import shlex
+from functools import cache
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from brushwork import files
+from brushwork.errors import UserError, one_line
+
+# The last parts of the keys whose values are paths; those of the second are written, and never swept.
+PATHS = {"root", "predict", "weights", "reference_weights", "file", "ckpt_path", "dirpath", "save_dir"}
+_WRITTEN = {"run_dir", "dir"}
+PATHS |= _WRITTEN
+_FLAGS_WITH_VALUE = {"-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package"}
+_FAILED = object()
+
+
+def as_hydra_reads(arguments: list[str]) -> list[str]:
+    """The arguments with paths expanded ("~", "$HOME") and quoted where Hydra needs it; all others as they are.
+
+    UserError for a value that Hydra can't read and that is no path: it shows the argument quoted.
+    """
+    found, before = [], ""
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if before in _FLAGS_WITH_VALUE:
+            found.append(files.expanded(argument))
+        elif argument.startswith("-") or not equals:
+            found.append(f"{key}={files.expanded(value)}" if equals else argument)
+        else:
+            found.append(_override(key, value))
+        before = argument
+    return found
+
+
+def is_path(key: str) -> bool:
+    """Whether the setting of this name is a path: data.root, model.weights."""
+    return key.lstrip("+").rsplit(".", 1)[-1] in PATHS
+
+
+def _override(key: str, value: str) -> str:
+    unchanged, read = f"{key}={value}", _read(value)
+    if read is None or (value[:1] in ("'", '"') and read is not _FAILED):  # null, or quoted already
+        return unchanged
+    expanded = files.expanded(value)
+    if is_path(key) or value.startswith("~/"):
+        if os.path.lexists(expanded):
+            return f"{key}={_literal(expanded)}"
+        if key.rsplit(".", 1)[-1] in _WRITTEN and "${" not in value:
+            return f"{key}={_literal(expanded)}"
+        if expanded != value or read is _FAILED:
+            swept = expanded.split(",") if read is _FAILED else value.split(",")
+            return f"{key}={','.join(_item(item) for item in swept)}"
+        return unchanged
+    if read is not _FAILED or _read("x", key) is _FAILED:  # a key that Hydra refuses: it says why
+        return unchanged
+    if os.path.lexists(expanded):
+        return f"{key}={_literal(expanded)}"
+    quoted = shlex.quote(f"{key}={_hint(value)}")
+    raise UserError(f"Hydra cannot read the value of {unchanged} ({_reason(value)}): quote it, {quoted}")
+
+
+def _item(text: str) -> str:
+    """One path of a sweep, or another value in its place (null)."""
+    if (read := _read(text)) is None:
+        return text
+    expanded = files.expanded(text)
+    return _literal(expanded) if expanded != text or read is _FAILED or os.path.lexists(text) else text
+
+
+def _literal(text: str) -> str:
+    """Text as Hydra reads it: as it is, or where that means something else, in quotation marks."""
+    if _read(text) == text and "${" not in text:
+        return text
+    text = text.replace("${", "\\${")
+    escaped = re.sub(r'(\\*)(?="|$)', r"\1\1", text).replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _hint(value: str) -> str:
+    """The value in quotation marks; of a list, its items."""
+    if len(value) > 1 and value[0] == "[" and value[-1] == "]":
+        listed = ",".join(_literal(item.strip()) for item in value[1:-1].split(","))
+        if _read(f"[{listed}]") is not _FAILED:
+            return f"[{listed}]"
+    return _literal(value)
+
+
+def _read(value: str, key: str = "key") -> Any:
+    """What Hydra reads; `_FAILED` where it can't."""
+    try:
+        return _parser().parse_override(f"{key}={value}").value()
+    except HydraException:
+        return _FAILED
+
+
+def _reason(value: str) -> str:
+    try:
+        _parser().parse_override(f"key={value}")
+    except HydraException as error:
+        return one_line(error)
+    return ""
+
+
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
