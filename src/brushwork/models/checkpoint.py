@@ -135,6 +135,17 @@ def refuse_other_classes(path: Path | str, theirs: list[str], ours: list[str]) -
     )
 
 
+def refuse_other_data(model: "StyleClassifier", names: list[str]) -> None:
+    """Refuse data whose classes are not those of a model that has learned or expects others."""
+    if model.hparams.class_names is not None:
+        refuse_other_classes(model.trainer.ckpt_path or "the model", model.hparams.class_names, names)
+    elif len(names) != model.num_classes:
+        raise UserError(
+            f"the data have {len(names)} classes, but the model has num_classes={model.num_classes}: "
+            f"make it with num_classes=data.num_classes"
+        )
+
+
 def refuse_other_run(path: Path, found: dict[str, Any], ours: dict[str, Any]) -> None:
     """Refuse to resume a run with other settings or data than it began with; both are as `describe` returns them."""
     refuse_other_network(path, found, ours["architecture"], ours["head"])

@@ -125,7 +125,7 @@ _INTERPOLATED = {
     "data": ("_target_", "split", "split_seed", "val_fraction", "test_fraction", "seed"),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
 }
-_NEWER = ("transform", "loss")  # left out where they are null, as older runs have it
+_NEWER = ("transform", "loss", "interval")  # left out where they are null, as older runs have it
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
 _DATA_NOT_HASHED = ("root", "workers", "store")
@@ -170,9 +170,10 @@ def make_job(cfg: DictConfig) -> Job:
         resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
-    for group, keys in _INTERPOLATED.items():
-        null = [key for key in _NEWER if resolved[group].get(key) is None]
-        resolved[group] = _without(resolved[group], (*keys, *null))
+    for group in ("data", "model", "scheduler"):
+        if values := resolved[group]:
+            null = [key for key in _NEWER if values.get(key) is None]
+            resolved[group] = _without(values, (*_INTERPOLATED.get(group, ()), *null))
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
@@ -223,11 +224,11 @@ def _build_all(group: str, nodes: Any) -> list[Any]:
 
 def _checked(model: partial) -> partial:
     """A factory of the model whose names and ranges were checked; an empty scheduler is none."""
-    from brushwork.models import factories, initial
+    from brushwork.models import initial, optimization
 
-    chosen = model.keywords | {"scheduler": model.keywords.get("scheduler") or None}
+    chosen = model.keywords | {"scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))}
     initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw")))
-    factories.check(chosen["optimizer"], chosen["scheduler"])
+    optimization.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
 
 
