@@ -1,5 +1,6 @@
 """Optimizer and learning rate schedule from their factories: made and checked, by epochs, by steps or by a figure."""
 
+import difflib
 import inspect
 import logging
 import math
@@ -22,6 +23,10 @@ log = logging.getLogger(__name__)
 FIGURES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")  # what schedules and callbacks may monitor
 _OWN = {"interval": "epoch", "monitor": None}  # keys of a schedule that are ours, and their defaults
 _BY_STEPS = (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR)
+_NEEDS_CLOSURE = (
+    "optimizer: {} evaluates a batch's loss several times a step (a closure), each time with another dropout: "
+    "choose optimizer=sgd, adam, adamw or rmsprop"
+)
 _ASSUMED = {"epoch": 100, "step": 1000}  # a run's length, where a schedule is checked before there is a Trainer
 
 
@@ -44,6 +49,9 @@ def schedule_factory(given: Factory | Mapping[str, Any] | None) -> Factory | Non
 
 def check(optimizer: Factory | None, schedule: Factory | None) -> None:
     """Refuse an optimizer or a schedule that torch will not make, or that cannot train, before any work is done."""
+    function, _ = factories.parts(optimizer) if optimizer else (None, None)
+    if isinstance(function, type) and issubclass(function, torch.optim.LBFGS):
+        raise UserError(_NEEDS_CLOSURE.format("LBFGS"))
     parameter = nn.Parameter(torch.zeros(1))
     made = make_optimizer(optimizer, [parameter])
     if schedule is not None:
@@ -55,8 +63,7 @@ def check(optimizer: Factory | None, schedule: Factory | None) -> None:
         made.step()
     except Exception as error:
         if "closure" in str(error):
-            error = f"{type(made).__name__} evaluates the loss several times a step, which dropout and batches forbid"
-            raise UserError(f"optimizer: {error}: choose optimizer=sgd, adam, adamw or rmsprop") from None
+            raise UserError(_NEEDS_CLOSURE.format(type(made).__name__)) from None
         raise UserError(f"optimizer: {one_line(error)}") from None
 
 
@@ -148,9 +155,10 @@ def _check_length(made: Any, interval: str, length: Mapping[str, float]) -> None
     steps = length[interval]
     if isinstance(made, lr_scheduler.OneCycleLR) and length is not _ASSUMED:
         if made.total_steps < steps:
+            ends = "has no end" if math.isinf(steps) else f"makes {steps}"
+            way = f"trainer.max_steps={made.total_steps}" if math.isinf(steps) else f"scheduler.total_steps={steps}"
             raise UserError(
-                f"scheduler: OneCycleLR is made for {made.total_steps} steps, but this run makes {steps:g}: "
-                f"use scheduler.total_steps={f'{steps:g}' if math.isinf(steps) else '100%'}"
+                f"scheduler: OneCycleLR is made for {made.total_steps} steps, but this run {ends}: use {way}"
             )
         if made.total_steps > steps:
             log.warning("scheduler: OneCycleLR is made for %d steps, and this run makes %d", made.total_steps, steps)
@@ -159,7 +167,7 @@ def _check_length(made: Any, interval: str, length: Mapping[str, float]) -> None
             raise UserError(f"expected scheduler.T_max to be at least 1, but got {made.T_max}: a number or 100%")
         if interval == "step" and made.T_max < steps and length is not _ASSUMED:
             raise UserError(
-                f"scheduler: the cosine ends after {made.T_max} steps and rises again, but this run makes {steps:g}: "
+                f"scheduler: the cosine ends after {made.T_max} steps and rises again, but this run makes {steps}: "
                 f"use scheduler.T_max=100%, or CosineAnnealingWarmRestarts for several"
             )
 
@@ -177,12 +185,13 @@ def _made(group: str, factory: Factory, *given: Any) -> Any:
 def _not_taken(group: str, function: Factory, arguments: Mapping[str, Any]) -> str | None:
     """What to do about arguments that a class does not take; None where it takes all."""
     parameters = inspect.signature(function).parameters
-    unused = [key for key in arguments if key not in parameters]
+    unused = {key: difflib.get_close_matches(key, parameters, n=1) for key in arguments if key not in parameters}
     if not unused or any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
         return None
-    takes = ", ".join(name for name in list(parameters)[1:] if name not in arguments)
+    names = ", ".join(f"{key} (did you mean {near[0]}?)" if near else key for key, near in unused.items())
     remove = " ".join(f"'~{group}.{key}'" for key in unused)
-    return f"{function.__name__} takes no {', '.join(unused)}: add {remove}; it also takes {takes}"
+    takes = ", ".join(name for name in list(parameters)[1:] if name not in arguments)
+    return f"{function.__name__} takes no {names}: leave it out by {remove}; it also takes {takes}"
 
 
 def configured(model: Any, make: Factory, schedule: Factory | None) -> Any:

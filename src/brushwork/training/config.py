@@ -177,8 +177,8 @@ def make_job(cfg: DictConfig) -> Job:
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
-    _build("optimizer", cfg.optimizer)  # on its own first, so that an error names its group
-    _build("scheduler", cfg.scheduler)
+    for group in ("optimizer", "scheduler"):  # on their own first, so that an error names the group
+        _check_factory(group, cfg[group])
     return Job(
         settings=settings,
         resolved=resolved,
@@ -212,6 +212,15 @@ def _build(group: str, node: DictConfig | None, **options: Any) -> Any:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         raise UserError(f"{group} cannot be built: {' '.join(str(error).split())}") from None
+
+
+def _check_factory(group: str, node: DictConfig | None) -> None:
+    if node and not ("_target_" in node and node.get("_partial_")):
+        raise UserError(
+            f"{group} is a class and its arguments, made when the network is there: it needs "
+            f"++{group}._target_=CLASS ++{group}._partial_=true"
+        )
+    _build(group, node)
 
 
 def _build_all(group: str, nodes: Any) -> list[Any]:

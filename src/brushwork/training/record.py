@@ -30,7 +30,8 @@ def describe_epoch(row: dict[str, Any], epochs: int) -> str:
     >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
     'epoch 2/5  train loss 1.500 accuracy 0.400  25 images/s'
     """
-    line = f"epoch {row['epoch']}/{epochs}  train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}  "
+    limit = f"/{epochs}" if epochs > 0 else ""  # else -1: none
+    line = f"epoch {row['epoch']}{limit}  train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}  "
     if row["val/accuracy"] is not None:
         line += f"val loss {row['val/loss']:.3f} accuracy {row['val/accuracy']:.3f}  "
     return line + f"{row['train_images'] / row['train_seconds']:.0f} images/s"
