@@ -168,7 +168,7 @@ class StyleClassifier(L.LightningModule):
         self._paintings, self._figures = 0, {}
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images)  # (batch, num_classes)
+        return self.network(images.to(self.dtype))  # (batch, num_classes); bfloat16 in precision bf16-true, say
 
     def _logits(self, batch: Batch | FeatureBatch) -> Tensor:
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)

@@ -44,6 +44,8 @@ def schedule_factory(given: Factory | Mapping[str, Any] | None) -> Factory | Non
     if not isinstance(given, partial):
         return given or None
     kept = {key: value for key, value in given.keywords.items() if key not in _OWN or value not in (None, _OWN[key])}
+    if given.func is lr_scheduler.OneCycleLR and not {"total_steps", "epochs", "steps_per_epoch"} & kept.keys():
+        kept["total_steps"] = "100%"
     return partial(given.func, *given.args, **kept)
 
 
@@ -96,8 +98,6 @@ def make_schedule(factory: Factory, optimizer: torch.optim.Optimizer, length: Ma
     if issubclass(kind, _BY_STEPS) and interval == "epoch":
         name = function.__name__
         raise UserError(f"scheduler: {name} changes the rate after each step: add ++scheduler.interval=step")
-    if kind is lr_scheduler.OneCycleLR and not {"total_steps", "epochs", "steps_per_epoch"} & arguments.keys():
-        arguments["total_steps"] = "100%"
     made = _built(partial(function, **arguments), optimizer, length[interval])
     if not isinstance(made, lr_scheduler.LRScheduler):
         raise UserError(
@@ -221,8 +221,14 @@ def run_length(trainer: L.Trainer | None) -> Mapping[str, float]:
         limit = trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         steps = math.ceil(batches / trainer.accumulate_grad_batches) * epochs if batches else 0
-    limits = [getattr(callback, "max_steps", -1) for callback in trainer.callbacks]
-    return {"epoch": epochs, "step": min([steps, *(limit for limit in [trainer.max_steps, *limits] if limit >= 0)])}
+    limit = max_steps(trainer)
+    return {"epoch": epochs, "step": steps if limit is None else min(steps, limit)}
+
+
+def max_steps(trainer: L.Trainer) -> int | None:
+    """After how many steps a fit ends at the latest: by Lightning's option, or by a callback that has it."""
+    limits = [trainer.max_steps, *(getattr(callback, "max_steps", -1) for callback in trainer.callbacks)]
+    return min((limit for limit in limits if limit >= 0), default=None)
 
 
 def step_by_figure(trainer: L.Trainer, figures: Mapping[str, float]) -> None:

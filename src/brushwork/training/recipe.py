@@ -52,10 +52,12 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
 
     try:
         trainer.fit(model, data, ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
-        if not record.rows:
+        epochs = len(record.rows)
+        ends = epochs > 0 and (job.sweep_number is not None or epochs == trainer.max_epochs)  # after the last epoch
+        if epochs == record.epochs_before and not ends:
             raise UserError(
-                "nothing was trained: trainer.max_epochs, limit_train_batches and max_time must be above 0, and in a "
-                "resumed run above what it has behind it"
+                "nothing was trained: trainer.max_epochs, max_steps, max_time and limit_train_batches must be above 0, "
+                "and above what a checkpoint has behind it"
             )
         if "test" in data.parts:  # scored once, after training: the last epoch's network, then the best one's
             trainer.test(model, data, verbose=False)

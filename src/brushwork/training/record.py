@@ -79,6 +79,7 @@ class RunRecord(L.Callback):
         self.result: dict[str, Any] = run_folder.new_result() | self._entries
         self.catalogue: Catalogue | None = None
         self.rows: list[dict[str, Any]] = []
+        self.epochs_before = 0  # of a resumed run
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
         self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
         self._made = time.perf_counter()
@@ -89,6 +90,7 @@ class RunRecord(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+        self.epochs_before = len(self.rows)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if not isinstance(pl_module, StyleClassifier):

@@ -69,8 +69,17 @@ def arrange(
 
 def check_trainer(options: dict[str, Any], callbacks: list[Any], loggers: list[Any], patience: int | None) -> None:
     """Refuse Trainer options that would make a run's figures mean something else than they say."""
-    if not isinstance(options.get("max_epochs"), int | None):
-        raise UserError(f"expected trainer.max_epochs to be a whole number, but got {options['max_epochs']}")
+    for key in ("max_epochs", "accumulate_grad_batches", "check_val_every_n_epoch"):
+        value = options.get(key)
+        if not isinstance(value, int | None) or (value is not None and value < 1 and key != "max_epochs"):
+            least = "" if key == "max_epochs" else " from 1"
+            raise UserError(f"expected trainer.{key} to be a whole number{least}, but got {value}")
+    epochs, every = options.get("max_epochs") or 0, options.get("check_val_every_n_epoch") or 1
+    if 0 < epochs < every:
+        raise UserError(
+            f"trainer.check_val_every_n_epoch={every} never validates in trainer.max_epochs={epochs}: lower it, or say "
+            f"so with +trainer.limit_val_batches=0"
+        )
     # Lightning takes the number 1 for one batch and 1.0 for all of them.
     validated, tested, interval = (
         repr(options.get(key, 1.0)) for key in ("limit_val_batches", "limit_test_batches", "val_check_interval")
