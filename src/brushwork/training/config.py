@@ -3,6 +3,7 @@
 No other module uses DictConfig. Imported before torch, so that --help is quick.
 """
 
+import copy
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from hydra.utils import instantiate
-from omegaconf import MISSING, DictConfig, OmegaConf
+from hydra.utils import get_class, instantiate
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from brushwork import files, run_names
@@ -125,6 +126,7 @@ _INTERPOLATED = {
     "data": ("_target_", "split", "split_seed", "val_fraction", "test_fraction", "seed"),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
 }
+_EXTRAS = ("wandb", "mlflow")  # of pyproject.toml, with the packages of these loggers
 _NEWER = ("transform", "loss", "interval")  # left out where they are null, as older runs have it
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
@@ -161,6 +163,7 @@ def register(ambiguous: Collection[str] | None = ()) -> None:
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("run_slug", partial(run_names.run_slug, ambiguous=ambiguous), replace=True)
     OmegaConf.register_new_resolver("fresh_folder", run_names.fresh_folder, replace=True)
+    OmegaConf.register_new_resolver("folder_name", lambda path: Path(path).name, replace=True)
 
 
 def make_job(cfg: DictConfig) -> Job:
@@ -211,6 +214,8 @@ def _build(group: str, node: DictConfig | None, **options: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
+        if isinstance(error.__cause__, ModuleNotFoundError) and (name := group.rpartition(".")[2]) in _EXTRAS:
+            raise UserError(f"{group}: {name} is not installed: pip install '.[{name}]'") from None
         raise UserError(f"{group} cannot be built: {' '.join(str(error).split())}") from None
 
 
@@ -224,11 +229,32 @@ def _check_factory(group: str, node: DictConfig | None) -> None:
 
 
 def _build_all(group: str, nodes: Any) -> list[Any]:
+    """The objects of a group: one by its keys, or several by name; a logger of the group's own keys may have others
+    beside it, by name."""
     if not nodes:  # logger=none
         return []
+    named = nodes
     if "_target_" in nodes:
-        return [_build(group, nodes)]
-    return [_build(f"{group}.{name}", node) for name, node in nodes.items() if node]
+        named = {name: node for name, node in nodes.items() if group == "logger" and _is_logger(node)}
+        own = copy.copy(nodes)
+        with open_dict(own):
+            for name in named:
+                del own[name]
+        return [_build(group, own), *_build_all(group, named)]
+    return [_build(f"{group}.{name}", node) for name, node in named.items() if node]
+
+
+def _is_logger(node: Any) -> bool:
+    """Whether a value in a logger's configuration is another logger, and no argument."""
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        return False
+    from lightning.pytorch.loggers import Logger
+
+    try:
+        made = get_class(node._target_)
+    except Exception:  # a function, or nothing there
+        return False
+    return issubclass(made, Logger)
 
 
 def _checked(model: partial) -> partial:

@@ -19,6 +19,7 @@ from brushwork.models.classifier import StyleClassifier
 from brushwork.training import devices, sweep
 from brushwork.training.averaging import AveragedWeights
 from brushwork.training.config import Job
+from brushwork.training.loggers import finish
 from brushwork.training.record import RunRecord
 from brushwork.training.trainer_options import arrange, check_trainer, user_error
 
@@ -67,9 +68,11 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
         if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
             trainer.strategy.launcher.kill(signal.SIGKILL)
             trainer.strategy.launcher.procs.clear()  # else Lightning, which watches them, kills this one, too
+        finish(loggers, failed=True)
         if isinstance(error, Exception) and (mistake := user_error(error)):
             raise mistake from None
         raise
+    finish(loggers, failed=False)
     return record
 
 

@@ -161,9 +161,10 @@ class RunRecord(L.Callback):
         figures = pl_module.training_figures() | ({} if scores is None else {"val/loss": float(scores.loss.mean())})
         for name, key in (("training", "train/loss"), ("validation", "val/loss")):
             if not math.isfinite(loss := figures.get(key, 0.0)):
+                other = ", or trainer.precision=bf16-mixed" if str(trainer.precision).startswith("16-") else ""
                 raise Diverged(
                     f"diverged: the {name} loss became {loss} in epoch {epoch}; "
-                    f"try a smaller optimizer.lr (now {self._learning_rate:g})"
+                    f"try a smaller optimizer.lr (now {self._learning_rate:g}){other}"
                 )
         row = dict.fromkeys(run_folder.EPOCH_KEYS) | {
             "epoch": epoch,
