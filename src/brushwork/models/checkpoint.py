@@ -173,6 +173,14 @@ def refuse_other_data(model: "StyleClassifier", names: list[str]) -> None:
         )
 
 
+def check_loaded(model: "StyleClassifier", content: dict[str, Any]) -> None:
+    """Before a Trainer loads a checkpoint: a resumed fit must keep its settings, its data and all digits of its weights."""
+    if model._trainer is not None and model.trainer.state.fn == "fit" and KEY in content:
+        refuse_other_run(Path(model.trainer.ckpt_path), content[KEY], describe(model))
+    if any(value.dtype == torch.float64 for value in content["state_dict"].values()):
+        model.double()  # Lightning converts it later, in precision 64-true
+
+
 def refuse_other_run(path: Path, found: dict[str, Any], ours: dict[str, Any]) -> None:
     """Refuse to resume a run with other settings or data than it began with; both are as `describe` returns them."""
     refuse_other_network(path, found, ours["architecture"], ours["head"])

@@ -271,10 +271,7 @@ class StyleClassifier(L.LightningModule):
         content[checkpoint.KEY] = checkpoint.describe(self)
 
     def on_load_checkpoint(self, content: dict[str, Any]) -> None:
-        """A fit that is resumed must keep its settings and its data."""
-        if self._trainer is not None and self.trainer.state.fn == "fit" and checkpoint.KEY in content:
-            path = Path(self.trainer.ckpt_path)
-            checkpoint.refuse_other_run(path, content[checkpoint.KEY], checkpoint.describe(self))
+        checkpoint.check_loaded(self, content)
 
     @classmethod
     def load_from_checkpoint(

@@ -185,7 +185,7 @@ def _made(group: str, factory: Factory, *given: Any) -> Any:
 def _not_taken(group: str, function: Factory, arguments: Mapping[str, Any]) -> str | None:
     """What to do about arguments that a class does not take; None where it takes all."""
     parameters = inspect.signature(function).parameters
-    unused = {key: difflib.get_close_matches(key, parameters, n=1) for key in arguments if key not in parameters}
+    unused = {key: difflib.get_close_matches(key, parameters, 1, 0.75) for key in arguments if key not in parameters}
     if not unused or any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
         return None
     names = ", ".join(f"{key} (did you mean {near[0]}?)" if near else key for key, near in unused.items())
@@ -205,7 +205,13 @@ def configured(model: Any, make: Factory, schedule: Factory | None) -> Any:
         )
     if schedule is None:
         return optimizer
-    return {"optimizer": optimizer, "lr_scheduler": make_schedule(schedule, optimizer, run_length(trainer))}
+    made = make_schedule(schedule, optimizer, run_length(trainer))
+    if trainer is not None and trainer.limit_val_batches == 0 and str(made["monitor"]).startswith("val/"):
+        raise UserError(
+            f"scheduler: ReduceLROnPlateau waits for {made['monitor']}: leave trainer.limit_val_batches=0 out, or use "
+            f"scheduler.monitor=train/loss"
+        )
+    return {"optimizer": optimizer, "lr_scheduler": made}
 
 
 def run_length(trainer: L.Trainer | None) -> Mapping[str, float]:

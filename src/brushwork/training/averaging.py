@@ -24,8 +24,8 @@ class AveragedWeights(EMAWeightAveraging):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if str(trainer.precision) in ("bf16-true", "16-true"):
             raise UserError(
-                f"ema_decay={self.ema_decay:g} needs more digits than trainer.precision={trainer.precision} keeps of an "
-                f"average: use trainer.precision=bf16-mixed"
+                f"ema_decay={self.ema_decay:g} needs an average of more digits than trainer.precision="
+                f"{trainer.precision} keeps: use trainer.precision=bf16-mixed"
             )
         super().setup(trainer, pl_module, stage)
 

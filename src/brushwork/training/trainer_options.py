@@ -60,6 +60,8 @@ def arrange(
             raise UserError("trainer.min_epochs and trainer.max_steps contradict each other: leave one out")
         callbacks = [*callbacks, StopAfterSteps(steps)]
         options["max_epochs"] = -1 if options.get("max_epochs") is None else options["max_epochs"]
+    if options.get("deterministic"):
+        options["benchmark"] = False  # with it cuDNN ignores the other
     if (profiler := options.get("profiler")) in _PROFILERS:  # else its report is lost among Lightning's messages
         options["profiler"] = _PROFILERS[profiler](dirpath=str(folder), filename="profile")
     plugins = options.get("plugins") or []
