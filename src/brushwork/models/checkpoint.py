@@ -174,7 +174,7 @@ def refuse_other_data(model: "StyleClassifier", names: list[str]) -> None:
 
 
 def check_loaded(model: "StyleClassifier", content: dict[str, Any]) -> None:
-    """Before a Trainer loads a checkpoint: a resumed fit must keep its settings, its data and all digits of its weights."""
+    """Before a Trainer loads a checkpoint: a resumed fit must keep settings, data and all digits of the weights."""
     if model._trainer is not None and model.trainer.state.fn == "fit" and KEY in content:
         refuse_other_run(Path(model.trainer.ckpt_path), content[KEY], describe(model))
     if any(value.dtype == torch.float64 for value in content["state_dict"].values()):
