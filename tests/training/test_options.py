@@ -186,7 +186,7 @@ def test_a_resumed_schedule_goes_on_exactly(make_job: MakeJob, tmp_path: Path, o
             "optimizer._target_=torch.optim.SparseAdam ~optimizer.momentum ~optimizer.fused",
             "does not support dense gradi",
         ),
-        ("optimizer._partial_=false", "it needs ++optimizer._target_=CLASS ++optimizer._partial_=true"),
+        ("optimizer._partial_=false", "is ++optimizer._partial_=true missing?"),
         slow("+optimizer.foreach=true", "optimizer: `fused` and `foreach` cannot be `True` together"),
         (
             "+trainer.gradient_clip_val=1 trainer.precision=bf16-mixed",
@@ -229,6 +229,8 @@ def test_a_resumed_schedule_goes_on_exactly(make_job: MakeJob, tmp_path: Path, o
             "KEEP +callbacks.keep.monitor=val/accuracy",
             "ModelCheckpoint with monitor=val/accuracy waits for a worse one",
         ),
+        ("+callbacks.find._target_=lightning.pytorch.callbacks.LearningRateFinder", "use optimizer.lr=NUMBER"),
+        ("+callbacks.early.monitor=val/loss", "callbacks.early has no class: add ++callbacks.early._target_=CLASS"),
         ("RATE logger=none", "LearningRateMonitor writes to a logger: choose logger=tensorboard or csv"),
         slow("RATE +trainer.logger=false", "LearningRateMonitor writes to a logger"),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch import nn
 from torch.optim import lr_scheduler
 
@@ -135,6 +136,7 @@ def _built(factory: Factory, optimizer: torch.optim.Optimizer, length: float) ->
     resolved = {key: _numbers(f"scheduler.{key}", value, length) for key, value in arguments.items()}
     if isinstance(nested := resolved.get("schedulers"), list):
         resolved["schedulers"] = [_built(one, optimizer, length) if callable(one) else one for one in nested]
+        return _made("scheduler", partial(function, optimizer=optimizer, **resolved))  # ChainedScheduler has it second
     return _made("scheduler", partial(function, **resolved), optimizer)
 
 
@@ -206,6 +208,9 @@ def configured(model: Any, make: Factory, schedule: Factory | None) -> Any:
     if schedule is None:
         return optimizer
     made = make_schedule(schedule, optimizer, run_length(trainer))
+    callbacks = trainer.callbacks if trainer is not None and made["interval"] == "step" else []
+    if any(isinstance(callback, GradientAccumulationScheduler) for callback in callbacks):
+        raise UserError("scheduler: by steps it needs as many in each epoch: use +trainer.accumulate_grad_batches=N")
     if trainer is not None and trainer.limit_val_batches == 0 and str(made["monitor"]).startswith("val/"):
         raise UserError(
             f"scheduler: ReduceLROnPlateau waits for {made['monitor']}: leave trainer.limit_val_batches=0 out, or use "

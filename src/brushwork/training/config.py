@@ -1,9 +1,8 @@
 """The schema over the YAML in conf/, and the way from a composed config to a job: plain settings and built objects.
 
-No other module uses DictConfig. Imported before torch, so that --help is quick.
+Imported before torch, so that --help is quick.
 """
 
-import copy
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from hydra.utils import get_class, instantiate
-from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from brushwork import files, run_names
 from brushwork.errors import UserError, one_line
+from brushwork.training import objects
 
 
 @dataclass
@@ -125,8 +123,8 @@ class Config:
 _INTERPOLATED = {
     "data": ("_target_", "split", "split_seed", "val_fraction", "test_fraction", "seed"),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
+    "scheduler": (),
 }
-_EXTRAS = ("wandb", "mlflow")  # of pyproject.toml, with the packages of these loggers
 _NEWER = ("transform", "loss", "interval")  # left out where they are null, as older runs have it
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
@@ -173,26 +171,25 @@ def make_job(cfg: DictConfig) -> Job:
         resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
-    for group in ("data", "model", "scheduler"):
-        if values := resolved[group]:
-            null = [key for key in _NEWER if values.get(key) is None]
-            resolved[group] = _without(values, (*_INTERPOLATED.get(group, ()), *null))
+    for group, keys in _INTERPOLATED.items():
+        null = [key for key in _NEWER if (resolved[group] or {}).get(key) is None]
+        resolved[group] = resolved[group] and _without(resolved[group], (*keys, *null))
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
     for group in ("optimizer", "scheduler"):  # on their own first, so that an error names the group
-        _check_factory(group, cfg[group])
+        objects.check_factory(group, cfg[group])
     return Job(
         settings=settings,
         resolved=resolved,
         config_hash=config_hash(resolved),
         command=list(hydra.overrides.task) if hydra else [],
         sweep_number=hydra.job.num if multirun else None,
-        data=_build("data", cfg.data),
-        model=_checked(_build("model", cfg.model, _partial_=True)),
-        trainer=_build("trainer", cfg.trainer),
-        callbacks=_build_all("callbacks", cfg.callbacks),
-        loggers=_build_all("logger", cfg.logger),
+        data=objects.build("data", cfg.data),
+        model=_checked(objects.build("model", cfg.model, _partial_=True)),
+        trainer=objects.build("trainer", cfg.trainer),
+        callbacks=objects.build_all("callbacks", cfg.callbacks),
+        loggers=objects.build_all("logger", cfg.logger),
     )
 
 
@@ -204,57 +201,6 @@ def config_hash(resolved: dict[str, Any]) -> str:
 
 def _without(values: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in keys}
-
-
-def _build(group: str, node: DictConfig | None, **options: Any) -> Any:
-    if not node:  # a group whose choice is "none"
-        return None
-    try:
-        return instantiate(node, _convert_="all", **options)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        if isinstance(error.__cause__, ModuleNotFoundError) and (name := group.rpartition(".")[2]) in _EXTRAS:
-            raise UserError(f"{group}: {name} is not installed: pip install '.[{name}]'") from None
-        raise UserError(f"{group} cannot be built: {' '.join(str(error).split())}") from None
-
-
-def _check_factory(group: str, node: DictConfig | None) -> None:
-    if node and not ("_target_" in node and node.get("_partial_")):
-        raise UserError(
-            f"{group} is a class and its arguments, made when the network is there: it needs "
-            f"++{group}._target_=CLASS ++{group}._partial_=true"
-        )
-    _build(group, node)
-
-
-def _build_all(group: str, nodes: Any) -> list[Any]:
-    """The objects of a group: one by its keys, or several by name; a logger of the group's own keys may have others
-    beside it, by name."""
-    if not nodes:  # logger=none
-        return []
-    named = nodes
-    if "_target_" in nodes:
-        named = {name: node for name, node in nodes.items() if group == "logger" and _is_logger(node)}
-        own = copy.copy(nodes)
-        with open_dict(own):
-            for name in named:
-                del own[name]
-        return [_build(group, own), *_build_all(group, named)]
-    return [_build(f"{group}.{name}", node) for name, node in named.items() if node]
-
-
-def _is_logger(node: Any) -> bool:
-    """Whether a value in a logger's configuration is another logger, and no argument."""
-    if not isinstance(node, DictConfig) or "_target_" not in node:
-        return False
-    from lightning.pytorch.loggers import Logger
-
-    try:
-        made = get_class(node._target_)
-    except Exception:  # a function, or nothing there
-        return False
-    return issubclass(made, Logger)
 
 
 def _checked(model: partial) -> partial:

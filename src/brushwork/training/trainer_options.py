@@ -14,6 +14,12 @@ from brushwork.models.checkpoint import AtomicCheckpointIO
 from brushwork.models.optimization import FIGURES, better
 
 _NEED_LOGGER = (lightning_callbacks.LearningRateMonitor, lightning_callbacks.DeviceStatsMonitor)
+# Callbacks that look for an attribute of the module which ours does not have, and the setting that does what they do.
+_INSTEAD = {
+    lightning_callbacks.LearningRateFinder: "optimizer.lr=NUMBER",
+    lightning_callbacks.BatchSizeFinder: "data.batch_size=NUMBER",
+    lightning_callbacks.BackboneFinetuning: "tuning=head_only, classifier or upper",
+}
 _PROFILERS = {
     "simple": profilers.SimpleProfiler,
     "advanced": profilers.AdvancedProfiler,
@@ -105,6 +111,9 @@ def check_trainer(options: dict[str, Any], callbacks: list[Any], loggers: list[A
         is_best = isinstance(callback, ModelCheckpoint) and callback.filename == "best"
         if is_best and (callback.monitor, callback.mode) != ("val/accuracy", "max"):
             raise UserError("callbacks.best keeps the epoch of the highest val/accuracy: add one of another name")
+        for kind, setting in _INSTEAD.items():
+            if isinstance(callback, kind):
+                raise UserError(f"{kind.__name__} would change what the settings say: use {setting}")
         if isinstance(callback, _NEED_LOGGER) and not loggers:
             raise UserError(f"{type(callback).__name__} writes to a logger: choose logger=tensorboard or csv, say")
     _check_monitors(callbacks, is_validated=validated not in ("0", "0.0"))
