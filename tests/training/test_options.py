@@ -165,7 +165,7 @@ def test_a_resumed_schedule_goes_on_exactly(make_job: MakeJob, tmp_path: Path, o
         ),
         (
             "+scheduler._target_=torch.optim.lr_scheduler.StepLR",
-            "it needs ++scheduler._target_=CLASS ++scheduler._parti",
+            "is ++scheduler._partial_=true missing?",
         ),
         ("+scheduler.interval=step", "it needs ++scheduler._target_=CLASS"),
         (
