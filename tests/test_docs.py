@@ -44,6 +44,8 @@ NOT_RUN = {
     "pip install '.[box]'": _INSTALLS,
     "pip install '.[data]'": _INSTALLS,
     "pip install '.[launchers]'": _INSTALLS,
+    "pip install '.[mlflow]'": _INSTALLS,
+    "pip install '.[wandb]'": _INSTALLS,
     ".venv/bin/pre-commit install": "changes the repository",
     ".venv/bin/python": "no command without arguments",
     "python train.py --help": "a process of its own: tests/test_train_command.py",

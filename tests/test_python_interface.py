@@ -147,6 +147,26 @@ def test_loss_and_schedule_are_factories(paintings: Path, tmp_path: Path) -> Non
     assert losses[0] != losses[1]
 
 
+def test_a_schedule_by_steps_in_lightnings_form(paintings: Path, tmp_path: Path) -> None:
+    """As long as the run, of any data; a checkpoint's model has it again, and refuses to go on by epochs."""
+    cycle = functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1)
+    loader = DataLoader(TensorDataset(torch.randn(10, 3, 32, 32), torch.arange(10) % 3), batch_size=4)
+    model = classifier(class_names=["a", "b", "c"], scheduler={"scheduler": cycle, "interval": "step"})
+    trainer = quiet(tmp_path, max_epochs=2)
+    trainer.fit(model, loader, loader)
+    (config,) = trainer.lr_scheduler_configs
+    assert (config.scheduler.total_steps, config.scheduler.last_epoch) == (6, 6)
+    path = trainer.checkpoint_callback.best_model_path
+    loaded = StyleClassifier.load_from_checkpoint(path)
+    assert loaded.configure_optimizers()["lr_scheduler"]["interval"] == "step"
+    by_epochs = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=1)
+    other = classifier(class_names=["a", "b", "c"], scheduler=by_epochs)
+    with pytest.raises(UserError, match="was trained with scheduler"):
+        quiet(tmp_path, max_epochs=3).fit(other, loader, loader, ckpt_path=path)
+    with pytest.raises(UserError, match="OneCycleLR changes the rate after each step"):
+        quiet(tmp_path).fit(classifier(scheduler=cycle), loader, loader)
+
+
 def test_a_trainer_of_ones_own_data(tmp_path: Path) -> None:
     """Plain (images, labels) from DataLoaders, and ours callbacks beside them: what needs paintings is left out."""
     loader = DataLoader(TensorDataset(torch.randn(10, 3, 32, 32), torch.arange(10) % 3), batch_size=4)

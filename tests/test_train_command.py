@@ -176,7 +176,7 @@ def test_a_sweep_goes_on_after_failures_and_after_a_signal(
     rates = [re.search("_lr-(.+?)_", name)[1] for name in rows]
     assert rates == ["-1", "1e+30", "0.01", "0.02", "0.03"]
     failed, diverged, finished, interrupted, _ = rows
-    assert rows[failed][-1] == "optimizer or scheduler: Invalid learning rate: -1"
+    assert rows[failed][-1] == "optimizer: Invalid learning rate: -1"
     assert rows[interrupted][-1] == "stopped by a signal"
     assert result(folder / interrupted)["status"] == "interrupted"
     assert result(folder / interrupted)["last"]["epoch"] >= 1

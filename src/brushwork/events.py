@@ -1,10 +1,12 @@
-"""Pictures and texts in TensorBoard; pictures as JPEG so that event files stay small."""
+"""Pictures and texts to each logger that takes them; in TensorBoard pictures are JPEG, so that its files stay small."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
@@ -16,10 +18,11 @@ from brushwork.readable import readable
 QUALITY = 88  # of JPEG: a page of paintings at it takes a tenth of its PNG
 
 
-def writers(loggers: Iterable[Any]) -> list[SummaryWriter]:
-    """The TensorBoard writers of a Trainer's loggers; none in a fast_dev_run, or in DDP processes but the first."""
-    found = [logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)]
-    return [writer for writer in found if isinstance(writer, SummaryWriter)]
+def writing(loggers: Iterable[Logger]) -> list[Logger]:
+    """The loggers of a Trainer that write: none in a fast_dev_run, or in DDP processes but the first."""
+    if rank_zero_only.rank > 0:
+        return []
+    return [logger for logger in loggers if not isinstance(logger, DummyLogger)]
 
 
 def check_folder(folder: Path) -> None:
@@ -28,12 +31,29 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"TensorBoard can't write to {shown}, whose name is not UTF-8: choose another, or logger=none")
 
 
-def add_picture(writer: SummaryWriter, tag: str, picture: Image.Image, step: int = 0) -> None:
-    """Add a picture to the images of TensorBoard (`SummaryWriter.add_image` itself writes PNG)."""
-    encoded = images.encoded(picture.convert("RGB"), "JPEG", QUALITY)
-    tag = readable(tag)  # protocol buffers hold UTF-8 alone
-    image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": encoded}
-    writer.file_writer.add_summary(Summary(value=[{"tag": tag, "image": image}]), step)
+def writer(logger: Logger) -> SummaryWriter | None:
+    """TensorBoard's writer; None for another logger."""
+    return logger.experiment if isinstance(logger, TensorBoardLogger) else None
+
+
+def takes_pictures(logger: Logger) -> bool:
+    """Whether `add_picture` knows how: TensorBoard, MLflow, and loggers that have wandb's `log_image`."""
+    return isinstance(logger, TensorBoardLogger | MLFlowLogger) or hasattr(logger, "log_image")
+
+
+def add_picture(logger: Logger | SummaryWriter, tag: str, picture: Image.Image, step: int = 0) -> None:
+    """Add a picture to TensorBoard, or to a logger that takes pictures; another one is left alone."""
+    picture, tag = picture.convert("RGB"), readable(tag)  # protocol buffers hold UTF-8 alone
+    board = logger if isinstance(logger, SummaryWriter) else writer(logger)
+    if board is not None:  # `SummaryWriter.add_image` itself writes PNG
+        encoded = images.encoded(picture, "JPEG", QUALITY)
+        image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": encoded}
+        board.file_writer.add_summary(Summary(value=[{"tag": tag, "image": image}]), step)
+    elif isinstance(logger, MLFlowLogger):
+        client: Any = logger.experiment
+        client.log_image(logger.run_id, picture, key=tag, step=step)
+    elif takes_pictures(logger):
+        logger.log_image(key=tag, images=[picture], step=step)
 
 
 def add_text(writer: SummaryWriter, tag: str, text: str, step: int = 0) -> None:

@@ -127,7 +127,7 @@ def test_disk_need(
 
 def test_a_best_checkpoint_that_is_not_kept_needs_no_disk(make_job: Callable[..., Job]) -> None:
     jobs = [make_job(*options) for options in ([], ["callbacks.best=null"])]
-    sizes = [recipe.checkpoint_bytes(job, recipe.make_model(job)) for job in jobs]
+    sizes = [recipe.checkpoint_bytes(job.callbacks, job.settings.ema_decay, recipe.make_model(job)) for job in jobs]
     assert 0 < sizes[0][0] < sizes[0][1]
     assert sizes[1] == (0, sizes[0][1])
 

@@ -1,5 +1,6 @@
 """Checkpoints: plain values and tensors, written atomically and read without running code."""
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,14 @@ from torch import Tensor
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
+from brushwork.models import optimization
 from brushwork.models.factories import comparable, restore
 from brushwork.models.weight_files import read_file, tensors_in
 
 if TYPE_CHECKING:
     from brushwork.models.classifier import StyleClassifier
+
+log = logging.getLogger(__name__)
 
 # Under which a checkpoint holds its description (see `describe`), beside Lightning's own keys.
 KEY = "brushwork"
@@ -35,8 +39,11 @@ _RESUMED = (
     "augmentation",
     "class_weights",
     "precision",
+    "trainer",
     "preprocessing",
 )
+# Options of the Trainer that change what it trains, and values that change nothing.
+_OPTIONS = {"accumulate_grad_batches": (1,), "gradient_clip_val": (None, 0), "limit_train_batches": (1.0, None)}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -52,8 +59,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def describe(model: "StyleClassifier") -> dict[str, Any]:
     """Plain values: what is needed to use the weights, and where they come from.
 
-    A Trainer adds ema_decay and precision; its WikiArtDataModule data, split_hash, train_fraction, batch_size,
-    augmentation and class_weights.
+    A Trainer adds ema_decay, precision and some of its options; its WikiArtDataModule data, split_hash,
+    train_fraction, batch_size, augmentation and class_weights.
     """
     chosen = model.hparams
     described = {
@@ -72,7 +79,12 @@ def describe(model: "StyleClassifier") -> dict[str, Any]:
         return described
     averages = [callback.ema_decay for callback in trainer.callbacks if hasattr(callback, "ema_decay")]
     described |= {"ema_decay": averages[0] if averages else None, "precision": str(trainer.precision)}
-    return described | getattr(trainer.datamodule, "description", {})
+    options = {key: value for key, plain in _OPTIONS.items() if (value := getattr(trainer, key)) not in plain}
+    if "gradient_clip_val" in options:
+        options["gradient_clip_algorithm"] = str(trainer.gradient_clip_algorithm or "norm")
+    if "%" in str(chosen.scheduler):  # a share of the run's length
+        options |= {"max_epochs": trainer.max_epochs, "max_steps": optimization.max_steps(trainer)}
+    return described | {"trainer": options or None} | getattr(trainer.datamodule, "description", {})
 
 
 def arguments(content: dict[str, Any]) -> dict[str, Any]:
@@ -106,13 +118,28 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check_resumable(path: Path, max_epochs: int | None) -> None:
-    """Refuse a checkpoint that holds weights only, or has trained for `max_epochs` already (None or -1: no limit)."""
+    """Refuse a checkpoint that holds weights only, is of the middle of an epoch, or has trained for `max_epochs`
+    already (None or -1: no limit)."""
+    best = path.with_name(Path(run_folder.BEST).name)
+    if not path.exists() and best.exists() and path.name == Path(run_folder.LAST).name:
+        raise UserError(
+            f"{path} was removed when its run had finished (keep_last=true keeps it): start a new run from the best "
+            f"epoch with model.weights={best}"
+        )
     content = read(path)
+    anew = f"start a new run from it with model.weights={path}"
     if not content.get("optimizer_states"):
         raise UserError(
-            f"{path} holds weights only and can't be resumed: use last.ckpt, or start a new run "
-            f"from it with model.weights={path}"
+            f"{path} holds weights only and can't be resumed: use last.ckpt, which keep_last=true keeps when a run has "
+            f"finished, or {anew}"
         )
+    progress = content["loops"]["fit_loop"]
+    epochs = progress["epoch_progress"]["current"]
+    if epochs["ready"] != epochs["processed"]:
+        raise UserError(f"{path} was written in the middle of an epoch: resume from last.ckpt, or {anew}")
+    if not progress["epoch_loop.batch_progress"]["is_last_batch"]:
+        epoch = content["epoch"] + 1
+        log.warning("%s: its epoch %d was cut short; what was left of it is not trained", path, epoch)
     if max_epochs is not None and 0 <= max_epochs <= content["epoch"]:
         raise UserError(
             f"{path} has {content['epoch'] + 1} epochs behind it, more than trainer.max_epochs={max_epochs}: raise it"
@@ -148,11 +175,32 @@ def refuse_other_classes(path: Path | str, theirs: list[str], ours: list[str]) -
     )
 
 
+def refuse_other_data(model: "StyleClassifier", names: list[str]) -> None:
+    """Refuse data whose classes are not those of a model that has learned or expects others."""
+    if model.hparams.class_names is not None:
+        refuse_other_classes(model.trainer.ckpt_path or "the model", model.hparams.class_names, names)
+    elif len(names) != model.num_classes:
+        raise UserError(
+            f"the data have {len(names)} classes, but the model has num_classes={model.num_classes}: "
+            f"make it with num_classes=data.num_classes"
+        )
+
+
+def check_loaded(model: "StyleClassifier", content: dict[str, Any]) -> None:
+    """Before a Trainer loads a checkpoint: a resumed fit must keep settings, data and all digits of the weights."""
+    if model._trainer is not None and model.trainer.state.fn == "fit" and KEY in content:
+        refuse_other_run(Path(model.trainer.ckpt_path), content[KEY], describe(model))
+    if any(value.dtype == torch.float64 for value in content["state_dict"].values()):
+        model.double()  # Lightning converts it later, in precision 64-true
+
+
 def refuse_other_run(path: Path, found: dict[str, Any], ours: dict[str, Any]) -> None:
     """Refuse to resume a run with other settings or data than it began with; both are as `describe` returns them."""
     refuse_other_network(path, found, ours["architecture"], ours["head"])
     refuse_other_classes(path, found["class_names"], ours["class_names"])
     for key in _RESUMED:
+        if key == "trainer" and key not in found:  # of an earlier version
+            continue
         if comparable(found.get(key)) != comparable(ours.get(key)):
             raise UserError(
                 f"{path} was trained with {key} {found.get(key)}, but this run has {ours.get(key)}: resume with the "

@@ -10,10 +10,11 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from brushwork.batch import Batch, FeatureBatch, from_pair
 from brushwork.errors import UserError
-from brushwork.models import backbones, checkpoint, factories, heads
+from brushwork.models import backbones, checkpoint, factories, heads, optimization
 from brushwork.models.factories import Factory
 from brushwork.models.features import FrozenFeatures, can_be_cached
 from brushwork.models.initial import check, initialized
@@ -46,7 +47,8 @@ class StyleClassifier(L.LightningModule):
             checkpoint of this class, or None for random weights.
         tuning: what is trained: "full", "upper", "classifier" or "head_only".
         optimizer: parameters -> optimizer; SGD with rate 0.01 and momentum 0.9 by default, the report's.
-        scheduler: optimizer -> learning rate scheduler, stepped after each epoch; None keeps the rate.
+        scheduler: optimizer -> learning rate scheduler, stepped after each epoch; None keeps the rate. As in Lightning,
+            {"scheduler": function, "interval": "step"} steps it after each step of the optimizer.
         loss: called with reduction="none", makes a function (logits, labels) -> losses (batch,); cross-entropy.
         class_names: of the outputs; taken from the data module when there is one.
         seed: of dropout, a function of (seed, epoch). zero_init: start the new layer at zero.
@@ -64,7 +66,7 @@ class StyleClassifier(L.LightningModule):
         weights: str | None = "imagenet",
         tuning: str = "full",
         optimizer: Factory | None = None,
-        scheduler: Factory | None = None,
+        scheduler: Factory | dict[str, Any] | None = None,
         loss: Factory | None = None,
         class_names: Sequence[str] | None = None,
         seed: int = 0,
@@ -75,7 +77,7 @@ class StyleClassifier(L.LightningModule):
     ) -> None:
         super().__init__()
         check(architecture, head, tuning, weights, init_gain, redraw)
-        self._make_optimizer, self._make_scheduler = optimizer or SGD, scheduler or None
+        self._make_optimizer, self._make_scheduler = optimizer or SGD, optimization.schedule_factory(scheduler)
         make_loss = loss or nn.CrossEntropyLoss
         # Names and numbers only, which a checkpoint can hold without code.
         self.save_hyperparameters(ignore=["head", "class_names", "optimizer", "scheduler", "loss"], logger=False)
@@ -94,6 +96,7 @@ class StyleClassifier(L.LightningModule):
         self._class_weights: Tensor | None = None
         self._batch_size: int | None = None
         self._answers: list[tuple[Tensor, ...]] = []
+        self._figures: dict[str, float] = {}  # of the epoch
         self.scores: Scores | None = None  # of the last validation or test
         self.logs_to_loggers: bool | None = None  # False where a callback logs the figures by epoch itself
 
@@ -113,49 +116,41 @@ class StyleClassifier(L.LightningModule):
 
     def preprocessing_for(self, image_size: int | None, resize: str | None) -> Preprocessing:
         """The preprocessing at another size or resize mode; None: the network's own."""
-        size, how = image_size or self.preprocessing.image_size, resize or self.preprocessing.resize
-        return backbones.preprocessing(self.hparams.architecture, size, how)
+        own = self.preprocessing
+        return backbones.preprocessing(self.hparams.architecture, image_size or own.image_size, resize or own.resize)
 
     def feature_extractor(self) -> FrozenFeatures | None:
         """What computes the input of the first trained layer; None where that input changes in training."""
         if not can_be_cached(self.hparams.tuning, self.trainer.precision):
             return None
-        precision = self.trainer.precision_plugin
         return FrozenFeatures(
             self.network,
             first_trained(self.network, self.new_layer, self.hparams.tuning),
             self.trainer.datamodule.preprocessing,
             self.trainer.strategy.root_device,
-            precision.forward_context,
-            precision.precision,
+            self.trainer.precision_plugin,
         )
 
     # -- training -----------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
         data = self.trainer.datamodule
-        names = getattr(data, "class_names", None) if stage != "predict" else None
-        if names is None:
+        if stage == "predict" or (names := getattr(data, "class_names", None)) is None:
             return
-        if self.hparams.class_names is not None:
-            checkpoint.refuse_other_classes(self.trainer.ckpt_path or "the model", self.hparams.class_names, names)
-        elif len(names) != self.num_classes:
-            raise UserError(
-                f"the data have {len(names)} classes, but the model has num_classes={self.num_classes}: "
-                f"make it with num_classes=data.num_classes"
-            )
+        checkpoint.refuse_other_data(self, names)
         if stage == "fit":
             self.hparams.class_names = list(names)
             self.preprocessing = getattr(data, "preprocessing", self.preprocessing)
             if self._split_of_weights not in (None, getattr(data, "split_hash", None)):
-                weights = self.hparams.weights
-                log.warning("%s was trained on another split: it may have seen paintings that validate here", weights)
+                told = "%s was trained on another split: it may have seen paintings that validate here"
+                log.warning(told, self.hparams.weights)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self._make_optimizer(self.trained_parameters)
-        if self._make_scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
+        return optimization.configured(self, self._make_optimizer, self._make_scheduler)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if not isinstance(scheduler, ReduceLROnPlateau):  # stepped in `on_train_epoch_end`
+            scheduler.step()
 
     def on_fit_start(self) -> None:
         data = self.trainer.datamodule
@@ -170,10 +165,10 @@ class StyleClassifier(L.LightningModule):
         torch.manual_seed(int(sequence.generate_state(1)[0]))
         # Sums on the device, read when the epoch has ended: nothing in the loop waits for the device.
         self._sums = torch.zeros(2, device=self.device)  # of the paintings' losses, and of correct answers
-        self._paintings = 0
+        self._paintings, self._figures = 0, {}
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images)  # (batch, num_classes)
+        return self.network(images.to(self.dtype))  # (batch, num_classes); bfloat16 in precision bf16-true, say
 
     def _logits(self, batch: Batch | FeatureBatch) -> Tensor:
         return self._tail[0](batch.features) if isinstance(batch, FeatureBatch) else self(batch.images)
@@ -186,7 +181,7 @@ class StyleClassifier(L.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         batch = self._as_batch(batch)
         logits = self._logits(batch)
-        loss = self.loss_function(logits, batch.labels)  # (batch,)
+        loss = self.loss_function(logits.to(torch.promote_types(logits.dtype, torch.float32)), batch.labels)  # (batch,)
         if self._class_weights is not None:  # CrossEntropyLoss(weight) would divide by the batch's sum of weights
             loss = loss * self._class_weights[batch.labels]
         with torch.no_grad():
@@ -205,7 +200,8 @@ class StyleClassifier(L.LightningModule):
         return {"train/loss": loss, "train/accuracy": correct}
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict(self.training_figures(), logger=self.logs_to_loggers)
+        self._log_figures(self.training_figures())
+        optimization.step_by_figure(self.trainer, self._figures)
 
     # -- validation, test, prediction ---------------------------------------------------------------------------------
 
@@ -234,6 +230,10 @@ class StyleClassifier(L.LightningModule):
             columns = [column.flatten() for column in self.all_gather(columns)]
         self.scores = Scores.of(*columns, num_classes=self.num_classes)
         figures = {f"{part}/loss": float(self.scores.loss.mean()), f"{part}/accuracy": self.scores.accuracy}
+        self._log_figures(figures)
+
+    def _log_figures(self, figures: dict[str, float]) -> None:
+        self._figures |= figures
         self.log_dict(figures, logger=self.logs_to_loggers)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Answers:
@@ -271,10 +271,7 @@ class StyleClassifier(L.LightningModule):
         content[checkpoint.KEY] = checkpoint.describe(self)
 
     def on_load_checkpoint(self, content: dict[str, Any]) -> None:
-        """A fit that is resumed must keep its settings and its data."""
-        if self._trainer is not None and self.trainer.state.fn == "fit" and checkpoint.KEY in content:
-            path = Path(self.trainer.ckpt_path)
-            checkpoint.refuse_other_run(path, content[checkpoint.KEY], checkpoint.describe(self))
+        checkpoint.check_loaded(self, content)
 
     @classmethod
     def load_from_checkpoint(

@@ -1,5 +1,6 @@
 """Factories of optimizers, schedulers and losses as plain values, for checkpoints: a name and arguments, no code."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,8 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import lr_scheduler
-
-from brushwork.errors import UserError
 
 Factory = Callable[..., Any]
 _KINDS = {"optimizer": torch.optim, "scheduler": lr_scheduler, "loss": nn}
@@ -22,9 +21,16 @@ def describe(factory: Factory | None) -> dict[str, Any] | None:
     """
     if factory is None:
         return None
-    made, arguments = (factory.func, factory.keywords) if isinstance(factory, partial) else (factory, {})
-    plain = {key: value if _is_plain(value) else repr(value) for key, value in arguments.items()}
-    return {"_target_": f"{made.__module__}.{made.__qualname__}"} | plain
+    made, arguments = parts(factory)
+    name = getattr(made, "__qualname__", type(made).__qualname__)
+    return {"_target_": f"{made.__module__}.{name}"} | {key: _described(value) for key, value in arguments.items()}
+
+
+def parts(factory: Factory) -> tuple[Factory, dict[str, Any]]:
+    """The function that a factory calls, and its keyword arguments."""
+    if isinstance(factory, partial) and not factory.args:
+        return factory.func, dict(factory.keywords)
+    return factory, {}
 
 
 def restore(kind: str, described: dict[str, Any] | None) -> Factory | None:
@@ -37,7 +43,12 @@ def restore(kind: str, described: dict[str, Any] | None) -> Factory | None:
     made = getattr(_KINDS[kind], described["_target_"].rpartition(".")[2], None)
     if not isinstance(made, type):
         return None
-    return partial(made, **{key: value for key, value in described.items() if not key.startswith("_")})
+    arguments = {key: value for key, value in described.items() if not key.startswith("_")}
+    if isinstance(nested := arguments.get("schedulers"), list):
+        arguments["schedulers"] = [restore(kind, one) for one in nested]
+        if None in arguments["schedulers"]:
+            return None
+    return partial(made, **arguments)
 
 
 def comparable(described: Any) -> Any:
@@ -54,20 +65,10 @@ def comparable(described: Any) -> Any:
     return plain | ({"_target_": plain["_target_"].rpartition(".")[2]} if "_target_" in plain else {}) or None
 
 
-def check(optimizer: Factory, scheduler: Factory | None) -> None:
-    """Refuse an optimizer or a schedule that torch will not make, before any work is done."""
-    try:
-        made = optimizer([nn.Parameter(torch.zeros(1))])
-        schedule = scheduler and scheduler(made)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"optimizer or scheduler: {error}") from None
-    if isinstance(schedule, lr_scheduler.ReduceLROnPlateau):
-        raise UserError(
-            "scheduler: ReduceLROnPlateau is not resumed exactly: choose a schedule by epochs (cosine, ...)"
-        )
-
-
-def _is_plain(value: Any) -> bool:
+def _described(value: Any) -> Any:
+    """Plain values for an argument: itself, or a description of a factory; else its text."""
     if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
+        return type(value)(_described(one) for one in value)
+    if isinstance(value, partial | type) or inspect.isroutine(value):
+        return describe(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)

@@ -14,8 +14,8 @@ from brushwork.preprocessing import Preprocessing, normalize
 class FrozenFeatures:
     """Computes the features of pictures with the layers before `first_trained`, which are frozen and in eval mode.
 
-    `autocast` is a precision plugin's `forward_context`, `precision` its name. `about` has plain values that
-    distinguish these features from those of other weights, precisions or devices.
+    `precision` is a Trainer's plugin. `about` has plain values that distinguish these features from those of other
+    weights, precisions or devices.
     """
 
     def __init__(
@@ -24,16 +24,15 @@ class FrozenFeatures:
         first_trained: nn.Module,
         preprocessing: Preprocessing,
         device: torch.device,
-        autocast: Any,
-        precision: str,
+        precision: Any,
     ) -> None:
         self.network = network.to(device, memory_format=torch.channels_last)
         self.first_trained, self.preprocessing = first_trained, preprocessing
-        self.device, self.autocast = device, autocast
+        self.device, self.autocast = device, precision.forward_context
         self.about = {
             "network": f"{type(network).__name__} up to {tuning.path(network, first_trained)}",
             "weights": frozen_hash(network, first_trained),
-            "precision": precision,
+            "precision": precision.precision,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "torch": torch.__version__,
         }

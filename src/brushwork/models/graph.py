@@ -32,10 +32,10 @@ def layers(network: nn.Module, image_size: int) -> list[Layer]:
 
     Raises torch.fx.proxy.TraceError and others where torch.fx can't follow the network's control flow.
     """
-    device = next(network.parameters()).device
+    like = next(network.parameters())
     with in_eval_mode(network), torch.no_grad():
         traced = fx.symbolic_trace(network)
-        ShapeProp(traced).propagate(torch.zeros(1, 3, image_size, image_size, device=device))
+        ShapeProp(traced).propagate(torch.zeros(1, 3, image_size, image_size).to(like))
     found = []
     for node in traced.graph.nodes:
         if node.op in ("output", "get_attr"):

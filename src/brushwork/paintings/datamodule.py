@@ -170,6 +170,11 @@ class WikiArtDataModule(L.LightningDataModule):
         """Of all devices together."""
         return self.batch_size
 
+    @property
+    def training_batches(self) -> int:
+        """Of an epoch, each of all devices together."""
+        return -(-self.parts.count("train") // self.batch_size)
+
     def part(self, name: str) -> list[Painting]:
         """The paintings of a part."""
         return [self.catalogue.paintings[i] for i in self.indices(name)]

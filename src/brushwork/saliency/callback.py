@@ -1,4 +1,4 @@
-"""The callback that logs saliency maps to TensorBoard before training and after epochs."""
+"""The callback that logs saliency maps to TensorBoard and other loggers, before training and after epochs."""
 
 import logging
 from collections.abc import Mapping
@@ -32,13 +32,15 @@ class SaliencyLogger(L.Callback):
 
     A row a painting: the painting; the map of a network trained on photographs, for the class that it predicts; the
     maps of the network in training, for the predicted and for the true style. How the latter change is measured by rank
-    correlation (`history.MapHistory`): of each painting in saliency.csv, their mean in TensorBoard. A strip (there and
-    in saliency.jpg) shows the first painting's maps over the epochs. Files lie beside TensorBoard's.
+    correlation (`history.MapHistory`): of each painting in saliency.csv, their mean in the loggers. A strip (there and
+    in saliency.jpg) shows the first painting's maps over the epochs. Files lie beside TensorBoard's, or without it in
+    the Trainer's `default_root_dir`.
 
     It works with any Trainer and module (its `network`, or else the module itself, gives logits), and does nothing
-    without a TensorBoardLogger or a data module with `catalogue`, `parts` and `preprocessing`. It leaves torch's random
-    state alone and changes nothing in training; a picture that can't be drawn is a warning. Its history is part of
-    last.ckpt: a resumed run continues it; with another panel or method it starts anew.
+    without a logger that takes pictures (TensorBoard, wandb, MLflow) or a data module with `catalogue`, `parts` and
+    `preprocessing`. It leaves torch's random state alone and changes nothing in training; a picture that can't be drawn
+    is a warning. Its history is part of last.ckpt: a resumed run continues it; with another panel or method it starts
+    anew.
     """
 
     every_n_epochs: int = 1  # and after the last epoch
@@ -65,7 +67,8 @@ class SaliencyLogger(L.Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         self._active = False
-        if stage != "fit" or not events.writers(trainer.loggers):
+        self._loggers = events.writing(trainer.loggers)
+        if stage != "fit" or not any(map(events.takes_pictures, self._loggers)):
             return
         data = getattr(trainer, "datamodule", None)
         if any(getattr(data, name, None) is None for name in _NEEDED):
@@ -127,13 +130,12 @@ class SaliencyLogger(L.Callback):
             picture, probabilities, maps = panel.draw(network, device, self.method, when, self._reference_column)
             means = history.add(step, maps, when, f"true style {probabilities[0, panel.labels[0]]:.2f}")
             strip = history.picture(panel.column[0])
-            writers = events.writers(trainer.loggers)
-            for writer in writers:
-                events.add_picture(writer, TAG, picture, step)
-                events.add_picture(writer, STRIP, strip, step)
-                for name, value in means.items():
-                    writer.add_scalar(f"{CORRELATION}/{name}", value, step)
-            folder = Path(writers[0].log_dir)
+            for logger in self._loggers:
+                events.add_picture(logger, TAG, picture, step)
+                events.add_picture(logger, STRIP, strip, step)
+                logger.log_metrics({f"{CORRELATION}/{name}": value for name, value in means.items()}, step)
+            boards = [board.log_dir for board in map(events.writer, self._loggers) if board is not None]
+            folder = Path(boards[0] if boards else trainer.default_root_dir)
             csv_files.write(folder / run_folder.SALIENCY, run_folder.SALIENCY_COLUMNS, history.rows)
             with files.atomic_path(folder / run_folder.SALIENCY_MAPS) as temporary, open(temporary, "wb") as file:
                 np.save(file, maps)

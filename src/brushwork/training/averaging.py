@@ -5,6 +5,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
+from brushwork.errors import UserError
+
 
 class AveragedWeights(EMAWeightAveraging):
     """Lightning's exponential moving average of the weights, in the network from its validation to the epoch's end.
@@ -18,6 +20,14 @@ class AveragedWeights(EMAWeightAveraging):
         super().__init__(decay=decay)
         self.ema_decay = decay  # what a checkpoint's description says
         self._in_place = False
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if str(trainer.precision) in ("bf16-true", "16-true"):
+            raise UserError(
+                f"ema_decay={self.ema_decay:g} needs an average of more digits than trainer.precision="
+                f"{trainer.precision} keeps: use trainer.precision=bf16-mixed"
+            )
+        super().setup(trainer, pl_module, stage)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._in_place = self._average_model is not None

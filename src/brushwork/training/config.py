@@ -1,6 +1,6 @@
 """The schema over the YAML in conf/, and the way from a composed config to a job: plain settings and built objects.
 
-No other module uses DictConfig. Imported before torch, so that --help is quick.
+Imported before torch, so that --help is quick.
 """
 
 import shlex
@@ -12,15 +12,13 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from brushwork import files, run_names
 from brushwork.errors import UserError, one_line
-from brushwork.training import overrides
+from brushwork.training import objects, overrides
 
 
 @dataclass
@@ -142,8 +140,16 @@ _INTERPOLATED = {
     "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
     "split": (),
+    "scheduler": (),
 }
-_NEWER = ("transform", "loss", "table", "columns", "file")  # left out where they are empty, as older runs have it
+_NEWER = (
+    "transform",
+    "loss",
+    "table",
+    "columns",
+    "file",
+    "interval",
+)  # left out where they are empty: older runs lack them
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
 _DATA_NOT_HASHED = ("root", "workers", "store")
@@ -179,6 +185,7 @@ def register(ambiguous: Collection[str] | None = ()) -> None:
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("run_slug", partial(run_names.run_slug, ambiguous=ambiguous), replace=True)
     OmegaConf.register_new_resolver("fresh_folder", run_names.fresh_folder, replace=True)
+    OmegaConf.register_new_resolver("folder_name", lambda path: Path(path).name, replace=True)
 
 
 def make_job(cfg: DictConfig) -> Job:
@@ -190,8 +197,8 @@ def make_job(cfg: DictConfig) -> Job:
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {one_line(error)}") from None
     for group, keys in _INTERPOLATED.items():
-        null = [key for key in _NEWER if _is_empty(resolved[group].get(key))]
-        resolved[group] = _without(resolved[group], (*keys, *null))
+        null = [key for key in _NEWER if _is_empty((resolved[group] or {}).get(key))]
+        resolved[group] = resolved[group] and _without(resolved[group], (*keys, *null))
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
@@ -199,19 +206,19 @@ def make_job(cfg: DictConfig) -> Job:
         from brushwork import events
 
         events.check_folder(Path(settings.run_dir))
-    _build("optimizer", cfg.optimizer)  # on its own first, so that an error names its group
-    _build("scheduler", cfg.scheduler)
+    for group in ("optimizer", "scheduler"):  # on their own first, so that an error names the group
+        objects.check_factory(group, cfg[group])
     return Job(
         settings=settings,
         resolved=resolved,
         config_hash=config_hash(resolved),
         command=list(hydra.overrides.task) if hydra else [],
         sweep_number=hydra.job.num if multirun else None,
-        data=_build("data", cfg.data),
-        model=_checked(_build("model", cfg.model, _partial_=True)),
-        trainer=_build("trainer", cfg.trainer),
-        callbacks=_build_all("callbacks", cfg.callbacks),
-        loggers=_build_all("logger", cfg.logger),
+        data=objects.build("data", cfg.data),
+        model=_checked(objects.build("model", cfg.model, _partial_=True)),
+        trainer=objects.build("trainer", cfg.trainer),
+        callbacks=objects.build_all("callbacks", cfg.callbacks),
+        loggers=objects.build_all("logger", cfg.logger),
     )
 
 
@@ -246,32 +253,13 @@ def _without(values: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in keys}
 
 
-def _build(group: str, node: DictConfig | None, **options: Any) -> Any:
-    if not node:  # a group whose choice is "none"
-        return None
-    try:
-        return instantiate(node, _convert_="all", **options)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        raise UserError(f"{group} cannot be built: {' '.join(str(error).split())}") from None
-
-
-def _build_all(group: str, nodes: Any) -> list[Any]:
-    if not nodes:  # logger=none
-        return []
-    if "_target_" in nodes:
-        return [_build(group, nodes)]
-    return [_build(f"{group}.{name}", node) for name, node in nodes.items() if node]
-
-
 def _checked(model: partial) -> partial:
     """A factory of the model whose names and ranges were checked; an empty scheduler is none."""
-    from brushwork.models import factories, initial
+    from brushwork.models import initial, optimization
 
-    chosen = model.keywords | {"scheduler": model.keywords.get("scheduler") or None}
+    chosen = model.keywords | {"scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))}
     initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw")))
-    factories.check(chosen["optimizer"], chosen["scheduler"])
+    optimization.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
 
 

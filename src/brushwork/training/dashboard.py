@@ -1,4 +1,4 @@
-"""The callback that writes a run to TensorBoard: summary, samples, graphs, gradients, confusion matrix, mistakes."""
+"""The callback that shows a run in TensorBoard and other loggers: summary, samples, graphs, gradients, mistakes."""
 
 import logging
 import os
@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
+from lightning.pytorch.loggers import Logger
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams
@@ -18,7 +19,6 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
-from torch.utils.tensorboard import SummaryWriter
 
 from brushwork import contact_sheet, drawing, events, images, run_folder, web_page
 from brushwork.batch import Batch
@@ -43,9 +43,10 @@ _KEPT = 16  # steps' gradients that wait to be written
 
 
 class Dashboard(L.Callback):
-    """Writes everything but loss and accuracy (`RunRecord` does) and saliency to the run's TensorBoard events.
+    """Writes everything but loss and accuracy (`RunRecord` does) and saliency to the run's loggers.
 
-    It draws no random number of torch's and changes nothing in training; what can't be shown is a warning.
+    Scalars go to each of them, pictures to those that take them, the rest to TensorBoard. It draws no random number of
+    torch's and changes nothing in training; what can't be shown is a warning.
 
     Args:
         every_n_steps: gradient norms by part of the network, and histograms of the new layer.
@@ -55,14 +56,18 @@ class Dashboard(L.Callback):
         if every_n_steps < 1:
             raise UserError(f"expected callbacks.dashboard.every_n_steps to be at least 1, but got {every_n_steps}")
         self.every_n_steps = every_n_steps
-        self._writers: list[SummaryWriter] = []
+        self._loggers: list[Logger] = []
         self._gradients: list[tuple[int, Tensors, Tensors]] = []  # not yet written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
-        self._writers = events.writers(trainer.loggers)
+        self._loggers = events.writing(trainer.loggers)
         self._groups = tuning.groups(pl_module.network, pl_module.new_layer)
         # A resumed sweep's run has its pages already, in an earlier file.
-        self._new = [w for w in self._writers if len(list(Path(w.log_dir).glob("events.out.tfevents.*"))) == 1]
+        boards = {logger: events.writer(logger) for logger in self._loggers}
+        earlier = {
+            one: board and len(list(Path(board.log_dir).glob("events.out.*"))) > 1 for one, board in boards.items()
+        }
+        self._new = [logger for logger in self._loggers if not earlier[logger]]
         if (record := _record(trainer)) and record.catalogue:
             self._add(self._new, add_run, record, pl_module)
         if data := _paintings(trainer):
@@ -74,7 +79,7 @@ class Dashboard(L.Callback):
             self._add(self._new, add_batch, batch, data)
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: StyleClassifier, optimizer: Any) -> None:
-        if trainer.global_step % self.every_n_steps or not self._writers:
+        if trainer.global_step % self.every_n_steps or not self._loggers:
             return
         # Kept on the device: writing them now would have the loop wait for it.
         self._gradients.append((trainer.global_step, *gradients(self._groups, pl_module.new_layer)))
@@ -83,27 +88,27 @@ class Dashboard(L.Callback):
 
     def _write_gradients(self) -> None:
         for step, norms, values in self._gradients:
-            self._add(self._writers, add_gradients, step, norms, values)
+            self._add(self._loggers, add_gradients, step, norms, values)
         self._gradients.clear()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         self._write_gradients()
         if record := _record(trainer):
-            self._add(self._writers, add_scalars, record.result, trainer.current_epoch + 1)
+            self._add(self._loggers, add_scalars, record.result, trainer.current_epoch + 1)
 
     def on_exception(self, trainer: L.Trainer, pl_module: StyleClassifier, exception: BaseException) -> None:
         self._write_gradients()  # they show why a run diverged
 
     def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         if data := _paintings(trainer):
-            self._add(self._writers, add_answers, pl_module, data, trainer.current_epoch)
+            self._add(self._loggers, add_answers, pl_module, data, trainer.current_epoch)
         if record := _record(trainer):
-            self._add(self._writers, add_result, record.result, trainer.current_epoch)
+            self._add(self._loggers, add_result, record.result, trainer.current_epoch)
 
-    def _add(self, writers: list[SummaryWriter], add: Callable[..., None], *arguments: Any) -> None:
-        for writer in writers:
+    def _add(self, loggers: list[Logger], add: Callable[..., None], *arguments: Any) -> None:
+        for logger in loggers:
             try:
-                add(writer, *arguments)
+                add(logger, *arguments)
             except Exception as error:  # a picture that fails must not end the training
                 log.warning("dashboard: %s: %s", add.__name__, one_line(error))
 
@@ -116,7 +121,7 @@ def _paintings(trainer: L.Trainer) -> WikiArtDataModule | None:
     return trainer.datamodule if isinstance(trainer.datamodule, WikiArtDataModule) else None
 
 
-def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier) -> None:
+def add_run(logger: Logger, record: RunRecord, pl_module: StyleClassifier) -> None:
     """Text: what this run is, how to repeat it, its configuration. Hyper-parameters. The page of both heads."""
     config_text = (record.folder / run_folder.CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
     config = yaml.safe_load(config_text)
@@ -132,6 +137,9 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
         "seed": result["seed"],
         "learning rate": learning_rate,
     }
+    if (writer := events.writer(logger)) is None:
+        logger.log_hyperparams(values)
+        return
     metrics = [
         hparams.Metric(BEST, display_name="best validation accuracy"),
         hparams.Metric("val/accuracy", display_name="last validation accuracy"),
@@ -155,32 +163,37 @@ def add_run(writer: SummaryWriter, record: RunRecord, pl_module: StyleClassifier
     events.add_text(writer, "run/3 configuration", code)
 
 
-def add_scalars(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
+def add_scalars(logger: Logger, result: dict[str, Any], epoch: int) -> None:
     """Scalars: the best accuracy so far, and the baselines as lines beside it."""
-    for name, value in result["baselines"].items():
-        if value is not None:
-            writer.add_scalar(f"baseline/{name}", value, epoch)
+    values = {f"baseline/{name}": value for name, value in result["baselines"].items() if value is not None}
     if result["best"]:
-        writer.add_scalar(BEST, result["best"]["val/accuracy"], epoch)
+        values[BEST] = result["best"]["val/accuracy"]
+    logger.log_metrics(values, epoch)
 
 
-def add_samples(writer: SummaryWriter, data: WikiArtDataModule) -> None:
+def add_samples(logger: Logger, data: WikiArtDataModule) -> None:
     """Images: sample paintings by style (report, figure 1)."""
+    if not events.takes_pictures(logger):
+        return
     paintings = [(painting.path, painting.style) for painting in data.catalogue.paintings]
     page = contact_sheet.samples(data.catalogue.root, paintings, _SAMPLES_PER_STYLE, data.max_megapixels)
-    events.add_picture(writer, "paintings/by style", page)
+    events.add_picture(logger, "paintings/by style", page)
 
 
-def add_graphs(writer: SummaryWriter, pl_module: StyleClassifier, image_size: int) -> None:
+def add_graphs(logger: Logger, pl_module: StyleClassifier, image_size: int) -> None:
     """Graphs: the whole network, and the changed classifier (report, figures 3 and 4)."""
+    if (writer := events.writer(logger)) is None:
+        return
     found = graph.layers(pl_module.network, image_size)
     graph.add_graph(writer, found)
     changed = tuning.path(pl_module.network, pl_module.new_layer).split(".")[0]
     graph.add_graph(writer, graph.part(found, changed), "classifier")
 
 
-def add_batch(writer: SummaryWriter, batch: Batch, data: WikiArtDataModule) -> None:
+def add_batch(logger: Logger, batch: Batch, data: WikiArtDataModule) -> None:
     """Images: training pictures as the network sees them, augmented and resized."""
+    if not events.takes_pictures(logger):
+        return
     mean, std = data.preprocessing.mean, data.preprocessing.std
     index = batch.index[:_BATCH_SHOWN].tolist()
     with torch.random.fork_rng():  # a transform of the user's may draw
@@ -189,7 +202,7 @@ def add_batch(writer: SummaryWriter, batch: Batch, data: WikiArtDataModule) -> N
         Cell(as_picture(image, mean, std), data.catalogue.paintings[i].style)
         for i, image in zip(index, pictures, strict=True)
     ]
-    events.add_picture(writer, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
+    events.add_picture(logger, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
 
 def gradients(groups: dict[str, list[nn.Parameter]], new_layer: nn.Module) -> tuple[Tensors, Tensors]:
@@ -203,23 +216,23 @@ def gradients(groups: dict[str, list[nn.Parameter]], new_layer: nn.Module) -> tu
     return norms, values
 
 
-def add_gradients(writer: SummaryWriter, step: int, norms: Tensors, values: Tensors) -> None:
+def add_gradients(logger: Logger, step: int, norms: Tensors, values: Tensors) -> None:
     """Scalars and histograms of what `gradients` found."""
-    for name, norm in norms.items():
-        writer.add_scalar(f"gradient norm/{name}", norm, step)
-    for name, value in values.items():
+    logger.log_metrics({f"gradient norm/{name}": norm.item() for name, norm in norms.items()}, step)
+    writer = events.writer(logger)
+    for name, value in values.items() if writer else ():
         writer.add_histogram(f"new layer/{name}", value, step)
 
 
-def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArtDataModule, epoch: int) -> None:
+def add_answers(logger: Logger, pl_module: StyleClassifier, data: WikiArtDataModule, epoch: int) -> None:
     """Images: the confusion matrix of the last epoch, and its mistakes of the highest probability."""
     scores, catalogue = pl_module.scores, data.catalogue
-    if scores is None:
+    if scores is None or not events.takes_pictures(logger):
         return
     names = catalogue.class_names
     title = f"validation, epoch {epoch}: accuracy {scores.accuracy:.3f}"
     matrix = drawing.confusion_matrix(scores.labels, scores.predicted, names, title)
-    events.add_picture(writer, "answers/confusion matrix", drawing.as_picture(matrix), epoch)
+    events.add_picture(logger, "answers/confusion matrix", drawing.as_picture(matrix), epoch)
     wrong = (scores.predicted != scores.labels).nonzero()[0]
     worst = wrong[(-scores.probability[wrong]).argsort(kind="stable")][:_MISTAKES]
     cells = []
@@ -231,11 +244,13 @@ def add_answers(writer: SummaryWriter, pl_module: StyleClassifier, data: WikiArt
         )
         cells.append(Cell(images.load_rgb(catalogue.root / painting.path, data.max_megapixels), caption))
     if cells:
-        events.add_picture(writer, "answers/worst mistakes", contact_sheet.in_columns(cells, 5, side=176), epoch)
+        events.add_picture(logger, "answers/worst mistakes", contact_sheet.in_columns(cells, 5, side=176), epoch)
 
 
-def add_result(writer: SummaryWriter, result: dict[str, Any], epoch: int) -> None:
+def add_result(logger: Logger, result: dict[str, Any], epoch: int) -> None:
     """Text: the result beside its baselines. Hyper-parameters: the status of the session, success."""
+    if (writer := events.writer(logger)) is None:
+        return
     page = web_page.render("training/dashboard_result.md.jinja", **result, labels=run_folder.BASELINES)
     events.add_text(writer, "run/1 result", page, epoch)
     end = HParamsPluginData(session_end_info={"status": STATUS_SUCCESS, "end_time_secs": time.time()})

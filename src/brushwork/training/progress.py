@@ -19,7 +19,8 @@ class ProgressBar(TQDMProgressBar):
 
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
         super().on_train_epoch_start(trainer, *args)
-        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+        limit = f"/{trainer.max_epochs}" if trainer.max_epochs > 0 else ""  # else -1: none
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}{limit}")
         self.train_progress_bar.unit = "batch"
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from brushwork import run_folder
 from brushwork.errors import UserError, one_line
 from brushwork.models import backbones, checkpoint, tuning
-from brushwork.models.checkpoint import AtomicCheckpointIO
 from brushwork.models.classifier import StyleClassifier
 from brushwork.training import devices, sweep
 from brushwork.training.averaging import AveragedWeights
 from brushwork.training.config import Job
-from brushwork.training.progress import ProgressBar
+from brushwork.training.loggers import finish
 from brushwork.training.record import RunRecord
-from brushwork.training.trainer_options import check_trainer
+from brushwork.training.trainer_options import arrange, check_trainer, user_error
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
     settings = job.settings
     prepare_process(settings.seed, settings.threads)
     options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
-    check_trainer(options, job.callbacks, settings.patience)
+    options, callbacks, loggers = arrange(options, job.callbacks, job.loggers, job.folder)
+    check_trainer(options, callbacks, loggers, settings.patience)
     # Raises where the network can't take pictures of this size.
     backbones.preprocessing(settings.model.architecture, settings.data.image_size, settings.data.resize)
 
@@ -47,22 +48,31 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
     model = make_model(job, load=ckpt_path is None)
     entries = {"name": settings.name, "command": job.command_line, "config_hash": job.config_hash}
     record = RunRecord(job.folder, config=job.resolved, entries=entries, ends_with_fit=False)
-    trainer = make_trainer(job, options, record)
-    sweep.announce_disk_need(job, *checkpoint_bytes(job, model))
+    trainer = make_trainer(job, options, [record, *callbacks], loggers)
+    sweep.announce_disk_need(job, *checkpoint_bytes(callbacks, settings.ema_decay, model))
 
     try:
         trainer.fit(model, data, ckpt_path=ckpt_path and str(ckpt_path), weights_only=True)
-        if not record.rows:
-            raise UserError("nothing was trained: trainer.max_epochs and trainer.limit_train_batches must be above 0")
+        epochs = len(record.rows)
+        ends = epochs > 0 and (job.sweep_number is not None or epochs == trainer.max_epochs)  # after the last epoch
+        if epochs == record.epochs_before and not ends:
+            raise UserError(
+                "nothing was trained: trainer.max_epochs, max_steps, max_time and limit_train_batches must be above 0, "
+                "and above what a checkpoint has behind it"
+            )
         if "test" in data.parts:  # scored once, after training: the last epoch's network, then the best one's
             trainer.test(model, data, verbose=False)
             if (best := job.folder / run_folder.BEST).exists():
                 trainer.test(model, data, ckpt_path=str(best), weights_only=True, verbose=False)
-    except BaseException:
+    except BaseException as error:
         if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
             trainer.strategy.launcher.kill(signal.SIGKILL)
             trainer.strategy.launcher.procs.clear()  # else Lightning, which watches them, kills this one, too
+        finish(loggers, failed=True)
+        if isinstance(error, Exception) and (mistake := user_error(error)):
+            raise mistake from None
         raise
+    finish(loggers, failed=False)
     return record
 
 
@@ -89,35 +99,28 @@ def make_model(job: Job, load: bool = True) -> StyleClassifier:
     return model
 
 
-def make_trainer(job: Job, options: dict, record: RunRecord) -> L.Trainer:
-    """Lightning's Trainer with the job's callbacks and loggers, and the record of the run."""
-    settings, callbacks = job.settings, list(job.callbacks)
-    if options.get("limit_val_batches") == 0:  # nothing to monitor
-        callbacks = [c for c in callbacks if not (isinstance(c, ModelCheckpoint) and c.monitor)]
+def make_trainer(job: Job, options: dict, callbacks: list[L.Callback], loggers: list[Logger]) -> L.Trainer:
+    """Lightning's Trainer; a job's patience and average become callbacks."""
+    settings = job.settings
+    if options.get("limit_val_batches") == 0:  # nothing to monitor there
+        callbacks = [c for c in callbacks if not str(getattr(c, "monitor", None)).startswith("val/")]
     if settings.patience is not None:
-        callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=settings.patience))
+        callbacks = [*callbacks, EarlyStopping("val/accuracy", mode="max", patience=settings.patience)]
     if settings.ema_decay is not None:
-        callbacks.insert(0, AveragedWeights(settings.ema_decay))
+        callbacks = [*callbacks[:1], AveragedWeights(settings.ema_decay), *callbacks[1:]]
     try:
-        return job.trainer(
-            **options,
-            callbacks=[record, *callbacks],
-            logger=job.loggers,
-            plugins=[AtomicCheckpointIO()],
-            use_distributed_sampler=False,  # EpochOrder splits the epoch itself
-            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
-            enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
-        )
-    except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
+        # `use_distributed_sampler`: EpochOrder splits the epoch itself.
+        return job.trainer.func(**options, callbacks=callbacks, logger=loggers, use_distributed_sampler=False)
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException, ImportError) as error:
         raise UserError(f"trainer: {one_line(error)}") from None
 
 
-def checkpoint_bytes(job: Job, model: StyleClassifier) -> tuple[int, int]:
+def checkpoint_bytes(callbacks: list[L.Callback], ema_decay: float | None, model: StyleClassifier) -> tuple[int, int]:
     """The size of best.ckpt (weights; 0 where it is not kept) and an upper bound of that of last.ckpt.
 
     last.ckpt has the weights, their average where there is one, and at most two moments of each trained parameter.
     """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.network.state_dict().values())
-    keeps_best = any(isinstance(one, ModelCheckpoint) and one.monitor for one in job.callbacks)
-    kept = weights if job.settings.ema_decay is None else 2 * weights
+    keeps_best = any(isinstance(one, ModelCheckpoint) and one.monitor for one in callbacks)
+    kept = weights if ema_decay is None else 2 * weights
     return weights if keeps_best else 0, kept + 8 * tuning.count(model.trained_parameters)

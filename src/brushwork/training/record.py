@@ -30,7 +30,8 @@ def describe_epoch(row: dict[str, Any], epochs: int) -> str:
     >>> describe_epoch(row | {"train_images": 100, "train_seconds": 4.0}, 5)
     'epoch 2/5  train loss 1.500 accuracy 0.400  25 images/s'
     """
-    line = f"epoch {row['epoch']}/{epochs}  train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}  "
+    limit = f"/{epochs}" if epochs > 0 else ""  # else -1: none
+    line = f"epoch {row['epoch']}{limit}  train loss {row['train/loss']:.3f} accuracy {row['train/accuracy']:.3f}  "
     if row["val/accuracy"] is not None:
         line += f"val loss {row['val/loss']:.3f} accuracy {row['val/accuracy']:.3f}  "
     return line + f"{row['train_images'] / row['train_seconds']:.0f} images/s"
@@ -78,6 +79,7 @@ class RunRecord(L.Callback):
         self.result: dict[str, Any] = run_folder.new_result() | self._entries
         self.catalogue: Catalogue | None = None
         self.rows: list[dict[str, Any]] = []
+        self.epochs_before = 0  # of a resumed run
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
         self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
         self._made = time.perf_counter()
@@ -88,6 +90,7 @@ class RunRecord(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+        self.epochs_before = len(self.rows)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if not isinstance(pl_module, StyleClassifier):
@@ -158,9 +161,10 @@ class RunRecord(L.Callback):
         figures = pl_module.training_figures() | ({} if scores is None else {"val/loss": float(scores.loss.mean())})
         for name, key in (("training", "train/loss"), ("validation", "val/loss")):
             if not math.isfinite(loss := figures.get(key, 0.0)):
+                other = ", or trainer.precision=bf16-mixed" if str(trainer.precision).startswith("16-") else ""
                 raise Diverged(
                     f"diverged: the {name} loss became {loss} in epoch {epoch}; "
-                    f"try a smaller optimizer.lr (now {self._learning_rate:g})"
+                    f"try a smaller optimizer.lr (now {self._learning_rate:g}){other}"
                 )
         row = dict.fromkeys(run_folder.EPOCH_KEYS) | {
             "epoch": epoch,
