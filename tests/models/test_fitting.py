@@ -125,7 +125,7 @@ def twice(state: State) -> State:
             [
                 "preferred model_ema/module., an average of the weights, to model",
                 "dropped module. of 7 keys",
-                "left out model_ema.n_averaged",
+                "left out n_averaged",
             ],
         ),
         (

@@ -187,17 +187,18 @@ def _left(
     last: Collection[str],
     replaced: Collection[str],
 ) -> Iterator[str]:
-    """Notes on what of the file is not used, and on the last layer."""
-    parents = {
-        tuple(naming.split(name)[:length]) for name in pairs.values() for length in range(len(naming.split(name)) + 1)
-    }
+    """Notes on what is not used of the dictionaries that hold the network, and on the last layer."""
+    containers = {name.rpartition("/")[0] for name in pairs.values()}
+    parents = set()
+    for parts in map(naming.split, pairs.values()):
+        parents |= {tuple(parts[:length]) for length in range(len(parts) + 1)}
     others = {name for match in matches for name in match.values()}
     left: dict[str, None] = {}
     for name in names:
-        if name not in others and not name.endswith(f".{COUNTER}"):
-            parts = naming.split(name)
+        container, parts = name.rpartition("/")[0], naming.split(name)
+        if container in containers and name not in others and not name.endswith(f".{COUNTER}"):
             new = next((length for length in range(len(parts)) if tuple(parts[:length]) not in parents), len(parts))
-            left[".".join(parts[:new])] = None
+            left[".".join(parts[len(naming.split(container)) if container else 0 : new])] = None
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         yield f"left out {', '.join([*left][:_NAMED])}{more}"
