@@ -58,7 +58,7 @@ def main(cfg: DictConfig) -> float | None:
         sweep.record_event(Path(HydraConfig.get().runtime.output_dir), error=reason)
         raise CompactHydraException(reason)
     if rank_zero_only.rank == 0:
-        print("error:", readable(reason), file=sys.stderr)
+        print("error:", readable(reason, keep="\n"), file=sys.stderr)
     sys.exit(1)
 
 
