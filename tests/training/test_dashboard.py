@@ -209,6 +209,17 @@ def test_gradient_norms_are_those_of_the_gradients(make_job: MakeJob, tmp_path: 
             assert event.value == pytest.approx(seen[name, event.step], rel=1e-4)
 
 
+def test_the_scale_of_half_precision_is_taken_out_of_gradients() -> None:
+    layer = torch.nn.Linear(2, 3)
+    layer(torch.ones(1, 2)).sum().backward()
+    plain, scaled = (
+        dashboard.gradients({"all": list(layer.parameters())}, layer, s) for s in (None, torch.tensor(4.0))
+    )
+    assert scaled[0]["all"] == plain[0]["all"] / 4
+    assert torch.equal(scaled[1]["bias gradient"], plain[1]["bias gradient"] / 4)
+    assert torch.equal(scaled[1]["bias"], plain[1]["bias"])
+
+
 def test_a_part_that_cannot_be_shown_is_a_warning(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

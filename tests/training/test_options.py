@@ -114,7 +114,7 @@ def falling(step: int) -> float:
     "overrides",
     [
         ("scheduler=plateau", "+scheduler.threshold=9", "scheduler.patience=0"),
-        ("scheduler=warmup_cosine",),
+        pytest.param(("scheduler=warmup_cosine",), marks=pytest.mark.slow),
         pytest.param(("scheduler=one_cycle", "+trainer.accumulate_grad_batches=2"), marks=pytest.mark.slow),
         pytest.param(("scheduler=plateau", "scheduler.monitor=val/accuracy", "ema_decay=0.5"), marks=pytest.mark.slow),
         pytest.param(
@@ -307,6 +307,7 @@ class OutOfTime(L.Callback):
         timer._offset = 3600 * (trainer.global_step >= self.steps - 1)
 
 
+@pytest.mark.slow
 def test_steps_without_a_number_of_epochs(make_job: MakeJob, tmp_path: Path) -> None:
     jobs.run_job(make_job("tuning=head_only", "trainer.max_epochs=-1", "+trainer.max_steps=7", "scheduler=one_cycle"))
     assert [row["train_images"] for row in metrics(tmp_path / "run")] == ["24", "24", "8"]
@@ -349,6 +350,7 @@ def test_accumulated_batches_are_one_larger_batch(make_job: MakeJob, tmp_path: P
         assert torch.allclose(three[key], one[key], atol=1e-6), key
 
 
+@pytest.mark.slow
 def test_clipped_gradients_move_the_weights_less(make_job: MakeJob, tmp_path: Path) -> None:
     """SGD without momentum: each of three steps moves the weights by the rate times a norm of at most the limit."""
     plain = ["tuning=head_only", "trainer.max_epochs=1", "optimizer.momentum=0", "keep_last=true"]
@@ -359,12 +361,13 @@ def test_clipped_gradients_move_the_weights_less(make_job: MakeJob, tmp_path: Pa
     assert 0 < moved <= 3 * 0.01 * 0.001 * 1.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
         ["+trainer.accumulate_grad_batches=2"],
-        pytest.param(["+trainer.gradient_clip_val=0.5"], marks=pytest.mark.slow),
-        pytest.param(["+trainer.limit_train_batches=2"], marks=pytest.mark.slow),
+        ["+trainer.gradient_clip_val=0.5"],
+        ["+trainer.limit_train_batches=2"],
     ],
 )
 def test_what_changes_the_training_is_not_resumed_otherwise(
@@ -402,6 +405,7 @@ def test_a_checkpoint_of_the_middle_of_an_epoch(make_job: MakeJob, tmp_path: Pat
         jobs.run_job(make_job(f"ckpt_path='{path}'"))
 
 
+@pytest.mark.slow
 def test_profiles_are_files_of_the_run(make_job: MakeJob, tmp_path: Path) -> None:
     jobs.run_job(make_job(*QUICK, "+trainer.profiler=simple", "+trainer.deterministic=true"))
     assert "run_training_batch" in (tmp_path / "run/fit-profile.txt").read_text()

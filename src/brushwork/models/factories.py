@@ -48,6 +48,8 @@ def restore(kind: str, described: dict[str, Any] | None) -> Factory | None:
         arguments["schedulers"] = [restore(kind, one) for one in nested]
         if None in arguments["schedulers"]:
             return None
+    if any(isinstance(value, dict) for value in arguments.values()):  # a function, of which there is the name only
+        return None
     return partial(made, **arguments)
 
 

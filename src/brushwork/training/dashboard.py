@@ -82,7 +82,8 @@ class Dashboard(L.Callback):
         if trainer.global_step % self.every_n_steps or not self._loggers:
             return
         # Kept on the device: writing them now would have the loop wait for it.
-        self._gradients.append((trainer.global_step, *gradients(self._groups, pl_module.new_layer)))
+        found = gradients(self._groups, pl_module.new_layer, _scale(trainer, optimizer))
+        self._gradients.append((trainer.global_step, *found))
         if len(self._gradients) == _KEPT:
             self._write_gradients()
 
@@ -205,15 +206,28 @@ def add_batch(logger: Logger, batch: Batch, data: WikiArtDataModule) -> None:
     events.add_picture(logger, "paintings/training batch", contact_sheet.in_columns(cells, 8, side=144))
 
 
-def gradients(groups: dict[str, list[nn.Parameter]], new_layer: nn.Module) -> tuple[Tensors, Tensors]:
-    """The gradient's Euclidean norm by part of the network; the new layer and its gradient, as they are now."""
+def _scale(trainer: L.Trainer, optimizer: Any) -> Tensor | None:
+    """The factor of the gradients in precision 16-mixed before a fused optimizer, which divides by it itself."""
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    return scaler._scale if scaler and getattr(optimizer, "_step_supports_amp_scaling", False) else None
+
+
+def gradients(
+    groups: dict[str, list[nn.Parameter]], new_layer: nn.Module, scale: Tensor | None = None
+) -> tuple[Tensors, Tensors]:
+    """The gradient's Euclidean norm by part of the network; the new layer and its gradient, as they are now. `scale`
+    is a factor in the gradients that is taken out."""
     found = {name: [p.grad for p in parameters if p.grad is not None] for name, parameters in groups.items()}
-    norms, values = {name: get_total_norm(grads) for name, grads in found.items() if grads}, {}
+    norms, values = {name: _divided(get_total_norm(grads), scale) for name, grads in found.items() if grads}, {}
     for name, parameter in new_layer.named_parameters():
         values[name] = parameter.detach().clone()
         if parameter.grad is not None:
-            values[f"{name} gradient"] = parameter.grad.clone()
+            values[f"{name} gradient"] = _divided(parameter.grad.clone(), scale)
     return norms, values
+
+
+def _divided(value: Tensor, scale: Tensor | None) -> Tensor:
+    return value if scale is None else value / scale
 
 
 def add_gradients(logger: Logger, step: int, norms: Tensors, values: Tensors) -> None:

@@ -88,6 +88,7 @@ def prepare_process(seed: int, threads: int | None) -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # torch's own pytree, called by Lightning
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the checkpoints resumed from
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.callbacks.model_summary").setLevel(logging.INFO)  # where one is wanted
 
 
 def make_model(job: Job, load: bool = True) -> StyleClassifier:
