@@ -32,6 +32,7 @@ TABS = EXCEL.replace(";", "\t").replace("a\tb", "a;b")
         gzip.compress(PLAIN.encode()),
         (PLAIN + "\n\n").replace("title", " title ").encode(),
     ],
+    ids=["plain", "excel", "sep", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "bars", "gzip", "spaces"],
 )
 def test_tables_of_programs(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "table.csv").write_bytes(content)
