@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,14 @@ BOTH_HEADS = ["replace_last_full_seed-0", "replace_two_full_seed-0"]
 
 config.register()
 torch.set_num_threads(1)  # the networks of the tests are small: more threads only wait for one another
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Names of files that are not UTF-8, in what a test logs: pytest-xdist passes UTF-8 alone between its processes."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
