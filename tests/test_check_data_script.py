@@ -81,7 +81,7 @@ def test_the_split_of_a_run(check: Check, root: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere"], "/nowhere: put style folders there"),
-        (["root", "--split-csv", "nowhere.csv"], "nowhere.csv: No such file"),
+        (["root", "--split-csv", "nowhere.csv"], "nowhere.csv: name a CSV"),
         (["root", "--out", "root/Dots/artist-dots-0_00.jpg"], "name another --out"),
     ],
 )

@@ -98,9 +98,7 @@ def find(root: Path) -> Path | None:
             return candidates[kind]
     if len(candidates) > 1:
         names = ", ".join(path.name for path in candidates.values())
-        log.info(
-            "%s has several tables of pictures (%s), none of which is used: data.table=PATH names one", root, names
-        )
+        log.info("%s has several tables of pictures (%s), none is used: data.table=PATH names one", root, names)
     return next(iter(candidates.values())) if len(candidates) == 1 else None
 
 
