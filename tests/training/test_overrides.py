@@ -88,7 +88,21 @@ def test_of_a_missing_path_the_error_is_not_the_lexers(folders: Path) -> None:
     ],
 )
 def test_all_else_stays_as_it_is(folders: Path, argument: str) -> None:
-    assert overrides.as_hydra_reads([argument]) == [argument]
+    assert overrides.as_hydra_reads(["-m", argument])[1:] == [argument]
+
+
+@pytest.mark.parametrize(
+    "argument", ["name=a,b", "seed=range(0,3)", "model.weights=imagenet,null", "data.root=one,two"]
+)
+def test_several_values_without_a_sweep(folders: Path, argument: str) -> None:
+    with pytest.raises(UserError, match="is several values: add -m for a run with each, or") as caught:
+        overrides.as_hydra_reads([argument])
+    shown = str(caught.value).partition("quote it, ")[2]
+    assert overrides.as_hydra_reads(shlex.split(shown)) == shlex.split(shown)
+    for sweep in ("-m", "--multirun", "experiment=compare_heads", "hydra.mode=MULTIRUN"):
+        overrides.as_hydra_reads([sweep, argument])
+    missing = "/nowhere/a, b"
+    assert read(f"data.root={missing}") == missing
 
 
 def test_sweeps_of_paths(folders: Path) -> None:

@@ -17,19 +17,23 @@ from brushwork import files
 from brushwork.errors import UserError, one_line
 
 # The last parts of the keys whose values are paths; those of the second are written, and never swept.
-PATHS = {"root", "predict", "weights", "reference_weights", "file", "ckpt_path", "dirpath", "save_dir"}
+PATHS = {"root", "predict", "table", "weights", "reference_weights", "file", "ckpt_path", "dirpath", "save_dir"}
 _WRITTEN = {"run_dir", "dir"}
 PATHS |= _WRITTEN
 _FLAGS_WITH_VALUE = {"-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package"}
+_FUNCTION = re.compile(r"\w+\(")  # range(0,3), choice(a,b): Hydra's
 _FAILED = object()
 
 
 def as_hydra_reads(arguments: list[str]) -> list[str]:
     """The arguments with paths expanded ("~", "$HOME") and quoted where Hydra needs it; all others as they are.
 
-    UserError for a value that Hydra can't read and that is no path: it shows the argument quoted.
+    UserError for a value that Hydra can't read and that is no path, or that is several outside of a sweep: it shows the
+    argument quoted.
     """
     found, before = [], ""
+    # An experiment may be a sweep (hydra.mode=MULTIRUN).
+    single = not any(a in ("-m", "--multirun") or a.startswith(("experiment=", "hydra.")) for a in arguments)
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if before in _FLAGS_WITH_VALUE:
@@ -37,7 +41,7 @@ def as_hydra_reads(arguments: list[str]) -> list[str]:
         elif argument.startswith("-") or not equals:
             found.append(f"{key}={files.expanded(value)}" if equals else argument)
         else:
-            found.append(_override(key, value))
+            found.append(_override(key, value, single))
         before = argument
     return found
 
@@ -47,7 +51,7 @@ def is_path(key: str) -> bool:
     return key.lstrip("+").rsplit(".", 1)[-1] in PATHS
 
 
-def _override(key: str, value: str) -> str:
+def _override(key: str, value: str, single: bool) -> str:
     unchanged, read = f"{key}={value}", _read(value)
     if read is None or (value[:1] in ("'", '"') and read is not _FAILED):  # null, or quoted already
         return unchanged
@@ -57,11 +61,17 @@ def _override(key: str, value: str) -> str:
             return f"{key}={_literal(expanded)}"
         if key.rsplit(".", 1)[-1] in _WRITTEN and "${" not in value:
             return f"{key}={_literal(expanded)}"
+        # Outside of a sweep a comma is part of a name, also of a folder that is not there.
+        if single and {",", "/"} <= set(value) and not _FUNCTION.match(value) and (read is _FAILED or _is_sweep(value)):
+            return f"{key}={_literal(expanded)}"
         if expanded != value or read is _FAILED:
             swept = expanded.split(",") if read is _FAILED else value.split(",")
             return f"{key}={','.join(_item(item) for item in swept)}"
-        return unchanged
-    if read is not _FAILED or _read("x", key) is _FAILED:  # a key that Hydra refuses: it says why
+    if single and read is not _FAILED and _is_sweep(value):
+        listed, quoted = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={_literal(value)}")
+        else_list = "" if _FUNCTION.match(value) else f"write a list, {listed}, or "
+        raise UserError(f"{unchanged} is several values: add -m for a run with each, or {else_list}quote it, {quoted}")
+    if is_path(key) or read is not _FAILED or _read("x", key) is _FAILED:  # a key that Hydra refuses: it says why
         return unchanged
     if os.path.lexists(expanded):
         return f"{key}={_literal(expanded)}"
@@ -101,6 +111,10 @@ def _read(value: str, key: str = "key") -> Any:
         return _parser().parse_override(f"{key}={value}").value()
     except HydraException:
         return _FAILED
+
+
+def _is_sweep(value: str) -> bool:
+    return _parser().parse_override(f"key={value}").is_sweep_override()
 
 
 def _reason(value: str) -> str:
