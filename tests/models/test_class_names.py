@@ -125,3 +125,20 @@ def test_no_names_in_a_file(tmp_path: Path, content: bytes, message: str) -> Non
         class_names.read(path, 3)
     with pytest.raises(UserError, match="there is no file"):
         class_names.read(tmp_path / "none.txt", 3)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"0": "no", "1": "010", "2": "true"}', "[no, 010, true]", "0: 'no',\n1: '010',\n2: 'true'"]
+)
+def test_names_stay_text(tmp_path: Path, text: str) -> None:
+    """YAML takes such words for booleans and numbers."""
+    (tmp_path / "names").write_text(text)
+    assert class_names.read(tmp_path / "names", 3) == ["no", "010", "true"]
+
+
+def test_what_looks_like_a_number_or_a_list(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown class of resnet50 '--5'"):
+        index_of("--5")
+    (tmp_path / "names").write_text("[" * 5000)
+    with pytest.raises(UserError, match="is no list or dictionary of class names"):
+        class_names.read(tmp_path / "names", 3)

@@ -73,6 +73,12 @@ def test_weights_that_are_not_there(tmp_path: Path) -> None:
         predictor.imagenet("squeezenet1_1", str(tmp_path / "vgg.pth"))
 
 
+def test_an_empty_name_is_not_imagenets() -> None:
+    """What a shell makes of --weights "$UNSET"."""
+    with pytest.raises(UserError, match="is a folder"):
+        predictor.named_predictor("squeezenet1_1", "")
+
+
 def test_modes_come_back_one_by_one() -> None:
     network = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.ReLU()))
     network[1].eval()

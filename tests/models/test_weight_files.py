@@ -204,3 +204,15 @@ def test_a_folder_and_an_empty_list(tmp_path: Path) -> None:
     torch.save(torch.ones(3), tmp_path / "tensor.pth")
     with pytest.raises(UserError, match="holds a Tensor, not a state dict"):
         wf.read_file(tmp_path / "tensor.pth")
+
+
+def test_a_file_without_permission_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.pth"
+    path.touch()
+
+    def refused(_: Path) -> None:  # permissions themselves do not bind root
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(wf, "_content", refused)
+    with pytest.raises(UserError, match=r"mine\.pth: no permission to read it"):
+        wf.read_file(path)

@@ -208,6 +208,17 @@ def test_without_its_last_layer_it_classifies_nothing(tmp_path: Path) -> None:
         predictor.named_predictor(str(path), None)
 
 
+def test_two_networks_without_last_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As self-supervised learning leaves them: the network that was named is not the one to be chosen."""
+    monkeypatch.setattr(misfits.backbones, "architectures", lambda: ["alexnet", "resnet18"])  # all take seconds
+    body = {key: value for key, value in models.resnet18().state_dict().items() if not key.startswith("fc.")}
+    teacher = {f"backbone.{key}": value + 1 for key, value in body.items()}
+    path = saved(tmp_path / "dino.pth", {"student": body, "teacher": teacher})
+    whose = r"resnet18 \(it holds the weights of 2 such networks, under student and teacher/backbone\.: save .*\)$"
+    with pytest.raises(UserError, match=rf"it lacks fc\.weight, fc\.bias; these are the weights of {whose}"):
+        predictor.imagenet("resnet18", str(path))
+
+
 def test_our_own_checkpoint_as_weights(tmp_path: Path) -> None:
     model = StyleClassifier("squeezenet1_1", "replace_last", 2, weights=None, class_names=["Dots", "Waves"])
     trainer = L.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)

@@ -146,6 +146,16 @@ def test_paths_in_yaml(tmp_path: Path, make_full_job: Callable[..., Job], monkey
     assert path("$HOME/x") == tmp_path / "x"
 
 
+def test_references_to_settings_stay(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNS", "/r")
+    for typed, meant in [("~/runs/", f"{folders}/runs/"), ("$RUNS/", "/r/"), ("~/a=b (c)/", f"{folders}/a=b (c)/")]:
+        for key in ("run_dir", "hydra.run.dir", "callbacks.best.dirpath"):
+            assert read(f"{key}={typed}${{name}}") == f"{meant}${{name}}"
+    (folders / "D ${x}").mkdir()
+    with pytest.raises(UserError, match=r"takes the \$\{ in D \$\{x\} for a setting: rename it"):
+        overrides.as_hydra_reads(["data.root=D ${x}"])
+
+
 def test_other_settings_and_flags(folders: Path) -> None:
     assert read("hydra.launcher.submitit_folder=~/a (b)") == str(folders / "a (b)")
     given = ["--config-dir=~/x", "-cd", "~/a=b", "head=replace_two"]

@@ -32,8 +32,9 @@ def read(path: Path, count: int) -> list[str]:
         raise UserError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     if text.startswith(("{", "[")):
         try:
-            names = _of_values(yaml.safe_load(text.replace("\t", " ")))  # reads JSON and Python's literals
-        except (yaml.YAMLError, TypeError, ValueError):
+            # Reads JSON and Python's literals; all values are text: "no" is a name, and not False.
+            names = _of_values(yaml.load(text.replace("\t", " "), yaml.BaseLoader))
+        except (yaml.YAMLError, TypeError, ValueError, RecursionError):
             raise UserError(f"{path} is no list or dictionary of class names: write one name a line") from None
     else:
         names = _of_lines([line.strip() for line in text.splitlines() if line.strip()])
@@ -51,7 +52,7 @@ def index_of(target: str, names: Sequence[str], whose: str) -> int:
         UserError: there is no such class, or several have the name; `whose` is the network's name in it.
     """
     last = len(names) - 1
-    if target.lstrip("-").isdecimal():
+    if re.fullmatch(r"-?\d+", target):
         index = int(target)
         if not 0 <= index <= last:
             raise UserError(
@@ -82,7 +83,7 @@ def _of_lines(lines: list[str]) -> list[str]:
     for pattern in (r"(?P<index>\d+)[\s,;:]+(?P<name>.*\S)", r"(?P<name>\S.*?)[\s,;:]+(?P<index>\d+)"):
         found = [re.fullmatch(pattern, line) for line in lines]
         if all(found):
-            by_index = {int(match["index"]): match["name"].strip("\"'") for match in found}
+            by_index = {int(match["index"]): match["name"].rstrip(",").strip("\"'") for match in found}
             if len(set(by_index.values())) == len(lines) and _counts(by_index):
                 # Places365 sorts its names by their first letter: /a/airfield
                 return [re.sub(r"^/[a-z]/", "", by_index[index]) for index in sorted(by_index)]
@@ -97,9 +98,9 @@ def _of_values(values: object) -> list[str]:
             raise ValueError
         values = [value for _, value in sorted(values.items(), key=lambda item: int(item[0]))]
     names = [value[-1] if isinstance(value, list) and value else value for value in values]
-    if not all(isinstance(name, str | int) for name in names):
+    if not all(isinstance(name, str) for name in names):
         raise TypeError
-    return [str(name) for name in names]
+    return names
 
 
 def _counts(indices: object) -> bool:

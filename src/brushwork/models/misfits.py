@@ -44,13 +44,14 @@ def refusal(network: nn.Module, path: Path, found: Mapping[str, Tensor]) -> User
     more = f" and {len(keys) - _IN_LINE} more" if len(keys) > _IN_LINE else ""
     advice = "choose the model these weights were made for"
     if whose := architecture_of(found):
-        use = "a start for training only" if whose.endswith(_HEADLESS) else "choose it"
-        advice = f"these are the weights of {whose}: {use}"
+        use = ": a start for training only" if whose.endswith(_HEADLESS) else ": choose it"
+        advice = f"these are the weights of {whose}{'' if whose.endswith(')') else use}"
     return UserError(f"{path} does not fit {name}: it {problem} {', '.join(keys[:_IN_LINE])}{more}; {advice}")
 
 
 def architecture_of(found: Mapping[str, Tensor]) -> str | None:
-    """The torchvision classifier that has such tensors, with the number of its classes if that is not ImageNet's."""
+    """The torchvision classifier that has such tensors; with the number of its classes if that is not ImageNet's, or
+    in brackets why the file can't be used for it as it is."""
     if len(found) < _FEWEST:
         return None
     for architecture in backbones.architectures():
@@ -59,8 +60,8 @@ def architecture_of(found: Mapping[str, Tensor]) -> str | None:
             state, _ = fitting.fit(found, wanted, last, last)
         except fitting.Misfit:
             continue
-        except UserError:  # of several such networks, say
-            return architecture
+        except UserError as error:  # of several such networks, say
+            return f"{architecture} (it {error})"
         if last[0] not in state:
             return architecture + _HEADLESS
         classes = len(state[last[0]])

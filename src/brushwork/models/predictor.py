@@ -103,7 +103,7 @@ def named_predictor(model: str, weights: str | None, classes: Path | None = None
 def _named(model: str, weights: str | None) -> Predictor:
     if model in backbones.architectures():
         alternatives = "or use --weights PATH of a state dict, or --weights null for random weights"
-        return imagenet(model, None if weights == "null" else weights or "imagenet", alternatives=alternatives)
+        return imagenet(model, {None: "imagenet", "null": None}.get(weights, weights), alternatives=alternatives)
     if Path(model).is_file():
         if weights is not None:
             raise UserError(f"--model {model} is a checkpoint and has its own weights: leave --weights {weights} out")

@@ -96,6 +96,8 @@ def read_file(path: Path) -> dict:
     except pickle.UnpicklingError as error:
         reason = _printable(_reason(str(error)))
         raise UserError(f"{path} cannot be loaded: {reason}; save plain tensors with torch.save(state_dict)") from None
+    except PermissionError:
+        raise UserError(f"{path}: no permission to read it; change its permissions") from None
     except Exception as error:  # a damaged file makes torch raise anything: IndexError, struct.error, ...
         reason = (
             "torch can't read it without running code in it"

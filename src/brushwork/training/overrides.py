@@ -56,6 +56,8 @@ def _override(key: str, value: str, single: bool) -> str:
     if read is None or (value[:1] in ("'", '"') and read is not _FAILED):  # null, or quoted already
         return unchanged
     expanded = files.expanded(value)
+    if "${" in expanded and os.path.lexists(expanded):
+        raise UserError(f"Hydra takes the ${{ in {expanded} for a setting: rename it, or name a symbolic link to it")
     if is_path(key) or value.startswith("~/"):
         if os.path.lexists(expanded):
             return f"{key}={_literal(expanded)}"
@@ -88,10 +90,13 @@ def _item(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """Text as Hydra reads it: as it is, or where that means something else, in quotation marks."""
-    if _read(text) == text and "${" not in text:
+    """Text as Hydra reads it: as it is, or where that means something else, in quotation marks.
+
+    "${name}" remains a reference to another setting: hydra.utils.instantiate resolves values twice, so that no escape
+    would keep it.
+    """
+    if _read(text) == text:
         return text
-    text = text.replace("${", "\\${")
     escaped = re.sub(r'(\\*)(?="|$)', r"\1\1", text).replace('"', '\\"')
     return f'"{escaped}"'
 
