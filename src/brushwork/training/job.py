@@ -47,7 +47,10 @@ def main(cfg: DictConfig) -> float | None:
         reason = _out_of_memory(cfg)
     except Exception as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
-        log.exception("unexpected")
+        if isinstance(error, OSError) and error.errno is not None:  # the system's reason says enough
+            reason = one_line(error)
+        else:
+            log.exception("unexpected")
     finally:
         gc.collect()  # a Trainer and its module reference each other
         if torch.cuda.is_available():
