@@ -28,6 +28,7 @@ NAMES = {
     "genre": ("genre",),
 }
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+_NOTHING = ("", "nan", "null", "none", "n/a", "<na>")  # as programs write an empty cell
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _classes(cell: str) -> tuple[str, ...]:
     if cell.startswith("[") and cell.endswith("]"):
         quoted = re.findall(r"""(['"])(.*?)\1(?=\s*[,\]])""", cell)
         return tuple(name for _, name in quoted) or tuple(map(str.strip, cell[1:-1].split(",")))
-    return (cell,) if cell else ()
+    return () if cell.lower() in _NOTHING else (cell,)
 
 
 def _readable(cell: str) -> str:
