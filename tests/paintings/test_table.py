@@ -271,3 +271,25 @@ def test_a_table_that_contradicts_the_folders(
     assert all(painting.path.startswith("test/") for painting in WikiArtDataModule(tmp_path).part("test"))
     assert "labels.csv: 8 files are in other parts than their folders, which count (split.file=" in caplog.text
     assert all("a-0" in painting.path for painting in WikiArtDataModule(tmp_path, split_file=labels).part("test"))
+
+
+@pytest.mark.parametrize("where", ["train.csv", "train/metadata.csv"])
+def test_a_table_for_each_part(tmp_path: Path, pictures: list[Path], where: str) -> None:
+    """Kaggle's train.csv and test.csv, Hugging Face's metadata.csv in train/ and test/: names recur in both parts."""
+    counts = {"train": 6, "test": 4}
+    fill(tmp_path, pictures, *(f"{part}/{n}.jpg" for part, count in counts.items() for n in range(count)))
+    for part, count in counts.items():
+        styles = ["Baroque", "Cubism"] if part == "train" else ["Cubism", "Baroque"]
+        rows = [[f"{n}.jpg", styles[n % 2]] for n in range(count)]
+        write(tmp_path / where.replace("train", part), ["file_name", "style"], *rows)
+    data = WikiArtDataModule(tmp_path, val_fraction=0.3)
+    assert Counter(data.parts) == {"train": 4, "val": 2, "test": 4}
+    style_of = {painting.path: painting.style for painting in data.catalogue.paintings}
+    assert (style_of["train/0.jpg"], style_of["test/0.jpg"]) == ("Baroque", "Cubism")
+    assert {painting.path for painting in data.part("test")} == {f"test/{n}.jpg" for n in range(4)}
+
+
+def test_other_tables_in_the_folders_of_parts(tmp_path: Path, pictures: list[Path]) -> None:
+    names = [f"{part}/{name}" for part in ("train", "test") for name in files_of("Baroque", "Cubism")]
+    write(fill(tmp_path, pictures, *names) / "train/counts.csv", ["style", "count"], ["Baroque", 4])
+    assert catalogue.scan(tmp_path).class_names == ["Baroque", "Cubism"]
