@@ -223,3 +223,14 @@ def test_names_in_another_unicode_form(tmp_path: Path, pictures: list[Path]) -> 
     """macOS decomposes the names of files."""
     root = in_parts(tmp_path, pictures, unicodedata.normalize("NFD", "Naïve_Art"), "Cubism")
     assert len(catalogue.scan(root, styles=["Naïve Art", "cubism"]).paintings) == 8
+
+
+def test_a_link_to_a_style_that_is_gone(tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    """As an empty folder: a class is not lost with a disk that is not there."""
+    root = in_parts(tmp_path, pictures, "Baroque", "Cubism")
+    (root / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    (root / "Rococo").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"Rococo holds no painting \(1 broken links\)"):
+        catalogue.scan(root)
+    assert catalogue.scan(root, styles=["Baroque", "Cubism"]).class_names == ["Baroque", "Cubism"]
+    assert "2 broken links are left out: Rococo, notes.txt" in caplog.text

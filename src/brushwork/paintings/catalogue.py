@@ -84,7 +84,7 @@ def scan(
         members = by_style[style]
         if not members and not (allow_empty and described.paintings):
             raise UserError(
-                f"{(root / style).resolve()} holds no painting ({found.why_empty(style)}): "
+                f"{root.resolve() / style} holds no painting ({found.why_empty(style)}): "
                 f"fill it, remove it, or name data.styles"
             )
         kept = range(len(members))

@@ -56,9 +56,10 @@ class Layout:
 
     @property
     def styles(self) -> list[str]:
-        """The names of the style folders, sorted, those without pictures too."""
+        """The names of the style folders, sorted, those without pictures too, and links to one that is gone."""
         level = 1 if self.part_level == 0 else 0
-        named = {path.split("/")[level] for path in self.folders if path.count("/") >= level}
+        links = [path for path in self.broken if path.count("/") == level and "." not in path.split("/")[level]]
+        named = {path.split("/")[level] for path in (*self.folders, *links) if path.count("/") >= level}
         merged = {name for name in named if _canonical(name, self._trained) != name}
         return sorted((named - merged) | {picture.style for picture in self.pictures if picture.style})
 
@@ -74,7 +75,7 @@ class Layout:
 
     def why_empty(self, style: str) -> str:
         """What a style folder without pictures has instead, for a message."""
-        below = [path for path in (*self.others, *self.broken) if style in path.split("/")[:-1]]
+        below = [path for path in (*self.others, *self.broken) if style in path.split("/")[:-1] or path == style]
         links = sum(path in self.broken for path in below)
         if links:
             return f"{links} broken links"

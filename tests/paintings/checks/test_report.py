@@ -282,6 +282,11 @@ def test_a_split_without_a_validation_part_is_completed_as_in_training(paintings
     assert report.parts["val"] and "unsplittable" not in groups(report)
 
 
+def test_one_style_spoils(paintings: Path, tmp_path: Path) -> None:
+    shutil.copytree(paintings / "Dots", tmp_path / "images")
+    assert groups(check(tmp_path))["unsplittable"] == [("images",)]
+
+
 def test_nothing_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "Dots").mkdir()
     (tmp_path / "Dots/a_b.jpg").write_bytes(b"")
