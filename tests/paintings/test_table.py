@@ -293,3 +293,14 @@ def test_other_tables_in_the_folders_of_parts(tmp_path: Path, pictures: list[Pat
     names = [f"{part}/{name}" for part in ("train", "test") for name in files_of("Baroque", "Cubism")]
     write(fill(tmp_path, pictures, *names) / "train/counts.csv", ["style", "count"], ["Baroque", 4])
     assert catalogue.scan(tmp_path).class_names == ["Baroque", "Cubism"]
+
+
+def test_named_columns_of_the_table_in_the_root(tmp_path: Path, pictures: list[Path]) -> None:
+    rows = [[f"{n}.jpg", style] for n, style in enumerate(["Baroque", "Cubism"])]
+    write(fill(tmp_path, pictures, "0.jpg", "1.jpg") / "labels.csv", ["Datei", "Stil"], *rows)
+    columns = {"file": "Datei", "style": "Stil"}
+    assert catalogue.scan(tmp_path, columns=columns).class_names == ["Baroque", "Cubism"]
+    # They are not those of a run's split.csv.
+    split = write(tmp_path / "split.csv", ["path", "part"], ["0.jpg", "train"], ["1.jpg", "val"])
+    data = WikiArtDataModule(tmp_path, table=tmp_path / "labels.csv", columns=columns, split_file=split)
+    assert [painting.part for painting in data.unchecked_catalogue.paintings] == ["train", "val"]

@@ -120,7 +120,13 @@ def given_parts(
     Raises:
         UserError: the table says no parts, an unknown one, or two of one file.
     """
-    given = table.read(path, columns)
+    try:
+        given = table.read(path, columns)
+    except UserError as error:
+        try:  # the columns may be those of the data's table, and the split a run's
+            given = table.read(path)
+        except UserError:
+            raise error from None
     _refuse_misspelled_parts(given)
     if not any(part_named(row.part or "") for row in given.rows):
         raise UserError(
@@ -154,7 +160,7 @@ def _table(
     found: Layout, path: Path | None, columns: Mapping[str, str | None] | None
 ) -> tuple[Table | None, dict[str, Row]]:
     """The table of a layout, and the row of each path that it lists."""
-    where = path or table.find(found.root)
+    where = path or table.find(found.root, columns)
     if where is None:
         return None, {}
     listed = table.read(where, columns)

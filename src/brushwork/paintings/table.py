@@ -95,13 +95,16 @@ def _with_folders(
         yield rows if inside is None else [replace(row, file=f"{inside}/{row.file}") for row in rows], header
 
 
-def find(root: Path) -> Path | None:
-    """The one table in `root` that has files and their classes or parts; None if there is none, or several."""
+def find(root: Path, columns: Mapping[str, str | None] | None = None) -> Path | None:
+    """The one table in `root` that has files and their classes or parts; None if there is none, or several.
+
+    `columns` as in `read`: tables without these headers are others.
+    """
     candidates: dict[str, Path] = {}
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         if path.name.lower().endswith(SUFFIXES) and not images.is_hidden(path.name) and path.is_file():
             try:
-                rows, _ = _rows(path, {}, _part_of(path) or "")
+                rows, _ = _rows(path, columns or {}, _part_of(path) or "")
             except UserError:
                 continue
             if any(row.styles or row.part for row in rows):
@@ -115,7 +118,7 @@ def find(root: Path) -> Path | None:
         log.info("%s has several tables of pictures (%s), none is used: data.table=PATH names one", root, names)
     if not candidates and root.is_dir() and _in_part_folders(root):
         with suppress(UserError):
-            return root if any(row.styles for row in read(root).rows) else None
+            return root if any(row.styles for row in read(root, columns).rows) else None
     return next(iter(candidates.values())) if len(candidates) == 1 else None
 
 
