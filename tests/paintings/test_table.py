@@ -304,3 +304,11 @@ def test_named_columns_of_the_table_in_the_root(tmp_path: Path, pictures: list[P
     split = write(tmp_path / "split.csv", ["path", "part"], ["0.jpg", "train"], ["1.jpg", "val"])
     data = WikiArtDataModule(tmp_path, table=tmp_path / "labels.csv", columns=columns, split_file=split)
     assert [painting.part for painting in data.unchecked_catalogue.paintings] == ["train", "val"]
+
+
+def test_a_table_without_styles_where_folders_have_none(tmp_path: Path, pictures: list[Path]) -> None:
+    fill(tmp_path, pictures, "images/0.jpg", "images/1.jpg")
+    labels = write(tmp_path / "labels.csv", ["file", "Epoche"], ["0.jpg", "Baroque"], ["1.jpg", "Cubism"])
+    with pytest.raises(UserError, match=r"labels.csv has no column of styles, .* data.columns.style=HEADER"):
+        catalogue.scan(tmp_path, table=labels)
+    assert len(catalogue.scan(tmp_path, table=labels, columns={"style": "Epoche"}).class_names) == 2

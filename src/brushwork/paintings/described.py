@@ -67,12 +67,17 @@ def describe(found: Layout, path: Path | None = None, columns: Mapping[str, str 
     The folders' styles count, unless the table has other ones for most files: it then names the styles.
 
     Raises:
-        UserError: the table can't be read, or lists none of the files.
+        UserError: the table can't be read, lists none of the files, or has no styles where the folders have none.
     """
     listed, row_of = _table(found, path, columns)
     by_table = listed is not None and _names_styles(listed, row_of, found)
     if by_table:
         log.info("%s: the styles are those of its column %s", listed.path, listed.style_column or "of classes")
+    elif path is not None and len({picture.style for picture in found.pictures}) == 1 and not listed.style_column:
+        raise UserError(
+            f"{path.resolve()} has no column of styles, and {found.root.resolve()} no folders of them: name it with "
+            f"data.columns.style=HEADER, or call it style"
+        )
     paintings, unnamed = [], []
     for picture in found.pictures:
         row = row_of.get(picture.path)
