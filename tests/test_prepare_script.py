@@ -114,11 +114,17 @@ def test_like_another_data_set(run: Run, paintings: Path, tmp_path: Path) -> Non
     code, out, _ = run(NAME, "--like", "handed_on.csv", "--root", "root", "--out", "turned")
     assert "1 files have the listed size but other bytes" in out
     assert str(kept) in Path("turned/differing.csv").read_text()
+    rows = list(listing.read(Path("theirs")).values())
+    for name, change in [("outside", {"path": "../x_y.jpg"}), ("sizeless", {"width": "", "height": ""})]:
+        listing.write(tmp_path, [rows[0] | change, *rows[1:]])
+        (tmp_path / "catalogue.csv").rename(f"{name}.csv")
     for options, message in [
         (["--like", "theirs/catalogue.csv", "--root", "root", "--out", "theirs"], "is in --out theirs"),
         (["--like", "handed_on.csv"], "add --root PATH"),
         (["--like", "handed_on.csv", "--source", "huggan"], "is of --source folder, not of huggan"),
         (["--like", "handed_on.csv", "--size", "64", "--root", "root"], "--size does not go with --like"),
+        (["--like", "sizeless.csv", "--root", "root"], "has the size '' by ''"),
+        (["--like", "outside.csv", "--root", "root"], "has the path '../x_y.jpg', expected one inside of the folder"),
         (["--like", "nowhere.csv"], "there is no file"),
         (["--like", "root/Dots"], "there is no file"),
     ]:

@@ -206,3 +206,19 @@ def test_compared_with_its_catalogue(paintings: Path, tmp_path: Path, caplog: py
         path.unlink()
     with pytest.raises(UserError, match=r"catalogue.csv lists 30 paintings of these styles, but 4 have no file"):
         catalogue.scan(root)
+
+
+def test_a_style_that_its_table_lists_is_gone(
+    paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A class is not lost unsaid with its folder: ours is refused, others' tables may list more than was downloaded."""
+    root = Path(shutil.copytree(paintings, tmp_path / "root"))
+    rows = [{"path": p.path, "style": p.style} for p in catalogue.scan(root).paintings]
+    shutil.rmtree(root / "Dots")
+    listing.write(root, [dict.fromkeys(listing.COLUMNS, "") | row for row in rows])
+    with pytest.raises(UserError, match=r"lists 30 paintings .*but 10 have no file .*the others in data.style"):
+        catalogue.scan(root)
+    assert len(catalogue.scan(root, styles=["Waves"]).class_names) == 1
+    (root / "catalogue.csv").rename(root / "labels.csv")
+    assert "Dots" not in catalogue.scan(root).class_names
+    assert "labels.csv: 10 listed paintings have no file: Dots/" in caplog.text

@@ -80,6 +80,45 @@ def test_parts_beside_other_folders_are_refused(tmp_path: Path, pictures: list[P
         catalogue.scan(root)
 
 
+@pytest.mark.parametrize("beside", ["annotations/x", "eval/Dots", "extra"])
+def test_one_part_beside_other_folders_is_refused(tmp_path: Path, pictures: list[Path], beside: str) -> None:
+    """The part would be a class, and its styles artists."""
+    root = in_parts(tmp_path, pictures, "train/Dots", "train/Waves", beside)
+    with pytest.raises(UserError, match=f"has the parts train, and beside them {beside.split('/')[0]}: move these"):
+        catalogue.scan(root)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set", "test_set"),
+        ("train2017", "test2017"),
+        ("wikiart_train", "wikiart_test"),
+        ("TrainImages", "Test"),
+    ],
+)
+@pytest.mark.parametrize("styles", [("Baroque", "Cubism"), ("Dots", "Waves")])
+def test_names_of_parts_have_other_words(
+    tmp_path: Path, pictures: list[Path], train: str, test: str, styles: tuple[str, str]
+) -> None:
+    """Known styles or not, what is for the test neither trains nor is recommended as the root."""
+    data = WikiArtDataModule(in_parts(tmp_path, pictures, *(f"{part}/{s}" for part in (train, test) for s in styles)))
+    assert data.class_names == list(styles)
+    assert Counter(data.parts) == {"train": 6, "val": 2, "test": 8}
+    assert all(painting.path.startswith(f"{test}/") for painting in data.part("test"))
+
+
+def test_styles_inside_of_several_folders(tmp_path: Path, pictures: list[Path]) -> None:
+    """Naming one of them would advise to leave the others out."""
+    root = in_parts(
+        tmp_path, pictures, *(f"{artist}/{s}" for artist in ("Degas", "Dix") for s in ("Baroque", "Cubism"))
+    )
+    with pytest.raises(
+        UserError, match=r"\(Baroque, Cubism, \.\.\.\) are inside of each of Degas, Dix: .*Style/Artist"
+    ):
+        catalogue.scan(root)
+
+
 def test_style_and_artist(tmp_path: Path, pictures: list[Path]) -> None:
     names = ["Baroque/Jan Steen/01.jpg", "Baroque/jan-steen_02.jpg", "Cubism/Unknown artist/3.jpg", "Cubism/漢/4.jpg"]
     found = catalogue.scan(fill(tmp_path, pictures, *names, "Cubism/juan-gris/still/juan-gris_x-1914.jpg"))
@@ -184,3 +223,14 @@ def test_names_in_another_unicode_form(tmp_path: Path, pictures: list[Path]) -> 
     """macOS decomposes the names of files."""
     root = in_parts(tmp_path, pictures, unicodedata.normalize("NFD", "Naïve_Art"), "Cubism")
     assert len(catalogue.scan(root, styles=["Naïve Art", "cubism"]).paintings) == 8
+
+
+def test_a_link_to_a_style_that_is_gone(tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    """As an empty folder: a class is not lost with a disk that is not there."""
+    root = in_parts(tmp_path, pictures, "Baroque", "Cubism")
+    (root / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    (root / "Rococo").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"Rococo holds no painting \(1 broken links\)"):
+        catalogue.scan(root)
+    assert catalogue.scan(root, styles=["Baroque", "Cubism"]).class_names == ["Baroque", "Cubism"]
+    assert "2 broken links are left out: Rococo, notes.txt" in caplog.text

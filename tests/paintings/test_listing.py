@@ -45,6 +45,14 @@ def test_none_where_there_is_no_catalogue(tmp_path: Path) -> None:
         (",".join(listing.COLUMNS) + "\na/b.jpg,a\n", "line 2 has no artist"),
         (",".join(listing.COLUMNS) + "\na/b.jpg,a,,,,,,,\na/b.jpg,a,,,,,,,\n", "line 3 lists a/b.jpg a second time"),
         (",".join(listing.COLUMNS) + "\na/b.jpg,a,,,,,,,valid\n", "line 2 has the part 'valid'"),
+        (
+            ",".join(listing.COLUMNS) + "\na/../../b.jpg,a,,,,,,,\n",
+            r"line 2 has the path 'a/\.\./\.\./b.jpg'",
+        ),
+        (
+            ",".join(listing.COLUMNS) + "\n/home/b.jpg,a,,,,,,,\n",
+            "line 2 has the path '/home/b.jpg', expected",
+        ),
     ],
 )
 def test_a_broken_catalogue_is_named(tmp_path: Path, text: str, message: str) -> None:

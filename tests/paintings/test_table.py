@@ -218,3 +218,97 @@ def test_the_artist_of_a_table() -> None:
     """A table knows better than a name; where its artist is the name's, the name's spelling stays."""
     assert Painting("Baroque/IMG_01.jpg", "Baroque", 1).artist == "IMG"
     assert Painting("Baroque/IMG_01.jpg", "Baroque", 1, listed_artist="").artist is None
+
+
+def test_numbers_of_artists_do_not_replace_names(tmp_path: Path, pictures: list[Path]) -> None:
+    """Kaggle's wclasses.csv numbers 128 artists, and 0 stands for all others."""
+    names = files_of("Baroque", "Cubism")
+    fill(tmp_path, pictures, *names)
+    write(tmp_path / "wclasses.csv", ["file", "artist", "style"], *([name, 0, 139] for name in names))
+    assert {painting.artist for painting in catalogue.scan(tmp_path).paintings} == {f"a-{n}" for n in range(4)}
+    photos = [f"{style}/IMG_{n}.jpg" for style in ("Baroque", "Cubism") for n in (1, 2)]  # say nothing of artists
+    files = fill(tmp_path / "other", pictures, *photos)
+    rows = [[path.relative_to(files), number] for number, path in enumerate(sorted(files.rglob("*.jpg")))]
+    found = catalogue.scan(files, table=write(tmp_path / "numbers.csv", ["file", "artist"], *rows))
+    assert {painting.artist for painting in found.paintings} == {"0", "1", "2", "3"}
+
+
+def test_numbered_classes_of_one_folder(tmp_path: Path, pictures: list[Path]) -> None:
+    names = [f"images/{n}.jpg" for n in range(8)]
+    rows = [[f"{n}.jpg", n % 2] for n in range(8)]
+    write(fill(tmp_path, pictures, *names) / "labels.csv", ["file", "label"], *rows)
+    assert [(p.path, p.style) for p in catalogue.scan(tmp_path).paintings if p.style == "1"] == [
+        (f"images/{n}.jpg", "1") for n in (1, 3, 5, 7)
+    ]
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NULL", "None", ""])
+def test_empty_cells_name_no_style(
+    tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture, nothing: str
+) -> None:
+    rows = [[f"{n}.jpg", style] for n, style in enumerate(["Baroque", "Cubism", nothing])]
+    write(fill(tmp_path, pictures, "0.jpg", "1.jpg", "2.jpg") / "labels.csv", ["file", "style"], *rows)
+    assert catalogue.scan(tmp_path).class_names == ["Baroque", "Cubism"]
+    assert "1 pictures of no style are left out: 2.jpg" in caplog.text
+
+
+def test_a_column_of_parts_without_one(tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    """0 and 1 may be either way round."""
+    names = files_of("Baroque", "Cubism")
+    rows = [[name, int(number % 4 == 0)] for number, name in enumerate(names)]
+    write(fill(tmp_path, pictures, *names) / "labels.csv", ["file", "split"], *rows)
+    assert WikiArtDataModule(tmp_path).split_name == "random"
+    assert "labels.csv says no parts, train, val or test, but 0, 1: it gives no split" in caplog.text
+    assert "trains and tests nothing" not in caplog.text
+
+
+def test_a_table_that_contradicts_the_folders(
+    tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"{part}/{name}" for part in ("train", "test") for name in files_of("Baroque", "Cubism")]
+    rows = [[name, "test" if "a-0" in name else "train"] for name in names]
+    labels = write(fill(tmp_path, pictures, *names) / "labels.csv", ["file", "part"], *rows)
+    assert all(painting.path.startswith("test/") for painting in WikiArtDataModule(tmp_path).part("test"))
+    assert "labels.csv: 8 files are in other parts than their folders, which count (split.file=" in caplog.text
+    assert all("a-0" in painting.path for painting in WikiArtDataModule(tmp_path, split_file=labels).part("test"))
+
+
+@pytest.mark.parametrize("where", ["train.csv", "train/metadata.csv"])
+def test_a_table_for_each_part(tmp_path: Path, pictures: list[Path], where: str) -> None:
+    """Kaggle's train.csv and test.csv, Hugging Face's metadata.csv in train/ and test/: names recur in both parts."""
+    counts = {"train": 6, "test": 4}
+    fill(tmp_path, pictures, *(f"{part}/{n}.jpg" for part, count in counts.items() for n in range(count)))
+    for part, count in counts.items():
+        styles = ["Baroque", "Cubism"] if part == "train" else ["Cubism", "Baroque"]
+        rows = [[f"{n}.jpg", styles[n % 2]] for n in range(count)]
+        write(tmp_path / where.replace("train", part), ["file_name", "style"], *rows)
+    data = WikiArtDataModule(tmp_path, val_fraction=0.3)
+    assert Counter(data.parts) == {"train": 4, "val": 2, "test": 4}
+    style_of = {painting.path: painting.style for painting in data.catalogue.paintings}
+    assert (style_of["train/0.jpg"], style_of["test/0.jpg"]) == ("Baroque", "Cubism")
+    assert {painting.path for painting in data.part("test")} == {f"test/{n}.jpg" for n in range(4)}
+
+
+def test_other_tables_in_the_folders_of_parts(tmp_path: Path, pictures: list[Path]) -> None:
+    names = [f"{part}/{name}" for part in ("train", "test") for name in files_of("Baroque", "Cubism")]
+    write(fill(tmp_path, pictures, *names) / "train/counts.csv", ["style", "count"], ["Baroque", 4])
+    assert catalogue.scan(tmp_path).class_names == ["Baroque", "Cubism"]
+
+
+def test_named_columns_of_the_table_in_the_root(tmp_path: Path, pictures: list[Path]) -> None:
+    rows = [[f"{n}.jpg", style] for n, style in enumerate(["Baroque", "Cubism"])]
+    write(fill(tmp_path, pictures, "0.jpg", "1.jpg") / "labels.csv", ["Datei", "Stil"], *rows)
+    columns = {"file": "Datei", "style": "Stil"}
+    assert catalogue.scan(tmp_path, columns=columns).class_names == ["Baroque", "Cubism"]
+    # They are not those of a run's split.csv.
+    split = write(tmp_path / "split.csv", ["path", "part"], ["0.jpg", "train"], ["1.jpg", "val"])
+    data = WikiArtDataModule(tmp_path, table=tmp_path / "labels.csv", columns=columns, split_file=split)
+    assert [painting.part for painting in data.unchecked_catalogue.paintings] == ["train", "val"]
+
+
+def test_a_table_without_styles_where_folders_have_none(tmp_path: Path, pictures: list[Path]) -> None:
+    fill(tmp_path, pictures, "images/0.jpg", "images/1.jpg")
+    labels = write(tmp_path / "labels.csv", ["file", "Epoche"], ["0.jpg", "Baroque"], ["1.jpg", "Cubism"])
+    with pytest.raises(UserError, match=r"labels.csv has no column of styles, .* data.columns.style=HEADER"):
+        catalogue.scan(tmp_path, table=labels)
+    assert len(catalogue.scan(tmp_path, table=labels, columns={"style": "Epoche"}).class_names) == 2

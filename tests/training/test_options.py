@@ -154,6 +154,8 @@ def test_a_resumed_schedule_goes_on_exactly(make_job: MakeJob, tmp_path: Path, o
         ("scheduler=one_cycle trainer.max_epochs=-1", "total_steps=100% is a share of a run without an end"),
         ("scheduler=cosine scheduler.interval=step", "the cosine ends after 3 steps and rises again"),
         slow("scheduler=cosine trainer.max_epochs=-1", "expected scheduler.T_max to be at least 1, but got -1"),
+        ("scheduler=cosine scheduler.T_max=abc", "expected scheduler.T_max to be at least 1, but got abc"),
+        (f"+scheduler={{{TORCH}.StepLR, step_size: abc}}", "scheduler: unsupported operand"),
         slow("scheduler=cosine scheduler.interval=batch", "unknown scheduler.interval 'batch': valid: epoch, step"),
         (
             "scheduler=cosine +scheduler.monitor=val/loss",

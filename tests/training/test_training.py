@@ -183,6 +183,15 @@ def test_resume_by_ckpt_path_in_a_new_folder(reference: Path, make_job: MakeJob,
         assert (moved / path.relative_to(last.parent.parent)).read_bytes() == content
 
 
+def test_a_finished_run_is_resumed_without_an_epoch_left(make_job: MakeJob, tmp_path: Path) -> None:
+    """As one that was killed between its last epoch and its end."""
+    jobs.run_job(make_job("keep_last=true", folder="first"))
+    first = run_folder.read_result(tmp_path / "first")
+    jobs.run_job(make_job("keep_last=true", f"ckpt_path={tmp_path / 'first' / run_folder.LAST}"))
+    again = run_folder.read_result(tmp_path / "run")
+    assert (again["status"], again["best"], again["last"]) == ("finished", first["best"], first["last"])
+
+
 def test_resuming_needs_no_initial_weights(make_job: MakeJob, tmp_path: Path) -> None:
     """They may be gone: the checkpoint holds all."""
     state = tmp_path / "state.pth"

@@ -57,8 +57,7 @@ def check(optimizer: Factory | None, schedule: Factory | None) -> None:
         raise UserError(_NEEDS_CLOSURE.format("LBFGS"))
     parameter = nn.Parameter(torch.zeros(1))
     made = make_optimizer(optimizer, [parameter])
-    if schedule is not None:
-        make_schedule(schedule, made, _ASSUMED)
+    stepped = None if schedule is None else make_schedule(schedule, made, _ASSUMED)["scheduler"]
     if made.defaults.get("capturable"):  # steps on GPUs only
         return
     parameter.grad = torch.zeros(1)
@@ -68,6 +67,13 @@ def check(optimizer: Factory | None, schedule: Factory | None) -> None:
         if "closure" in str(error):
             raise UserError(_NEEDS_CLOSURE.format(type(made).__name__)) from None
         raise UserError(f"optimizer: {one_line(error)}") from None
+    try:
+        if isinstance(stepped, lr_scheduler.ReduceLROnPlateau):
+            stepped.step(0.0)
+        elif stepped is not None:
+            stepped.step()
+    except Exception as error:
+        raise UserError(f"scheduler: {one_line(error)}") from None
 
 
 def make_optimizer(factory: Factory | None, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -165,7 +171,7 @@ def _check_length(made: Any, interval: str, length: Mapping[str, float]) -> None
         if made.total_steps > steps:
             log.warning("scheduler: OneCycleLR is made for %d steps, and this run makes %d", made.total_steps, steps)
     if isinstance(made, lr_scheduler.CosineAnnealingLR):
-        if made.T_max < 1:
+        if not isinstance(made.T_max, int | float) or made.T_max < 1:
             raise UserError(f"expected scheduler.T_max to be at least 1, but got {made.T_max}: a number or 100%")
         if interval == "step" and made.T_max < steps and length is not _ASSUMED:
             raise UserError(

@@ -84,20 +84,21 @@ def scan(
         members = by_style[style]
         if not members and not (allow_empty and described.paintings):
             raise UserError(
-                f"{(root / style).resolve()} holds no painting ({found.why_empty(style)}): "
+                f"{root.resolve() / style} holds no painting ({found.why_empty(style)}): "
                 f"fill it, remove it, or name data.styles"
             )
         kept = range(len(members))
         if limit_per_style is not None and len(members) > limit_per_style:
             kept = sorted(style_rng(seed, style).permutation(len(members))[:limit_per_style])
         paintings += [members[i] for i in kept]
-    _report(found, described, set(selected), compare=limit_per_style is None)
+    _report(found, described, set(selected), is_all=styles is None, compare=limit_per_style is None)
     return Catalogue(root, paintings, sorted(selected), described.parts_from)
 
 
-def _report(found: Layout, described: Description, styles: set[str], compare: bool) -> None:
+def _report(found: Layout, described: Description, styles: set[str], is_all: bool, compare: bool) -> None:
     """Log what is left out, and the differences between the files and the table that lists them.
 
+    Of a table's rows those of `styles` count; where these are all that there are, also those of styles without a file.
     UserError if too many paintings of a prepared catalogue.csv are missing.
     """
     root = found.root
@@ -115,7 +116,7 @@ def _report(found: Layout, described: Description, styles: set[str], compare: bo
 
     def is_used(row_styles: tuple[str, ...] | None, file: str) -> bool:
         named = row_styles or tuple(file.split("/")[:-1])
-        return not named or any(style_key(name) in keys for name in named)
+        return is_all or not named or any(style_key(name) in keys for name in named)
 
     missing = sorted(row.file for row in described.missing if is_used(row.styles, row.file))
     used = {painting.path for painting in described.paintings if painting.style in styles}
@@ -127,7 +128,7 @@ def _report(found: Layout, described: Description, styles: set[str], compare: bo
     if prepared and len(missing) > MAX_MISSING * listed:
         raise UserError(
             f"{path.resolve()} lists {listed} paintings of these styles, but {len(missing)} have no file "
-            f"(first {missing[0]}): fetch them again with scripts/prepare_wikiart.py"
+            f"(first {missing[0]}): fetch them again with scripts/prepare_wikiart.py, or name the others in data.styles"
         )
 
 

@@ -67,12 +67,17 @@ def describe(found: Layout, path: Path | None = None, columns: Mapping[str, str 
     The folders' styles count, unless the table has other ones for most files: it then names the styles.
 
     Raises:
-        UserError: the table can't be read, or lists none of the files.
+        UserError: the table can't be read, lists none of the files, or has no styles where the folders have none.
     """
     listed, row_of = _table(found, path, columns)
     by_table = listed is not None and _names_styles(listed, row_of, found)
     if by_table:
         log.info("%s: the styles are those of its column %s", listed.path, listed.style_column or "of classes")
+    elif path is not None and len({picture.style for picture in found.pictures}) == 1 and not listed.style_column:
+        raise UserError(
+            f"{path.resolve()} has no column of styles, and {found.root.resolve()} no folders of them: name it with "
+            f"data.columns.style=HEADER, or call it style"
+        )
     paintings, unnamed = [], []
     for picture in found.pictures:
         row = row_of.get(picture.path)
@@ -95,6 +100,7 @@ def describe(found: Layout, path: Path | None = None, columns: Mapping[str, str 
         parts_from = f"the folders {', '.join(found.part_folders)}" if found.part_folders else ""
         return Description(paintings, unnamed=unnamed, parts_from=parts_from)
     _report_other_parts(listed, row_of)
+    _report_contradicted_parts(listed, row_of, found)
     used = {row.file for row in row_of.values()}
     if found.part_folders:
         parts_from = f"the folders {', '.join(found.part_folders)}"
@@ -119,7 +125,13 @@ def given_parts(
     Raises:
         UserError: the table says no parts, an unknown one, or two of one file.
     """
-    given = table.read(path, columns)
+    try:
+        given = table.read(path, columns)
+    except UserError as error:
+        try:  # the columns may be those of the data's table, and the split a run's
+            given = table.read(path)
+        except UserError:
+            raise error from None
     _refuse_misspelled_parts(given)
     if not any(part_named(row.part or "") for row in given.rows):
         raise UserError(
@@ -153,7 +165,7 @@ def _table(
     found: Layout, path: Path | None, columns: Mapping[str, str | None] | None
 ) -> tuple[Table | None, dict[str, Row]]:
     """The table of a layout, and the row of each path that it lists."""
-    where = path or table.find(found.root)
+    where = path or table.find(found.root, columns)
     if where is None:
         return None, {}
     listed = table.read(where, columns)
@@ -168,7 +180,17 @@ def _table(
     if path is None and where.name != "catalogue.csv" and 2 * len(row_of) < min(len(listed.rows), len(found.pictures)):
         log.info("%s lists %d of %d pictures and is not used", where, len(row_of), len(found.pictures))
         return None, {}
-    return listed, row_of
+    return listed, _with_named_artists(listed, row_of)
+
+
+def _with_named_artists(listed: Table, row_of: dict[str, Row]) -> dict[str, Row]:
+    """Without the artists of rows that are numbers, one of them perhaps of all unknown ones, where files name more."""
+    numbers = {row.artist for row in row_of.values() if row.artist}
+    named = {artist_and_title(path.rsplit("/", 1)[-1])[0] for path in row_of} - {""}
+    if not numbers or len(named) <= len(numbers) or not all(map(str.isdecimal, numbers)):
+        return row_of
+    log.info("%s: its artists are numbers, the %d names in the files are used", listed.path, len(named))
+    return {path: replace(row, artist=None) for path, row in row_of.items()}
 
 
 def _matched(listed: Table, paths: Collection[str]) -> dict[str, Row]:
@@ -198,7 +220,10 @@ def _names_styles(listed: Table, row_of: Mapping[str, Row], found: Layout) -> bo
             log.warning(line, listed.path, len(in_folders) - agree)
         return False
     numbers = all(name.lstrip("-").isdecimal() for names in named.values() for name in names)
-    return not numbers and listed.style_column not in (None, "genre")
+    if numbers:  # of classes; they name the styles where one folder, images/, holds all pictures
+        in_one = len({style_of[path] for path in in_folders}) == 1
+        return in_one and len(set(named.values())) > 1 and listed.style_column != "genre"
+    return listed.style_column not in (None, "genre")
 
 
 def _style(picture: Picture, row: Row | None, by_table: bool) -> str | None:
@@ -232,5 +257,17 @@ def _refuse_misspelled_parts(listed: Table) -> None:
 
 def _report_other_parts(listed: Table, row_of: Mapping[str, Row]) -> None:
     others = Counter(row.part for row in row_of.values() if part_named(row.part or "") is None)
+    if others and not any(part_named(row.part or "") for row in row_of.values()):
+        shown = ", ".join(part for part, _ in others.most_common(5))
+        log.warning("%s says no parts, train, val or test, but %s: it gives no split", listed.path, shown)
+        return
     for part, count in others.most_common():
         log.warning("%s: %d paintings have the part '%s', which trains and tests nothing", listed.path, count, part)
+
+
+def _report_contradicted_parts(listed: Table, row_of: Mapping[str, Row], found: Layout) -> None:
+    part_of = {path: part_named(row.part or "") for path, row in row_of.items()}
+    others = [p for p in found.pictures if p.part and part_of.get(p.path) not in (None, "", p.part)]
+    if others:
+        line = "%s: %d files are in other parts than their folders, which count (split.file=%s: the table): %s is in %s"
+        log.warning(line, listed.path, len(others), listed.path, others[0].path, part_of[others[0].path])

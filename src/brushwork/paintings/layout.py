@@ -1,6 +1,7 @@
 """How pictures lie in a folder: the styles, artists and parts that its folders say, and what else it has."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -55,9 +56,10 @@ class Layout:
 
     @property
     def styles(self) -> list[str]:
-        """The names of the style folders, sorted, those without pictures too."""
+        """The names of the style folders, sorted, those without pictures too, and links to one that is gone."""
         level = 1 if self.part_level == 0 else 0
-        named = {path.split("/")[level] for path in self.folders if path.count("/") >= level}
+        links = [path for path in self.broken if path.count("/") == level and "." not in path.split("/")[level]]
+        named = {path.split("/")[level] for path in (*self.folders, *links) if path.count("/") >= level}
         merged = {name for name in named if _canonical(name, self._trained) != name}
         return sorted((named - merged) | {picture.style for picture in self.pictures if picture.style})
 
@@ -73,7 +75,7 @@ class Layout:
 
     def why_empty(self, style: str) -> str:
         """What a style folder without pictures has instead, for a message."""
-        below = [path for path in (*self.others, *self.broken) if style in path.split("/")[:-1]]
+        below = [path for path in (*self.others, *self.broken) if style in path.split("/")[:-1] or path == style]
         links = sum(path in self.broken for path in below)
         if links:
             return f"{links} broken links"
@@ -141,10 +143,12 @@ def _part_level(layout: Layout) -> int | None:
     """The level of folders at which all that have pictures are called train, val or test; None if there is none."""
     for level in (0, 1):
         names = {picture.folders[level] for picture in layout.pictures if len(picture.folders) > level}
-        parts = {name for name in names if name.lower() in _PART_NAMES}
-        if names and parts == names:
+        parts = {name for name in names if _is_part(name)}
+        by_word = {_part_in(name) for name in names}
+        if names and (parts == names or (None not in by_word and len(by_word) > 1)):
             return level
-        if level == 0 and len(parts) > 1:
+        has_styles = any(len(picture.folders) > 1 and picture.folders[0] in parts for picture in layout.pictures)
+        if level == 0 and (len(parts) > 1 or has_styles):
             beside = ", ".join(sorted(names - parts)[:10])
             raise UserError(
                 f"{layout.root.resolve()} has the parts {', '.join(_in_order(parts))}, and beside them {beside}: "
@@ -156,7 +160,7 @@ def _part_level(layout: Layout) -> int | None:
 def _interpreted(picture: Picture, part_level: int | None) -> Picture:
     folders, part = picture.folders, ""
     if part_level is not None and len(folders) > part_level:
-        part = _PART_NAMES[folders.pop(part_level).lower()]
+        part = _part_in(folders.pop(part_level)) or ""
     style, artist = [*folders[:2], None, None][:2]
     return replace(picture, style=style, artist=artist, part=part)
 
@@ -170,18 +174,28 @@ def _canonical(style: str, trained: set[str]) -> str:
 def _refuse_a_level_too_high(layout: Layout) -> None:
     """Refuse a root whose style folders are in one of its folders, and name that one."""
     top = Counter(picture.folders[0] for picture in layout.pictures if picture.folders)
-    for name in filter(lambda name: not (_is_part(name) or is_known(name)), top):
+    if any(map(_is_part, top)) or _part_level(layout) == 0:
+        return
+    too_high = []
+    for name in filter(lambda name: not is_known(name), top):
         inner = name
         while len(inside := _folders_in(layout, inner)) == 1 and not _is_part(next(iter(inside))):
             inner = f"{inner}/{next(iter(inside))}"
         # One style by several artists looks the same as several styles: names that are known tell.
         is_only = len(top) == 1 and (len(inside) > 1 or any(map(_is_part, inside)))
         if is_only or sum(map(is_known, inside)) > 1:
-            shown = ", ".join(sorted(inside)[:3])
-            raise UserError(
-                f"the styles are in {(layout.root / inner).resolve()} ({shown}, ...): "
-                f"use that, data.root={layout.root / inner}"
-            )
+            too_high.append((inner, ", ".join(sorted(inside)[:3])))
+    if len(too_high) > 1:
+        raise UserError(
+            f"{layout.root.resolve()}: the styles ({too_high[0][1]}, ...) are inside of each of "
+            f"{', '.join(inner for inner, _ in too_high[:10])}: call these train, val and test if they are parts; "
+            f"artists' folders belong into the styles' (Style/Artist/title.jpg)"
+        )
+    for inner, shown in too_high:
+        raise UserError(
+            f"the styles are in {(layout.root / inner).resolve()} ({shown}, ...): "
+            f"use that, data.root={layout.root / inner}"
+        )
 
 
 def _folders_in(layout: Layout, folder: str) -> set[str]:
@@ -192,18 +206,24 @@ def _folders_in(layout: Layout, folder: str) -> set[str]:
 
 def _in_order(names: Iterable[str]) -> list[str]:
     """Names of part folders, those that train first."""
-    return sorted(names, key=lambda name: (PARTS.index(_PART_NAMES[name.lower()]), name))
+    return sorted(names, key=lambda name: (PARTS.index(_part_in(name) or "test"), name))
 
 
 def _is_part(name: str) -> bool:
-    return name.lower() in _PART_NAMES
+    return bool(part_named(name))
+
+
+def _part_in(name: str) -> str | None:
+    """The only part that a folder's name has as a word, of wikiart_train and train2017 train; None for others."""
+    parts = {part_named(word) for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)} - {None, ""}
+    return part_named(name) or (parts.pop() if len(parts) == 1 else None)
 
 
 def part_named(name: str) -> str | None:
     """The part of a name: "training" is "train", "valid" is "val"; "" for "unused" and nothing, None for others.
 
-    >>> part_named("Validation"), part_named("unused"), part_named("uncertain artist")
-    ('val', '', None)
+    >>> part_named("Validation"), part_named("test_set"), part_named("unused"), part_named("uncertain artist")
+    ('val', 'test', '', None)
     """
     lowered = name.strip().lower()
-    return "" if lowered in ("", "unused") else _PART_NAMES.get(lowered)
+    return "" if lowered in ("", "unused") else _PART_NAMES.get(re.sub(r"[\W_]*(set|split)$", "", lowered))

@@ -1,7 +1,7 @@
 """catalogue.csv: the paintings of a prepared data set, and where each came from."""
 
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from brushwork import csv_files
 from brushwork.errors import UserError
@@ -17,7 +17,7 @@ OPTIONAL = ("date", "genre")  # newer than the others: as the source says them, 
 def read(root: Path) -> dict[str, dict[str, str]] | None:
     """The rows of root/catalogue.csv by path, or None if there is no such file.
 
-    UserError if a column is missing, a path is listed twice, or a part is unknown.
+    UserError if a column is missing, a path is listed twice or leads out of the folder, or a part is unknown.
     """
     return rows_of(root / CATALOGUE) if (root / CATALOGUE).is_file() else None
 
@@ -29,6 +29,8 @@ def rows_of(path: Path) -> dict[str, dict[str, str]]:
         problem = ""
         if missing := [column for column in COLUMNS if row.get(column) is None]:
             problem = f"has no {missing[0]}"
+        elif (place := PurePosixPath(row["path"])).is_absolute() or ".." in place.parts or not place.name:
+            problem = f"has the path '{row['path']}', expected one inside of the folder"
         elif row["path"] in rows:
             problem = f"lists {row['path']} a second time"
         elif row["part"] not in (*PARTS, ""):

@@ -3,9 +3,10 @@
 import csv
 import logging
 import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brushwork import csv_files, images
@@ -28,6 +29,7 @@ NAMES = {
     "genre": ("genre",),
 }
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+_NOTHING = ("", "nan", "null", "none", "n/a", "<na>")  # as programs write an empty cell
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,16 @@ def read(path: Path, columns: Mapping[str, str | None] | None = None) -> Table:
 
     Args:
         path: a file; of style_train.csv, style_val.csv the others of its kind are read too, their names are the parts;
-            or a folder with such files.
+            or a folder with such files, or with one file of the same name in each of its folders train/, test/.
         columns: {a key of `NAMES`: the header that it has here}; others are found by `NAMES`.
 
     Raises:
         UserError: there is no such table, no column of files, no such header.
     """
-    paths = _of_all_parts(path)
     rows: dict[str, Row] = {}
     style_column, disagreeing = None, []
-    for part, one in paths:
-        found, header = _rows(one, columns or {}, part)
+    lists = [(one, *_rows(one, columns or {}, part)) for part, one in _of_all_parts(path)]
+    for found, header in _with_folders(path, lists):
         style_column = style_column or header
         for row in found:
             if rows.setdefault(row.file, row) != row:
@@ -81,13 +82,29 @@ def read(path: Path, columns: Mapping[str, str | None] | None = None) -> Table:
     return Table(path, list(rows.values()), style_column, disagreeing)
 
 
-def find(root: Path) -> Path | None:
-    """The one table in `root` that has files and their classes or parts; None if there is none, or several."""
+def _with_folders(
+    path: Path, lists: Sequence[tuple[Path, list[Row], str | None]]
+) -> Iterator[tuple[list[Row], str | None]]:
+    """The rows of the parts' tables. Names are in the table's folder; those in two tables, in the parts' folders."""
+    folder = path if path.is_dir() else path.parent
+    counts = Counter(name for _, rows, _ in lists for name in {row.file for row in rows})
+    twice = max(counts.values(), default=0) > 1 and not any("/" in name for name in counts)
+    parts = {part_named(one.name): one.name for one in sorted(folder.iterdir()) if one.is_dir()} if twice else {}
+    for one, rows, header in lists:
+        inside = one.parent.name if one.parent != folder else parts.get(_part_of(one))
+        yield rows if inside is None else [replace(row, file=f"{inside}/{row.file}") for row in rows], header
+
+
+def find(root: Path, columns: Mapping[str, str | None] | None = None) -> Path | None:
+    """The one table in `root` that has files and their classes or parts; None if there is none, or several.
+
+    `columns` as in `read`: tables without these headers are others.
+    """
     candidates: dict[str, Path] = {}
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         if path.name.lower().endswith(SUFFIXES) and not images.is_hidden(path.name) and path.is_file():
             try:
-                rows, _ = _rows(path, {}, _part_of(path) or "")
+                rows, _ = _rows(path, columns or {}, _part_of(path) or "")
             except UserError:
                 continue
             if any(row.styles or row.part for row in rows):
@@ -99,6 +116,9 @@ def find(root: Path) -> Path | None:
     if len(candidates) > 1:
         names = ", ".join(path.name for path in candidates.values())
         log.info("%s has several tables of pictures (%s), none is used: data.table=PATH names one", root, names)
+    if not candidates and root.is_dir() and _in_part_folders(root):
+        with suppress(UserError):
+            return root if any(row.styles for row in read(root, columns).rows) else None
     return next(iter(candidates.values())) if len(candidates) == 1 else None
 
 
@@ -118,11 +138,25 @@ def _of_all_parts(path: Path) -> list[tuple[str, Path]]:
     of_kind = kinds.get(kind, []) if kind is not None else next(iter(kinds.values()), [])
     if path.is_file() and len(of_kind) < 2:  # a lone train.csv is a table
         return [("", path)]
+    if not of_kind and (inside := _in_part_folders(folder)):
+        return inside
     if not of_kind:
         raise UserError(
             f"{path.resolve()} is a folder without tables of the parts (style_train.csv, style_val.csv): name a table"
         )
     return of_kind
+
+
+def _in_part_folders(folder: Path) -> list[tuple[str, Path]]:
+    """The part and the table of each folder of a part, as Hugging Face's metadata.csv; none if names differ."""
+    inside = [
+        (part, one)
+        for of_part in sorted(folder.iterdir())
+        if of_part.is_dir() and not images.is_hidden(of_part.name) and (part := part_named(of_part.name))
+        for one in sorted(of_part.iterdir())
+        if one.name.lower().endswith(SUFFIXES) and not images.is_hidden(one.name) and one.is_file()
+    ]
+    return inside if len({one.name for _, one in inside}) == 1 else []
 
 
 def _part_of(path: Path) -> str | None:
@@ -189,7 +223,7 @@ def _classes(cell: str) -> tuple[str, ...]:
     if cell.startswith("[") and cell.endswith("]"):
         quoted = re.findall(r"""(['"])(.*?)\1(?=\s*[,\]])""", cell)
         return tuple(name for _, name in quoted) or tuple(map(str.strip, cell[1:-1].split(",")))
-    return (cell,) if cell else ()
+    return () if cell.lower() in _NOTHING else (cell,)
 
 
 def _readable(cell: str) -> str:

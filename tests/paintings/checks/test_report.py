@@ -17,6 +17,7 @@ from brushwork import csv_files
 from brushwork.errors import UserError
 from brushwork.paintings import catalogue
 from brushwork.paintings.checks.report import Report, check, page
+from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.training.config import Job
 
 # Found by the check itself and seen to be so: one picture under two titles.
@@ -268,6 +269,22 @@ def test_a_split_of_other_data_spoils(paintings: Path, tmp_path: Path) -> None:
     assert len(groups(report)["row_without_file"]) == len(groups(report)["file_without_row"]) == 30
     assert [f.severity for f in report.findings if f.kind == "row_without_file"] == ["spoils"]
     assert report.baselines == {"majority": None, "artist_lookup": None}
+
+
+def test_a_split_without_a_validation_part_is_completed_as_in_training(paintings: Path, tmp_path: Path) -> None:
+    names = [painting.path for painting in catalogue.scan(paintings).paintings]
+    table = write_split(
+        tmp_path / "split.csv", {name: "test" if i % 5 == 0 else "train" for i, name in enumerate(names)}
+    )
+    report = check(paintings, table)
+    data = WikiArtDataModule(paintings, split_file=table)
+    assert report.parts == {part: data.parts.count(part) for part in ("train", "val", "test")}
+    assert report.parts["val"] and "unsplittable" not in groups(report)
+
+
+def test_one_style_spoils(paintings: Path, tmp_path: Path) -> None:
+    shutil.copytree(paintings / "Dots", tmp_path / "images")
+    assert groups(check(tmp_path))["unsplittable"] == [("images",)]
 
 
 def test_nothing_that_can_be_read(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def unsplittable(styles: Sequence[str], paintings: Sequence[Painting], parts: Pa
             groups.append([Item(style, f"paintings: {total[style]}, too few to split")])
         elif missing := [part for part in ("train", "val") if not counts[style, part]]:
             groups.append([Item(style, f"none in {' and '.join(missing)}")])
+        elif len(styles) == 1:
+            groups.append([Item(style, "the only style")])
     return _finding("unsplittable", groups)
 
 

@@ -75,7 +75,11 @@ def check(
     known = {painting: fact for painting, fact in everything.items() if not fact.reason}
     readable = list(known)
     pairs = duplicates.cached_pairs(list(known.values()))
-    parts = _default_split(whole, readable, duplicates.connected(pairs, len(known))) if given is None else given
+    together = duplicates.connected(pairs, len(known))
+    if given is None:
+        parts = _default_split(whole, readable, together)
+    else:
+        parts = _with_validation(given, whole, readable, together)
     train, val = ([painting for painting in known if parts.get(painting.path) == part] for part in ("train", "val"))
     majority, artist_lookup = baselines.majority(train, val), baselines.artist_lookup(train, val)
     same = duplicates.same_bytes(root, known)
@@ -122,6 +126,17 @@ def _default_split(whole: Catalogue, paintings: list[Painting], together: Sequen
     kept = replace(whole, paintings=[paintings[i] for i in position], class_names=names)
     parts = splits.draw("given" if whole.is_split else "random", kept, Fractions(VAL_FRACTION), SEED, groups)
     return {painting.path: part for painting, part in zip(kept.paintings, parts, strict=True)}
+
+
+def _with_validation(
+    given: dict[str, str], whole: Catalogue, paintings: list[Painting], together: Sequence[Sequence[int]]
+) -> dict[str, str]:
+    """The parts of a given split, with the validation part that training draws where it has none."""
+    if "val" in given.values():
+        return given
+    train = {i: k for k, i in enumerate(i for i, p in enumerate(paintings) if given.get(p.path) == "train")}
+    groups = [[train[i] for i in group if i in train] for group in together]
+    return given | _default_split(replace(whole, parts_from=""), [paintings[i] for i in train], groups)
 
 
 def _artists(train: Sequence[Painting], val: Sequence[Painting]) -> dict[str, Any]:

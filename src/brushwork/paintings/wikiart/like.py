@@ -40,11 +40,17 @@ def read(path: Path) -> Like:
     """Read a catalogue.csv that scripts/prepare_wikiart.py wrote; beside it, prepared.json has the size of the files.
 
     Raises:
-        UserError: there is no such catalogue, it lists nothing, or paintings of several sources.
+        UserError: there is no such catalogue, it lists nothing, paintings of several sources, or one without a size.
     """
     if not path.is_file():
         raise UserError(f"there is no file {path.resolve()}: --like names the catalogue.csv of a prepared data set")
     rows = {row["source"]: row for row in listing.rows_of(path).values()}
+    for row in rows.values():
+        if not (row["width"].isdecimal() and row["height"].isdecimal()):
+            raise UserError(
+                f"{path.resolve()}: {row['path']} has the size '{row['width']}' by '{row['height']}': --like names a "
+                f"catalogue.csv that scripts/prepare_wikiart.py wrote"
+            )
     kinds = {next((kind for kind, start in _BEGINNINGS.items() if name.startswith(start)), "folder") for name in rows}
     if len(kinds) != 1:
         raise UserError(
