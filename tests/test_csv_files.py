@@ -48,6 +48,16 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
         assert list(csv.DictReader(file)) == rows
 
 
+def test_a_quotation_mark_that_is_not_closed(tmp_path: Path) -> None:
+    """It would swallow the rows below."""
+    path = tmp_path / "table.csv"
+    path.write_text('a,b\n1,"x\n' + "2,y\n" * 9)
+    with pytest.raises(csv.Error, match="a quotation mark is not closed, perhaps in the row of 1"):
+        csv_files.read(path)
+    path.write_text('a,b\n5" wide,x\n2,"y\nz"\n')
+    assert csv_files.read(path) == [{"a": '5" wide', "b": "x"}, {"a": "2", "b": "y\nz"}]
+
+
 def test_short_long_and_missing_rows(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("a,b\n1\n1,2,3\n")

@@ -25,7 +25,8 @@ def make_large(root: Path | None, number: int, work: Path) -> list[Path]:
     if root is None:
         root = work / "demo"
         demo.paint_all(root, per_style(number, len(demo.STYLES)))
-    found = catalogue.scan(root, limit_per_style=per_style(number, len(catalogue.scan(root).class_names)))
+    found = catalogue.scan(root)
+    found = catalogue.limited(found, per_style(number, len(found.class_names)))
     made = [work / "paintings" / f"{painting.path}.jpg" for painting in found.paintings]
 
     def make(i: int) -> None:

@@ -64,7 +64,10 @@ def read_rows(path: Path) -> list[list[str]]:
     else:
         delimiter = _delimiter(first)
     csv.field_size_limit(_LONGEST)
-    return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(map(str.strip, row))]
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(map(str.strip, row))]
+    if text.count('"') % 2 and (long := next((row for row in rows if any(c.count("\n") > 3 for c in row)), None)):
+        raise csv.Error(f"a quotation mark is not closed, perhaps in the row of {long[0][:60].splitlines()[0]}")
+    return rows
 
 
 def _decoded(content: bytes) -> str:

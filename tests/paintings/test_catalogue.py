@@ -73,7 +73,7 @@ def test_other_image_formats_are_read(paintings: Path, tmp_path: Path) -> None:
 
 def test_limit_per_style_is_drawn_by_seed(paintings: Path) -> None:
     def paths(seed: int) -> list[str]:
-        return [painting.path for painting in catalogue.scan(paintings, limit_per_style=4, seed=seed).paintings]
+        return [painting.path for painting in catalogue.limited(catalogue.scan(paintings), 4, seed).paintings]
 
     assert len(paths(0)) == 12
     assert paths(0) == paths(0) != paths(1)
@@ -94,6 +94,16 @@ def test_an_exact_name_is_taken_before_an_alias(paintings: Path, tmp_path: Path)
         shutil.copytree(paintings / "Dots", tmp_path / name)
     found = catalogue.scan(tmp_path, styles=["Art_Nouveau", "Art_Nouveau_Modern"])
     assert found.class_names == ["Art_Nouveau", "Art_Nouveau_Modern"]
+
+
+def test_spellings_of_one_style(paintings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("Baroque", "baroque", "Cubism"):
+        shutil.copytree(paintings / "Dots", tmp_path / name)
+    assert catalogue.scan(tmp_path).class_names == ["Baroque", "Cubism", "baroque"]
+    assert "Baroque, baroque are spellings of one style, and two classes: merge the folders" in caplog.text
+    assert catalogue.scan(tmp_path, styles=["Baroque"]).class_names == ["Baroque"]
+    with pytest.raises(UserError, match=r"data\.styles: BAROQUE may be Baroque or baroque: give the name of one"):
+        catalogue.scan(tmp_path, styles=["BAROQUE"])
 
 
 def test_unknown_style(paintings: Path) -> None:
@@ -180,7 +190,7 @@ def test_names_that_are_not_text(paintings: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(paintings, tmp_path / "root"))
     source = root / "Dots/artist-dots-0_00.jpg"
     source.rename(os.fsdecode(bytes(root) + b"/Dots/jos\xe9_x.jpg"))
-    found, _, bad = facts.read_good(catalogue.scan(root, limit_per_style=10), 89, skip=False)
+    found, _, bad = facts.read_good(catalogue.limited(catalogue.scan(root), 10), 89, skip=False)
     assert len(found.paintings) == 30
     assert bad == []
     assert len(found.data_hash) == 16

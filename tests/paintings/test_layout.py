@@ -24,6 +24,7 @@ def in_parts(root: Path, pictures: list[Path], *folders: str) -> Path:
     [
         ("train/Baroque", "train/Cubism", "val/Baroque", "val/Cubism", "test/Baroque", "test/Cubism"),
         ("Training/Baroque", "Training/Cubism", "valid/baroque", "valid/cubism", "Testing/Baroque", "Testing/Cubism"),
+        tuple(f"{style}/x/{part}" for part in ("train", "val", "test") for style in ("Baroque", "Cubism")),
         ("Baroque/train", "Cubism/train", "Baroque/val", "Cubism/val", "Baroque/test", "Cubism/test"),
         (
             "train/Baroque/monet",
@@ -62,6 +63,26 @@ def test_a_split_without_a_validation_part(tmp_path: Path, pictures: list[Path])
         for painting, part in zip(data.catalogue.paintings, data.parts, strict=True):
             assert (part == "test") == painting.path.startswith("test/")
     assert splits[0].parts == splits[1].parts != splits[2].parts
+
+
+def test_a_limit_keeps_each_part(tmp_path: Path, pictures: list[Path]) -> None:
+    names = [f"{part}/{style}/a_{part}{n}.jpg" for part in ("train", "val", "test") for style in "AB" for n in range(4)]
+    root = fill(tmp_path, pictures, *names)
+    for limit, expected in [(2, (1, 1, 0)), (3, (1, 1, 1)), (4, (1, 1, 1)), (9, (3, 3, 3)), (50, (4, 4, 4))]:
+        data = WikiArtDataModule(root, limit_per_style=limit)
+        counts = Counter((p.style, part) for p, part in zip(data.catalogue.paintings, data.parts, strict=True))
+        for style in "AB":
+            kept = [counts[style, part] for part in ("train", "val", "test")]
+            assert sum(kept) == min(limit, 12)
+            assert all(count >= least for count, least in zip(kept, expected, strict=True))
+
+
+def test_a_style_with_one_training_painting_trains(tmp_path: Path, pictures: list[Path]) -> None:
+    """Where a validation part is drawn, it is not of that one."""
+    names = [*(f"train/A/a_{n}.jpg" for n in range(5)), "train/B/b_0.jpg", "test/A/a_9.jpg", "test/B/b_9.jpg"]
+    data = WikiArtDataModule(fill(tmp_path, pictures, *names))
+    assert Counter(data.parts) == {"train": 5, "val": 1, "test": 2}
+    assert {p.style for p in data.part("train")} == {"A", "B"}
 
 
 def test_pictures_without_a_style_are_counted(

@@ -1,9 +1,9 @@
 """The paintings of a data set, by style: listed, selected, and compared with the table that lists them."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from brushwork import files, images
 from brushwork.errors import UserError, unknown
 from brushwork.paintings import layout
 from brushwork.paintings.described import Description, Painting, describe
-from brushwork.paintings.layout import Layout
+from brushwork.paintings.layout import PARTS, Layout
 from brushwork.paintings.listing import CATALOGUE
 from brushwork.paintings.styles import style_key
 
@@ -50,8 +50,6 @@ class Catalogue:
 def scan(
     root: Path,
     styles: list[str] | None = None,
-    limit_per_style: int | None = None,
-    seed: int = 0,
     table: Path | None = None,
     columns: Mapping[str, str | None] | None = None,
     allow_empty: bool = False,
@@ -63,7 +61,6 @@ def scan(
 
     Args:
         styles: the styles to use, in any spelling ("Post-Impressionism" finds Post_Impressionism); None: all folders.
-        limit_per_style: at most so many of each style, drawn by `seed`.
         table: lists the files; None: the one in `root`, if there is one. columns: the headers of its columns.
         allow_empty: a style may have no paintings, as long as another one has some.
     """
@@ -79,6 +76,12 @@ def scan(
             f"(Style/artist_title.jpg), or add a table with the columns file and style (data.table=PATH)"
         )
     selected = names if styles is None else _select(names, styles)
+    by_key = defaultdict(list)
+    for name in selected:
+        by_key[style_key(name)].append(name)
+    for same in by_key.values():
+        if len(same) > 1:
+            log.warning("%s: %s are spellings of one style, and two classes: merge the folders", root, ", ".join(same))
     paintings = []
     for style in sorted(selected):
         members = by_style[style]
@@ -87,15 +90,47 @@ def scan(
                 f"{root.resolve() / style} holds no painting ({found.why_empty(style)}): "
                 f"fill it, remove it, or name data.styles"
             )
-        kept = range(len(members))
-        if limit_per_style is not None and len(members) > limit_per_style:
-            kept = sorted(style_rng(seed, style).permutation(len(members))[:limit_per_style])
-        paintings += [members[i] for i in kept]
-    _report(found, described, set(selected), is_all=styles is None, compare=limit_per_style is None)
+        paintings += members
+    _report(found, described, set(selected), is_all=styles is None)
     return Catalogue(root, paintings, sorted(selected), described.parts_from)
 
 
-def _report(found: Layout, described: Description, styles: set[str], is_all: bool, compare: bool) -> None:
+def limited(whole: Catalogue, per_style: int | None, seed: int = 0, by_part: bool = False) -> Catalogue:
+    """At most so many paintings of each style, drawn by `seed`; None: all.
+
+    `by_part`: of each part about its share, and at least one where that is possible, the training part's first.
+    """
+    if per_style is None:
+        return whole
+    kept = []
+    for style in whole.class_names:
+        members = [painting for painting in whole.paintings if painting.style == style]
+        if len(members) > per_style:
+            drawn = [members[i] for i in style_rng(seed, style).permutation(len(members))]
+            if by_part:
+                drawn = _by_part(drawn, per_style)
+            taken = set(drawn[:per_style])
+            members = [painting for painting in members if painting in taken]
+        kept += members
+    return replace(whole, paintings=kept)
+
+
+def _by_part(drawn: list[Painting], limit: int) -> list[Painting]:
+    """So reordered that the first `limit` paintings have each part's share."""
+    counts = Counter(painting.part for painting in drawn if painting.part)
+    quota = {part: max(1, limit * counts[part] // counts.total()) for part in PARTS if counts[part]}
+    first, rest = [], []
+    for painting in drawn:
+        within = quota.get(painting.part, 0) > 0
+        if within:
+            quota[painting.part] -= 1
+        (first if within else rest).append(painting)
+    one_each = [next(p for p in first if p.part == part) for part in PARTS if counts[part]]
+    used = [painting for painting in rest if painting.part]
+    return [*one_each, *(p for p in first if p not in one_each), *used, *(p for p in rest if not p.part)]
+
+
+def _report(found: Layout, described: Description, styles: set[str], is_all: bool) -> None:
     """Log what is left out, and the differences between the files and the table that lists them.
 
     Of a table's rows those of `styles` count; where these are all that there are, also those of styles without a file.
@@ -109,7 +144,7 @@ def _report(found: Layout, described: Description, styles: set[str], is_all: boo
     for what, paths in [("broken links", found.broken), ("pictures of no style", described.unnamed)]:
         if paths:
             log.warning("%s: %d %s are left out: %s", root, len(paths), what, ", ".join(paths[:10]))
-    if described.listed is None or not compare:
+    if described.listed is None:
         return
     path, keys = described.listed.path, {style_key(style) for style in styles}
     prepared = path.name == CATALOGUE
@@ -138,11 +173,16 @@ def style_rng(seed: int, style: str) -> np.random.Generator:
 
 
 def _select(names: list[str], styles: list[str]) -> list[str]:
-    by_key, selected = {style_key(name): name for name in names}, {}
+    selected = {}
     for style in styles:
-        name = style if style in names else by_key.get(style_key(style))
-        if name is None:
+        same = [style] if style in names else [name for name in names if style_key(name) == style_key(style)]
+        if not same:
             raise unknown("style in data.styles", style, names)
+        if len(same) > 1:
+            raise UserError(
+                f"data.styles: {style} may be {' or '.join(same)}: give the name of one, or merge the folders"
+            )
+        name = same[0]
         if name != style:
             log.info("data.styles: %s is read from the folder %s", style, name)
         selected[name] = None

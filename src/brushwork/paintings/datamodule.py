@@ -116,18 +116,21 @@ class WikiArtDataModule(L.LightningDataModule):
         """The paintings that the folder holds, before their files are checked."""
         if self.paint_demo is not None:
             demo.paint_all(self.root, self.paint_demo)
-        found = catalogue.scan(self.root, self.styles, self.limit_per_style, self.split_seed, self.table, self.columns)
-        if self.split_file is None:
-            return found
-        paintings = with_parts(found.paintings, self.split_file, self.columns)
-        return replace(found, paintings=paintings, parts_from=str(self.split_file))
+        found = catalogue.scan(self.root, self.styles, self.table, self.columns)
+        if self.split_file is not None:
+            paintings = with_parts(found.paintings, self.split_file, self.columns)
+            found = replace(found, paintings=paintings, parts_from=str(self.split_file))
+        return catalogue.limited(found, self.limit_per_style, self.split_seed, by_part=self._is_given(found))
 
     @property
     def split_name(self) -> str:
         """The split that is used: where `split` is "auto", "given" if the data were made with one, else "random"."""
         if self.split != "auto":
             return self.split
-        return "given" if self.split_file or self.unchecked_catalogue.is_split else "random"
+        return "given" if self._is_given(self.unchecked_catalogue) else "random"
+
+    def _is_given(self, found: Catalogue) -> bool:
+        return self.split == "given" or (self.split == "auto" and (self.split_file is not None or found.is_split))
 
     @functools.cached_property
     def _selection(self) -> Selection:

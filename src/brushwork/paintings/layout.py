@@ -141,7 +141,7 @@ def _real(folder: os.DirEntry) -> str:
 
 def _part_level(layout: Layout) -> int | None:
     """The level of folders at which all that have pictures are called train, val or test; None if there is none."""
-    for level in (0, 1):
+    for level in (0, 1, 2):
         names = {picture.folders[level] for picture in layout.pictures if len(picture.folders) > level}
         parts = {name for name in names if _is_part(name)}
         by_word = {_part_in(name) for name in names}

@@ -179,7 +179,8 @@ def given(
     if "unused" in parts:
         log.warning("split: %d paintings have no part in %s and are unused", parts.count("unused"), source)
     if "val" not in parts:
-        train = [i for i, part in enumerate(parts) if part == "train"]
+        counts = Counter(p.style for p, part in zip(catalogue.paintings, parts, strict=True) if part == "train")
+        train = [i for i, part in enumerate(parts) if part == "train" and counts[catalogue.paintings[i].style] > 1]
         position = {i: k for k, i in enumerate(train)}
         groups = [[position[i] for i in group if i in position] for group in together]
         only = Catalogue(catalogue.root, [catalogue.paintings[i] for i in train], catalogue.class_names)

@@ -20,9 +20,21 @@ log = logging.getLogger(__name__)
 NAMES = {
     "file": (
         *("file", "path", "filename", "filepath", "relativepath", "image", "imagepath", "imagefile", "imagename"),
-        *("img", "imgpath", "picture", "photo", "painting", "imageid", "name"),
+        *("img", "imgpath", "picture", "photo", "painting", "imageid", "name", "id"),
     ),
-    "style": ("style", "class", "classname", "movement", "category", "label", "labels", "target", "genre"),
+    "style": (
+        "style",
+        "artstyle",
+        "stylename",
+        "class",
+        "classname",
+        "movement",
+        "category",
+        "label",
+        "labels",
+        "target",
+        "genre",
+    ),
     "artist": ("artist", "artistname", "painter", "author", "creator"),
     "part": ("part", "split", "subset", "partition", "set"),
     "date": ("date", "year", "creationyear", "creationdate", "completionyear", "dated"),
@@ -195,6 +207,7 @@ def _rows(path: Path, columns: Mapping[str, str | None], part: str) -> tuple[lis
 
     def row(cells: Sequence[str]) -> Row:
         values = {key: cells[i].strip() if i < len(cells) else "" for key, i in position.items() if i is not None}
+        values["file"] = re.sub(r"^(\./)+", "", values["file"])
         text = {key: values[key] if key == "file" else _readable(values[key]) for key in values}
         styles = _classes(text.pop("style")) if "style" in text else None
         return Row(**{"part": part or None} | text, styles=styles)
