@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,7 +60,8 @@ class Layout:
         level = 1 if self.part_level == 0 else 0
         links = [path for path in self.broken if path.count("/") == level and "." not in path.split("/")[level]]
         named = {path.split("/")[level] for path in (*self.folders, *links) if path.count("/") >= level}
-        merged = {name for name in named if _canonical(name, self._trained) != name}
+        trained = self._trained
+        merged = {name for name in named if _canonical(name, trained) != name}
         return sorted((named - merged) | {picture.style for picture in self.pictures if picture.style})
 
     @property
@@ -173,14 +174,18 @@ def _canonical(style: str, trained: set[str]) -> str:
 
 def _refuse_a_level_too_high(layout: Layout) -> None:
     """Refuse a root whose style folders are in one of its folders, and name that one."""
-    top = Counter(picture.folders[0] for picture in layout.pictures if picture.folders)
+    top = defaultdict(list)  # the paths in each folder, split
+    for picture in layout.pictures:
+        if picture.folders:
+            top[picture.folders[0]].append(picture.path.split("/"))
     if any(map(_is_part, top)) or _part_level(layout) == 0:
         return
     too_high = []
     for name in filter(lambda name: not is_known(name), top):
-        inner = name
-        while len(inside := _folders_in(layout, inner)) == 1 and not _is_part(next(iter(inside))):
-            inner = f"{inner}/{next(iter(inside))}"
+        depth = 1
+        while len(inside := _folders_at(top[name], depth)) == 1 and not _is_part(next(iter(inside))):
+            depth += 1
+        inner = "/".join(top[name][0][:depth])
         # One style by several artists looks the same as several styles: names that are known tell.
         is_only = len(top) == 1 and (len(inside) > 1 or any(map(_is_part, inside)))
         if is_only or sum(map(is_known, inside)) > 1:
@@ -198,10 +203,9 @@ def _refuse_a_level_too_high(layout: Layout) -> None:
         )
 
 
-def _folders_in(layout: Layout, folder: str) -> set[str]:
-    """The folders in `folder` that have pictures; none if pictures lie in it directly."""
-    below = [p.path.removeprefix(f"{folder}/") for p in layout.pictures if p.path.startswith(f"{folder}/")]
-    return set() if any("/" not in path for path in below) else {path.split("/")[0] for path in below}
+def _folders_at(paths: list[list[str]], depth: int) -> set[str]:
+    """The names of folders so far below the root; none if a picture lies beside them."""
+    return set() if any(len(path) == depth + 1 for path in paths) else {path[depth] for path in paths}
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
