@@ -171,6 +171,12 @@ def test_one_level_too_high(tmp_path: Path, pictures: list[Path], folders: list[
     catalogue.scan(root / inner)
 
 
+def test_one_folder_between_parts_and_styles(tmp_path: Path, pictures: list[Path]) -> None:
+    root = in_parts(tmp_path, pictures, "train/images/Dots", "train/images/Waves", "test/images/Dots")
+    with pytest.raises(UserError, match=r"the styles are in .*/images \(Dots, Waves, \.\.\.\): move them a folder up"):
+        catalogue.scan(root)
+
+
 def test_folders_of_systems_are_ignored(tmp_path: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture) -> None:
     root = in_parts(tmp_path, pictures, "Baroque", "Cubism")
     for name in [

@@ -179,6 +179,11 @@ def _refuse_a_level_too_high(layout: Layout) -> None:
         if picture.folders:
             top[picture.folders[0]].append(picture.path.split("/"))
     if any(map(_is_part, top)) or _part_level(layout) == 0:
+        inner = {name for paths in top.values() for name in _folders_at(paths, 1)}
+        styles = {name for paths in top.values() for name in _folders_at(paths, 2)}
+        if len(inner) == 1 < len(styles) and not any(map(is_known, inner)):
+            place = f"{layout.root.resolve() / next(iter(top))}/{inner.pop()}"
+            raise UserError(f"the styles are in {place} ({', '.join(sorted(styles)[:3])}, ...): move them a folder up")
         return
     too_high = []
     for name in filter(lambda name: not is_known(name), top):
