@@ -209,8 +209,8 @@ def _refuse_a_level_too_high(layout: Layout) -> None:
 
 
 def _folders_at(paths: list[list[str]], depth: int) -> set[str]:
-    """The names of folders so far below the root; none if a picture lies beside them."""
-    return set() if any(len(path) == depth + 1 for path in paths) else {path[depth] for path in paths}
+    """The names of folders so far below the root; none if a picture lies beside or above them."""
+    return set() if any(len(path) <= depth + 1 for path in paths) else {path[depth] for path in paths}
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
