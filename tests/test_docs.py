@@ -24,6 +24,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 from torchvision.models import squeezenet1_1
 
+from brushwork import csv_files
 from brushwork.paintings import demo, listing
 from brushwork.training import config, job
 from tests.conftest import REPOSITORY, STYLES, Run, write_paintings
@@ -232,6 +233,11 @@ def home(tmp_path: Path, run: Run, small: Path) -> Path:
         (tmp_path / root).symlink_to(small / "paintings")
     for name in ("husky.jpg", "flamingo.jpg", "photos", "WEIGHTS.pth"):
         (tmp_path / name).symlink_to(small / name)
+    rows = listing.read(small / "paintings").values()
+    listed = [{"Datei": row["path"], "Stil": row["style"]} for row in rows]
+    csv_files.write(tmp_path / "labels.csv", ["Datei", "Stil"], listed)
+    (tmp_path / "logs/...").mkdir(parents=True)
+    csv_files.write(tmp_path / "logs/.../split.csv", ["path", "part"], rows)
     return tmp_path
 
 
@@ -250,7 +256,6 @@ def test_command_run_whole(command: str, run: Run, home: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(SLOW))
 def test_command_on_runs(command: str, run: Run, home: Path, both_heads: Path) -> None:
-    (home / "logs").mkdir()
     for name in ("wikiart", "paper"):
         (home / "logs" / name).symlink_to(both_heads)
     assert "results: " in run_whole(command, run)

@@ -100,6 +100,13 @@ def test_a_table_of_other_classes_names_the_styles(
     assert "the styles are those of its column style" in caplog.text
 
 
+def test_an_empty_column_of_artists_says_nothing(tmp_path: Path, pictures: list[Path]) -> None:
+    names = files_of("Baroque", "Cubism")
+    root = fill(tmp_path, pictures, *names)
+    write(root / "catalogue.csv", ["path", "style", "artist"], *[[name, name.split("/")[0], ""] for name in names])
+    assert {painting.artist for painting in catalogue.scan(root).paintings} == {f"a-{n}" for n in range(4)}
+
+
 def test_numbers_and_genres_do_not_replace_styles(tmp_path: Path, pictures: list[Path]) -> None:
     names = files_of("Baroque", "Cubism")
     fill(tmp_path, pictures, *names)

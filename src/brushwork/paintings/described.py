@@ -184,10 +184,13 @@ def _table(
 
 
 def _with_named_artists(listed: Table, row_of: dict[str, Row]) -> dict[str, Row]:
-    """Without the artists of rows that are numbers, one of them perhaps of all unknown ones, where files name more."""
+    """Without the artists of a column that is empty, or of numbers, one of them perhaps of all unknown ones, where
+    files name more."""
+    if not any(row.artist for row in row_of.values()):
+        return {path: replace(row, artist=None) for path, row in row_of.items()}
     numbers = {row.artist for row in row_of.values() if row.artist}
     named = {artist_and_title(path.rsplit("/", 1)[-1])[0] for path in row_of} - {""}
-    if not numbers or len(named) <= len(numbers) or not all(map(str.isdecimal, numbers)):
+    if len(named) <= len(numbers) or not all(map(str.isdecimal, numbers)):
         return row_of
     log.info("%s: its artists are numbers, the %d names in the files are used", listed.path, len(named))
     return {path: replace(row, artist=None) for path, row in row_of.items()}
