@@ -11,9 +11,11 @@ from torch import Tensor
 
 from brushwork import files, run_folder
 from brushwork.errors import UserError
-from brushwork.models import optimization
+from brushwork.models import heads, optimization
 from brushwork.models.factories import comparable, restore
 from brushwork.models.weight_files import read_file, tensors_in
+from brushwork.models.weights import load_strictly
+from brushwork.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from brushwork.models.classifier import StyleClassifier
@@ -99,6 +101,23 @@ def arguments(content: dict[str, Any]) -> dict[str, Any]:
         "scheduler": restore("scheduler", described.get("scheduler")),
         "loss": restore("loss", saved.get("loss")),
     } | {key: described[key] for key in ("tuning", "seed") if key in described}
+
+
+def made_again(
+    kind: type["StyleClassifier"], path: Path, content: dict[str, Any], head: heads.Head | None = None
+) -> "StyleClassifier":
+    """The trained model, in eval mode, of a checkpoint that was read: see `StyleClassifier.load_from_checkpoint`."""
+    described = content[KEY]
+    if head is None and described["head"] not in heads.HEADS:
+        raise UserError(
+            f"{path} has a head made by {described['head']}, which a checkpoint can't store: "
+            f"give the function, load_from_checkpoint(path, head={described['head'].rpartition('.')[2]})"
+        )
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten
+        model = kind(described["architecture"], head or described["head"], **arguments(content))
+    load_strictly(model.network, network_state(content), path)
+    model.preprocessing = Preprocessing(**described["preprocessing"])
+    return model.eval()
 
 
 def is_ours(content: dict[str, Any]) -> bool:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from brushwork.batch import Batch, FeatureBatch, from_pair
-from brushwork.errors import UserError
 from brushwork.models import backbones, checkpoint, factories, heads, optimization
 from brushwork.models.factories import Factory
 from brushwork.models.features import FrozenFeatures, can_be_cached
@@ -22,7 +21,6 @@ from brushwork.models.modes import in_eval_mode
 from brushwork.models.prediction import Answers, Picture, listed, load
 from brushwork.models.scores import Scores
 from brushwork.models.tuning import choose_parameters, first_trained, set_train_mode
-from brushwork.models.weights import load_strictly
 from brushwork.preprocessing import Preprocessing, as_batch
 
 log = logging.getLogger(__name__)
@@ -283,15 +281,4 @@ class StyleClassifier(L.LightningModule):
             head: the function that made the head, where it is not built in: a checkpoint stores its name only.
         """
         path = Path(checkpoint_path)
-        content = checkpoint.read(path)
-        described = content[checkpoint.KEY]
-        if head is None and described["head"] not in heads.HEADS:
-            raise UserError(
-                f"{path} has a head made by {described['head']}, which a checkpoint can't store: "
-                f"give the function, load_from_checkpoint(path, head={described['head'].rpartition('.')[2]})"
-            )
-        with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten
-            model = cls(described["architecture"], head or described["head"], **checkpoint.arguments(content))
-        load_strictly(model.network, checkpoint.network_state(content), path)
-        model.preprocessing = Preprocessing(**described["preprocessing"])
-        return model.to(map_location).eval()
+        return checkpoint.made_again(cls, path, checkpoint.read(path), head).to(map_location)

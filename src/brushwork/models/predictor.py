@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -64,7 +65,7 @@ def imagenet(
                 raise UserError(
                     f"{path} is a checkpoint of {theirs}, not of {architecture}: use that network, or it as --model"
                 )
-            return load_predictor(path)
+            return _trained(path, content)
         load(network, path, content)
     chosen = backbones.named_weights(architecture, weights if weights in enum.__members__ else "imagenet")
     transform = chosen.transforms()
@@ -78,7 +79,11 @@ def imagenet(
 
 def load_predictor(path: Path) -> Predictor:
     """The trained network of a checkpoint, with the preprocessing of its validation; needs no data."""
-    model = StyleClassifier.load_from_checkpoint(path)
+    return _trained(path, checkpoint.read(path))
+
+
+def _trained(path: Path, content: dict[str, Any]) -> Predictor:
+    model = checkpoint.made_again(StyleClassifier, path, content)
     network, used = freeze(model.network), model.preprocessing
 
     def transform(picture: Image.Image) -> Tensor:
@@ -112,7 +117,7 @@ def _named(model: str, weights: str | None) -> Predictor:
             architecture = misfits.architecture_of(tensors_in(content)) or "NETWORK"
             way = f"--model {architecture.split()[0]} --weights {model}"
             raise UserError(f"{model} is no checkpoint of Brushwork: use weights of others by {way}")
-        return load_predictor(Path(model))
+        return _trained(Path(model), content)
     if Path(model).suffix in (".ckpt", ".pth", ".pt", ".safetensors") or len(Path(model).parts) > 1:
         raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
     raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])
