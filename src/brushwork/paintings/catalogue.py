@@ -52,7 +52,6 @@ def scan(
     styles: list[str] | None = None,
     table: Path | None = None,
     columns: Mapping[str, str | None] | None = None,
-    allow_empty: bool = False,
 ) -> Catalogue:
     """List the paintings under `root` (see `layout.Layout` for how they may lie, `described.describe` for its table).
 
@@ -62,10 +61,19 @@ def scan(
     Args:
         styles: the styles to use, in any spelling ("Post-Impressionism" finds Post_Impressionism); None: all folders.
         table: lists the files; None: the one in `root`, if there is one. columns: the headers of its columns.
-        allow_empty: a style may have no paintings, as long as another one has some.
     """
-    found = layout.read(root)
-    described = describe(found, table, columns)
+    return listed(layout.read(root), styles, table, columns)
+
+
+def listed(
+    found: Layout,
+    styles: list[str] | None = None,
+    table: Path | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    allow_empty: bool = False,
+) -> Catalogue:
+    """The paintings of a layout, as `scan`; `allow_empty`: a style may have none, as long as another one has some."""
+    root, described = found.root, describe(found, table, columns)
     by_style = defaultdict(list)
     for painting in described.paintings:
         by_style[painting.style].append(painting)

@@ -96,20 +96,17 @@ def describe(found: Layout, path: Path | None = None, columns: Mapping[str, str 
                 (row and row.genre) or "",
             )
         )
+    parts_from = f"the folders {', '.join(found.part_folders)}" if found.part_folders else ""
     if listed is None:
-        parts_from = f"the folders {', '.join(found.part_folders)}" if found.part_folders else ""
         return Description(paintings, unnamed=unnamed, parts_from=parts_from)
     _report_other_parts(listed, row_of)
     _report_contradicted_parts(listed, row_of, found)
-    used = {row.file for row in row_of.values()}
-    if found.part_folders:
-        parts_from = f"the folders {', '.join(found.part_folders)}"
-    else:
-        parts_from = str(listed.path) if any(painting.part for painting in paintings) else ""
+    if not parts_from and any(painting.part for painting in paintings):
+        parts_from = str(listed.path)
     return Description(
         paintings,
         listed,
-        [row for row in listed.rows if row.file not in used],
+        _without_a_file(listed, row_of),
         [painting.path for painting in paintings if painting.path not in row_of],
         unnamed,
         parts_from,
@@ -144,8 +141,7 @@ def given_parts(
             raise UserError(f"{path}: {row.file} is in {part_of[row.file]} and in {row.part}: remove one of the rows")
     row_of = _matched(given, paths)
     _report_other_parts(given, row_of)
-    used = {row.file for row in row_of.values()}
-    return row_of, [row for row in given.rows if row.file not in used]
+    return row_of, _without_a_file(given, row_of)
 
 
 def with_parts(paintings: list[Painting], path: Path, columns: Mapping[str, str | None] | None) -> list[Painting]:
@@ -205,6 +201,11 @@ def _matched(listed: Table, paths: Collection[str]) -> dict[str, Row]:
         line = "%s: %d of %d names differ from the files' in signs, accents or case, and were matched: %s is %s"
         log.info(line, listed.path, len(changed), len(row_of), row_of[changed[0]].file, changed[0])
     return row_of
+
+
+def _without_a_file(listed: Table, row_of: Mapping[str, Row]) -> list[Row]:
+    used = {row.file for row in row_of.values()}
+    return [row for row in listed.rows if row.file not in used]
 
 
 def _names_styles(listed: Table, row_of: Mapping[str, Row], found: Layout) -> bool:

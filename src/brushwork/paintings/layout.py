@@ -17,9 +17,8 @@ ALTERNATIVES = (
 )
 
 PARTS = ("train", "val", "test")
-_PART_NAMES = {name: name for name in PARTS} | {
-    **{"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
-}
+_PART_NAMES = {name: name for name in PARTS}
+_PART_NAMES |= {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 
 
 @dataclass(frozen=True)

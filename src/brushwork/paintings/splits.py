@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,21 @@ def draw(
             for i in group:
                 parts[i] = "train"
     return parts
+
+
+def draw_among(
+    chosen: Sequence[int],
+    name: str,
+    catalogue: Catalogue,
+    fractions: Fractions,
+    seed: int,
+    together: Sequence[Sequence[int]] = (),
+) -> dict[int, str]:
+    """As `draw`, of the paintings at some positions alone: {position in the catalogue: part}."""
+    position = {i: k for k, i in enumerate(chosen)}
+    groups = [[position[i] for i in group if i in position] for group in together]
+    only = replace(catalogue, paintings=[catalogue.paintings[i] for i in chosen])
+    return dict(zip(chosen, draw(name, only, fractions, seed, groups), strict=True))
 
 
 def random(paintings: list[Painting], fractions: Fractions, seed: int) -> Parts:
@@ -181,10 +197,7 @@ def given(
     if "val" not in parts:
         counts = Counter(p.style for p, part in zip(catalogue.paintings, parts, strict=True) if part == "train")
         train = [i for i, part in enumerate(parts) if part == "train" and counts[catalogue.paintings[i].style] > 1]
-        position = {i: k for k, i in enumerate(train)}
-        groups = [[position[i] for i in group if i in position] for group in together]
-        only = Catalogue(catalogue.root, [catalogue.paintings[i] for i in train], catalogue.class_names)
-        for i, part in zip(train, draw("random", only, Fractions(val_fraction), seed, groups), strict=True):
+        for i, part in draw_among(train, "random", catalogue, Fractions(val_fraction), seed, together).items():
             parts[i] = part
         line = "split: %s has no validation part: %d of %d training paintings validate (split.val_fraction, split.seed)"
         log.info(line, source, parts.count("val"), len(train))

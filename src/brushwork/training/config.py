@@ -142,14 +142,8 @@ _INTERPOLATED = {
     "split": (),
     "scheduler": (),
 }
-_NEWER = (
-    "transform",
-    "loss",
-    "table",
-    "columns",
-    "file",
-    "interval",
-)  # left out where they are empty: older runs lack them
+# Left out where they are empty: older runs lack them.
+_NEWER = ("transform", "loss", "table", "columns", "file", "interval")
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
 _DATA_NOT_HASHED = ("root", "workers", "store")

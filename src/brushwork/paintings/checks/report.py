@@ -68,7 +68,8 @@ def check(
     `split_csv` is a table of files and parts, such as a run's split.csv; None: training's default split. For `table`
     and `columns` see `catalogue.scan`.
     """
-    whole = catalogue.scan(root, table=table, columns=columns, allow_empty=True)
+    found = layout.read(root)
+    whole = catalogue.listed(found, table=table, columns=columns, allow_empty=True)
     styles, paintings = whole.class_names, whole.paintings
     given = None if split_csv is None else _given(paintings, split_csv, columns)
     everything = dict(zip(paintings, facts.read(root, paintings, max_megapixels), strict=True))
@@ -76,14 +77,18 @@ def check(
     readable = list(known)
     pairs = duplicates.cached_pairs(list(known.values()))
     together = duplicates.connected(pairs, len(known))
+    kept = replace(whole, paintings=readable)
     if given is None:
-        parts = _default_split(whole, readable, together)
-    else:
-        parts = _with_validation(given, whole, readable, together)
+        parts = _drawn("given" if whole.is_split else "random", kept, range(len(readable)), together)
+    elif "val" in given.values():
+        parts = given
+    else:  # as training does
+        train = [i for i, painting in enumerate(readable) if given.get(painting.path) == "train"]
+        parts = given | _drawn("random", kept, train, together)
     train, val = ([painting for painting in known if parts.get(painting.path) == part] for part in ("train", "val"))
     majority, artist_lookup = baselines.majority(train, val), baselines.artist_lookup(train, val)
     same = duplicates.same_bytes(root, known)
-    found = [
+    problems = [
         *findings.unreadable(root, everything),
         *findings.same_copies(same, parts),
         *findings.near_copies(readable, pairs, same, parts),
@@ -92,7 +97,7 @@ def check(
         *([] if given is None else findings.unmatched(everything, known, parts)),
         *findings.imbalance(readable),
         *findings.artists_known(majority, artist_lookup),
-        *findings.other_files(layout.read(root), paintings),
+        *findings.other_files(found, paintings),
         *findings.oddities(known),
     ]
     default = f"random, seed {SEED}, {VAL_FRACTION:.0%} for validation: training's default"
@@ -101,7 +106,7 @@ def check(
     return Report(
         root=str(root.resolve()),
         split=default if split_csv is None else str(split_csv),
-        findings=sorted(found, key=lambda finding: list(SHOWN).index(finding.severity)),
+        findings=sorted(problems, key=lambda finding: list(SHOWN).index(finding.severity)),
         parts={part: sum(parts.get(painting.path) == part for painting in known) for part in PARTS},
         styles=[_style_row(style, known, parts) for style in styles],
         artists=_artists(train, val),
@@ -117,26 +122,12 @@ def _given(paintings: list[Painting], path: Path, columns: Mapping[str, str | No
     return {name: part for name, row in named if (part := part_named(row.part or ""))}
 
 
-def _default_split(whole: Catalogue, paintings: list[Painting], together: Sequence[Sequence[int]]) -> dict[str, str]:
-    """Training's default split, without the styles that are too small, which it would refuse."""
-    counts = Counter(painting.style for painting in paintings)
-    position = {i: k for k, i in enumerate(i for i, p in enumerate(paintings) if counts[p.style] > 1)}
-    groups = [[position[i] for i in group if i in position] for group in together]
-    names = sorted(style for style in counts if counts[style] > 1)
-    kept = replace(whole, paintings=[paintings[i] for i in position], class_names=names)
-    parts = splits.draw("given" if whole.is_split else "random", kept, Fractions(VAL_FRACTION), SEED, groups)
-    return {painting.path: part for painting, part in zip(kept.paintings, parts, strict=True)}
-
-
-def _with_validation(
-    given: dict[str, str], whole: Catalogue, paintings: list[Painting], together: Sequence[Sequence[int]]
-) -> dict[str, str]:
-    """The parts of a given split, with the validation part that training draws where it has none."""
-    if "val" in given.values():
-        return given
-    train = {i: k for k, i in enumerate(i for i, p in enumerate(paintings) if given.get(p.path) == "train")}
-    groups = [[train[i] for i in group if i in train] for group in together]
-    return given | _default_split(replace(whole, parts_from=""), [paintings[i] for i in train], groups)
+def _drawn(name: str, kept: Catalogue, chosen: Sequence[int], together: Sequence[Sequence[int]]) -> dict[str, str]:
+    """Training's split of some paintings, without the styles that are too small, which it would refuse."""
+    counts = Counter(kept.paintings[i].style for i in chosen)
+    large = [i for i in chosen if counts[kept.paintings[i].style] > 1]
+    parts = splits.draw_among(large, name, kept, Fractions(VAL_FRACTION), SEED, together)
+    return {kept.paintings[i].path: part for i, part in parts.items()}
 
 
 def _artists(train: Sequence[Painting], val: Sequence[Painting]) -> dict[str, Any]:

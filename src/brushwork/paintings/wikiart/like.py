@@ -90,8 +90,8 @@ def candidates(like: Like, source: Source) -> tuple[Source, list[Candidate]]:
     return Source(source.name, listed, read_those_left, threads=source.threads), listed
 
 
-def report_differing(like: Like, out: Path) -> int:
-    """List the files whose bytes are not those of the catalogue in differing.csv; how many they are."""
+def report_differing(like: Like, out: Path) -> None:
+    """List the files whose bytes are not those of the catalogue in differing.csv."""
     rows = [
         row | {"listed_sha256": like.rows[row["source"]]["sha256"]}
         for row in (listing.read(out) or {}).values()
@@ -106,7 +106,6 @@ def report_differing(like: Like, out: Path) -> int:
         )
     else:
         (out / DIFFERING).unlink(missing_ok=True)
-    return len(rows)
 
 
 def settings(like: Like) -> dict[str, object]:
