@@ -18,6 +18,9 @@ MAY_IMPORT = {
     "models": {"models"},
     "saliency": {"saliency", "models"},
     "study": {"study"},
+    "inference": {"inference", "paintings", "models", "saliency"},
+    "export": {"export", "inference", "paintings", "models", "saliency", "study"},
+    "app": {"app", "inference", "paintings", "models", "saliency"},
     "training": {"training", "paintings", "models", "saliency"},
 }
 

@@ -25,7 +25,8 @@ def predictor() -> Predictor:
     def transform(picture: Image.Image) -> torch.Tensor:
         return torch.from_numpy(np.array(picture.resize((16, 16)))).permute(2, 0, 1).float() / 255
 
-    return Predictor("small", freeze(small()), list("abcde"), transform, (0, 0, 0), (1, 1, 1))
+    network = freeze(small())
+    return Predictor("small", network, list("abcde"), transform, (0, 0, 0), (1, 1, 1), network)
 
 
 def explained(predictor: Predictor, paths: list[Path], target: int | None = None, batch_size: int = 4) -> list:
@@ -115,7 +116,9 @@ def test_nothing_but_bad_files(tmp_path: Path, predictor: Predictor) -> None:
 def test_a_map_that_is_no_number_is_an_error(folder: Path) -> None:
     broken = small()
     torch.nn.init.constant_(broken[-1].weight, torch.nan)
-    predictor = Predictor("broken", freeze(broken), list("abcde"), lambda picture: torch.rand(3, 16, 16), (), ())
+    predictor = Predictor(
+        "broken", freeze(broken), list("abcde"), lambda picture: torch.rand(3, 16, 16), (), (), broken
+    )
     (answer,) = explained(predictor, [folder / "0.png"])
     assert str(answer).startswith(f"{folder}/0.png: its map is not finite")
 

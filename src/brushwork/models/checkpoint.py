@@ -10,9 +10,11 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from brushwork import files, run_folder
+from brushwork.calibration import Calibration
 from brushwork.errors import UserError
 from brushwork.models import heads, optimization
 from brushwork.models.factories import comparable, restore
+from brushwork.models.familiarity import Familiarity
 from brushwork.models.weight_files import read_file, tensors_in
 from brushwork.models.weights import load_strictly
 from brushwork.preprocessing import Preprocessing
@@ -61,7 +63,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def describe(model: "StyleClassifier") -> dict[str, Any]:
     """Plain values: what is needed to use the weights, and where they come from.
 
-    A Trainer adds ema_decay, precision and some of its options; its WikiArtDataModule data, split_hash,
+    A Trainer adds ema_decay, precision, device_type and some of its options; its WikiArtDataModule data, split_hash,
     train_fraction, batch_size, augmentation and class_weights.
     """
     chosen = model.hparams
@@ -75,10 +77,13 @@ def describe(model: "StyleClassifier") -> dict[str, Any]:
         "tuning": chosen.tuning,
         "optimizer": chosen.optimizer,
         "scheduler": chosen.scheduler,
+        **({"calibration": model.calibration.plain()} if model.calibration.is_fitted else {}),
+        **({"familiarity": model.familiarity.plain()} if model.familiarity else {}),
     }
     trainer = model._trainer  # None outside a Trainer, where `model.trainer` raises
     if trainer is None:
         return described
+    described["device_type"] = trainer.strategy.root_device.type
     averages = [callback.ema_decay for callback in trainer.callbacks if hasattr(callback, "ema_decay")]
     described |= {"ema_decay": averages[0] if averages else None, "precision": str(trainer.precision)}
     options = {key: value for key, plain in _OPTIONS.items() if (value := getattr(trainer, key)) not in plain}
@@ -117,7 +122,13 @@ def made_again(
         model = kind(described["architecture"], head or described["head"], **arguments(content))
     load_strictly(model.network, network_state(content), path)
     model.preprocessing = Preprocessing(**described["preprocessing"])
+    _take_calibration(model, described)
     return model.eval()
+
+
+def _take_calibration(model: "StyleClassifier", described: dict[str, Any]) -> None:
+    model.calibration = Calibration(**described.get("calibration", {}))
+    model.familiarity = Familiarity.of(described.get("familiarity"))
 
 
 def is_ours(content: dict[str, Any]) -> bool:
@@ -207,8 +218,11 @@ def refuse_other_data(model: "StyleClassifier", names: list[str]) -> None:
 
 def check_loaded(model: "StyleClassifier", content: dict[str, Any]) -> None:
     """Before a Trainer loads a checkpoint: a resumed fit must keep settings, data and all digits of the weights."""
-    if model._trainer is not None and model.trainer.state.fn == "fit" and KEY in content:
+    is_fit = model._trainer is not None and model.trainer.state.fn == "fit"
+    if is_fit and KEY in content:
         refuse_other_run(Path(model.trainer.ckpt_path), content[KEY], describe(model))
+    elif KEY in content:
+        _take_calibration(model, content[KEY])
     if any(value.dtype == torch.float64 for value in content["state_dict"].values()):
         model.double()  # Lightning converts it later, in precision 64-true
 

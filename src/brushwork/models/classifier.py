@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from brushwork.batch import Batch, FeatureBatch, from_pair
+from brushwork.calibration import Calibration
 from brushwork.models import backbones, checkpoint, factories, heads, optimization
 from brushwork.models.factories import Factory
+from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import FrozenFeatures, can_be_cached
 from brushwork.models.initial import check, initialized
 from brushwork.models.modes import in_eval_mode
@@ -95,6 +97,8 @@ class StyleClassifier(L.LightningModule):
         self._batch_size: int | None = None
         self._answers: list[tuple[Tensor, ...]] = []
         self._figures: dict[str, float] = {}  # of the epoch
+        self.calibration = Calibration()  # of the probabilities of `predict`; fitted by `training.Calibrate`
+        self.familiarity: Familiarity | None = None  # what training pictures look like, likewise
         self.scores: Scores | None = None  # of the last validation or test
         self.logs_to_loggers: bool | None = None  # False where a callback logs the figures by epoch itself
 
@@ -151,6 +155,7 @@ class StyleClassifier(L.LightningModule):
             scheduler.step()
 
     def on_fit_start(self) -> None:
+        self.calibration, self.familiarity = Calibration(), None  # of the weights before
         data = self.trainer.datamodule
         weights = data.loss_weights() if hasattr(data, "loss_weights") else None
         self._class_weights = None if weights is None else weights.to(self.device)  # (num_classes,)
@@ -238,7 +243,7 @@ class StyleClassifier(L.LightningModule):
         """The answers for a batch, with the paths of its files where a `WikiArtDataModule` knows them."""
         batch = self._as_batch(batch)
         paths = getattr(self.trainer.datamodule, "predicted_paths", None)
-        probabilities = self._logits(batch).float().softmax(1).cpu()
+        probabilities = self._probabilities(self._logits(batch))
         return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in batch.index.tolist()])
 
     def transform(self, pictures: Picture | Sequence[Picture]) -> Tensor:
@@ -260,8 +265,12 @@ class StyleClassifier(L.LightningModule):
                 some = pictures[start : start + _AT_ONCE]
                 images = some.to(self.device) if isinstance(some, Tensor) else self.transform(some)
                 paths = [str(one) if isinstance(one, str | Path) else None for one in some]
-                answers += Answers.of(self(images).float().softmax(1).cpu(), self.class_names, paths)
+                answers += Answers.of(self._probabilities(self(images)), self.class_names, paths)
         return answers
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """Calibrated, (batch, num_classes) on the CPU."""
+        return (logits.float() / self.calibration.temperature).softmax(1).cpu()
 
     # -- checkpoints --------------------------------------------------------------------------------------------------
 

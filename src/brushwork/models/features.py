@@ -57,6 +57,18 @@ def input_of(layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
     return caught[0]
 
 
+def logits_and_features(network: nn.Module, head: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits (batch, num_classes) and, from the same pass, the features before the head (batch, width), float32.
+
+    They are the input of `head`, the network's last layer; of spatial maps (SqueezeNet's) the mean over the places.
+    """
+    caught = []
+    with head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
+        logits = network(images)
+    features = caught[0].float()
+    return logits.float(), features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
+
+
 def frozen_hash(network: nn.Module, first_trained: nn.Module) -> str:
     """The hash of the weights before the first trained layer."""
     trained = tuning.path(network, first_trained) + "."

@@ -1,8 +1,9 @@
 """A network ready to classify pictures, with its class names and its preprocessing."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from brushwork import run_folder
+from brushwork.calibration import Calibration
 from brushwork.errors import UserError, unknown
 from brushwork.models import backbones, checkpoint, class_names, heads, misfits
 from brushwork.models.classifier import StyleClassifier
+from brushwork.models.familiarity import Familiarity
+from brushwork.models.features import logits_and_features
 from brushwork.models.modes import freeze
 from brushwork.models.weight_files import read_file, tensors_in
 from brushwork.models.weights import ALTERNATIVES, load, path_of
-from brushwork.preprocessing import as_batch, as_picture
+from brushwork.preprocessing import Preprocessing, as_batch, as_picture
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,26 @@ class Predictor:
     transform: Callable[[Image.Image], Tensor]  # an RGB picture of any size to the network's input (3, height, width)
     mean: tuple[float, ...]  # with `std`, by which `transform` normalises
     std: tuple[float, ...]
+    head: nn.Module  # the network's last layer, whose input are the features
+    # Of a checkpoint of ours only:
+    preprocessing: Preprocessing | None = None  # what `transform` does
+    calibration: Calibration = field(default_factory=Calibration)
+    familiarity: Familiarity | None = None
+    described: Mapping[str, Any] = field(default_factory=dict)  # see `checkpoint.describe`
+
+    @torch.inference_mode()
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (batch, num_classes) and the features before the head (batch, width), float32, of images
+        (batch, 3, height, width) as `transform` makes them; in the precision of the run that trained the network."""
+        with self._precision(images.device):
+            return logits_and_features(self.network, self.head, images)
+
+    def _precision(self, device: torch.device) -> AbstractContextManager:
+        """The autocast in which the run was validated, on the same kind of device; elsewhere float32."""
+        precision = str(self.described.get("precision"))
+        if precision not in ("16-mixed", "bf16-mixed") or device.type != self.described.get("device_type"):
+            return nullcontext()
+        return torch.autocast(device.type, torch.bfloat16 if precision == "bf16-mixed" else torch.float16)
 
     def shown(self, image: Tensor) -> Image.Image:
         """The picture as the network sees it, from its transformed image (3, height, width)."""
@@ -70,11 +94,12 @@ def imagenet(
     chosen = backbones.named_weights(architecture, weights if weights in enum.__members__ else "imagenet")
     transform = chosen.transforms()
     categories = backbones.named_weights(architecture).meta["categories"]  # some weights' own have None
-    outputs = len(network.get_submodule(heads.last_layer(network)).bias)
+    last = network.get_submodule(heads.last_layer(network))
+    outputs = len(last.bias)
     if outputs != len(categories):
         categories = [str(number) for number in range(outputs)]
     name = architecture if weights is not None else f"{architecture} (random weights)"
-    return Predictor(name, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std))
+    return Predictor(name, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std), last)
 
 
 def load_predictor(path: Path) -> Predictor:
@@ -89,7 +114,19 @@ def _trained(path: Path, content: dict[str, Any]) -> Predictor:
     def transform(picture: Image.Image) -> Tensor:
         return as_batch([picture], used)[0]
 
-    return Predictor(path.name, network, model.class_names, transform, used.mean, used.std)
+    return Predictor(
+        path.name,
+        network,
+        model.class_names,
+        transform,
+        used.mean,
+        used.std,
+        model.new_layer,
+        preprocessing=used,
+        calibration=model.calibration,
+        familiarity=model.familiarity,
+        described=content[checkpoint.KEY],
+    )
 
 
 def named_predictor(model: str, weights: str | None, classes: Path | None = None) -> Predictor:

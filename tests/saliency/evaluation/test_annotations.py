@@ -33,7 +33,9 @@ def ours(how: str) -> Predictor:
     """Whose pictures are 64 pixels a side."""
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     preprocessing = Preprocessing(64, mean, std, how)
-    return Predictor("ours", nn.Identity(), STYLES, lambda one: as_batch([one], preprocessing)[0], mean, std)
+    return Predictor(
+        "ours", nn.Identity(), STYLES, lambda one: as_batch([one], preprocessing)[0], mean, std, nn.Identity()
+    )
 
 
 def photo(folder: Path, name: str = "photo.jpg", size: tuple[int, int] = (80, 40)) -> Path:

@@ -31,7 +31,7 @@ def test_a_patch_that_alone_decides_the_class(monkeypatch: pytest.MonkeyPatch) -
     scored = []
     monkeypatch.setattr(annotations, "mask", lambda *_: mask)
     monkeypatch.setattr(images, "load_rgb", lambda *_: Image.new("RGB", (12, 12)))
-    predictor = Predictor("patch", network, ["0", "1"], None, (), ())
+    predictor = Predictor("patch", network, ["0", "1"], None, (), (), network)
     found = evaluate(predictor, photo, Annotation(photo.path, boxes=[(8, 2, 10, 4)]), scored.append)
     assert [text.removeprefix("x.png: ") for text in scored] == list(found)
     assert list(found) == ["gradient", "occlusion", "random", "centre"]
