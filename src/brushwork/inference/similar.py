@@ -103,7 +103,8 @@ class TrainingIndex:
         values, positions = queries.new_zeros(len(queries), 0), torch.zeros(len(queries), 0, dtype=torch.int64)
         rows = max(1, _CHUNK_BYTES // (4 * self.features.shape[1]))
         for start in range(0, len(self.features), rows):
-            found = queries @ self.features[start : start + rows].float().T  # (batch, rows)
+            # Their length is 1 but for float16's rounding, which the same picture would show.
+            found = queries @ unit(self.features[start : start + rows].float(), dim=1).T  # (batch, rows)
             here = torch.arange(start, start + found.shape[1]).expand(len(queries), -1)
             order = torch.cat([values, found], 1).sort(dim=1, descending=True, stable=True)
             chosen = order.indices[:, :count]
