@@ -4,10 +4,11 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brushwork import images
 from brushwork.app import answers, texts
@@ -49,6 +50,7 @@ def build(state: State) -> "gradio.Blocks":
     seconds = 3600 * texts.KEPT_HOURS
     # One at a time: hooks of a method and of another answer would meet in the one network.
     options = {"concurrency_id": "network", "concurrency_limit": 1, "api_visibility": "private"}
+    options |= {"trigger_mode": "multiple"}  # what is asked for while an answer is awaited is not forgotten
     choices = [(state.style(number), number) for number in range(len(state.predictor.class_names))]
 
     def html(value: str = "", **more: Any) -> gr.HTML:
@@ -86,36 +88,58 @@ def build(state: State) -> "gradio.Blocks":
             similar = html(elem_id="similar")
         html(texts.about(state), elem_id="about")
 
-        def opened(path: str | None) -> list[Any]:
-            if path is None:
-                return [None, texts.answer(state, None), gr.update(visible=False), gr.update(), "", ""]
-            found, message = _attempt(lambda path: answers.answer(state, path), path)
-            if found is None:
-                return [None, texts.error("answer", message), gr.update(visible=False), gr.update(), "", ""]
-            shown = texts.answer(state, found), gr.update(visible=True), gr.update(value=found.predicted)
-            return [path, *shown, "", texts.similar(state, found)]
+        def updates(step: Step) -> list[Any]:
+            style_now = gr.update() if step.style is None else gr.update(value=step.style)
+            hidden = gr.update(visible=step.style is not None)
+            return [step.path, step.answer, hidden, style_now, step.evidence, step.similar]
 
-        def chosen(event: gr.EventData) -> list[Any]:
-            example = state.examples[int(event._data["example"])]
-            preview, message = _attempt(
-                lambda path: images.thumbnail(path, _PREVIEW, state.max_megapixels), example.path
-            )
-            if preview is None:
-                return [None, None, texts.error("answer", message), gr.update(visible=False), gr.update(), "", ""]
-            return [preview, *opened(str(example.path))]
+        def given(path: str | None, method: str) -> Iterator[list[Any]]:
+            yield from map(updates, opened(state, path, method))
 
-        def explained(path: str | None, style: int, method: str) -> str:
-            if path is None:
-                return ""
-            found, message = _attempt(lambda path: answers.evidence(state, path, method, style), path)
-            return texts.evidence(state, found) if found else texts.error("evidence", message)
+        def picked(method: str, event: gr.EventData) -> Iterator[list[Any]]:
+            example = state.examples[int(event._data["example"])].path
+            preview, _ = _attempt(lambda path: images.thumbnail(path, _PREVIEW, state.max_megapixels), example)
+            for step in opened(state, str(example), method):
+                yield [preview, *updates(step)]
 
         shown = [current, answer, part, style, evidence, similar]
-        explain = {"fn": explained, "inputs": [current, style, method], "outputs": evidence, **options}
-        picture.input(opened, picture, shown, **options).then(**explain)
-        examples.click(chosen, None, [picture, *shown], **options).then(**explain)
-        gr.on([style.input, method.input], **explain)
+        picture.input(given, [picture, method], shown, **options)
+        examples.click(picked, method, [picture, *shown], **options)
+        explain = partial(explained, state)
+        gr.on([style.input, method.input], explain, [current, style, method], evidence, **options)
     return page
+
+
+class Step(NamedTuple):
+    """What the page shows at one moment: the picture's path, its parts as HTML, and the style whose map is shown."""
+
+    path: str | None = None
+    answer: str = ""
+    style: int | None = None
+    evidence: str = ""
+    similar: str = ""
+
+
+def opened(state: State, path: str | None, method: str) -> Iterator[Step]:
+    """What the page shows of a picture: first the answer, which comes soonest; None: as at the start."""
+    if path is None:
+        yield Step(answer=texts.answer(state, None))
+        return
+    found, message = _attempt(lambda path: answers.answer(state, path), path)
+    if found is None:
+        yield Step(answer=texts.error("answer", message))
+        return
+    step = Step(path, texts.answer(state, found), found.predicted)
+    yield step
+    yield step._replace(evidence=explained(state, path, found.predicted, method), similar=texts.similar(state, found))
+
+
+def explained(state: State, path: str | None, style: int, method: str) -> str:
+    """What speaks for a style, as HTML; "" where there is no picture."""
+    if path is None:
+        return ""
+    found, message = _attempt(lambda path: answers.evidence(state, path, method, style), path)
+    return texts.evidence(state, found) if found else texts.error("evidence", message)
 
 
 def _attempt(function: Callable[[Path], Any], path: str | Path) -> tuple[Any, str]:

@@ -133,7 +133,7 @@ def _caption(neighbor: Neighbor) -> dict[str, str]:
         "artist": " ".join(word[:1].upper() + word[1:] for word in artist.split()),
         "title": title[:1].upper() + title[1:],
         "style": shown(neighbor.style),
-        "similarity": f"{neighbor.similarity:.2f}",
+        "similarity": f"{neighbor.similarity:.3f}",
     }
 
 
