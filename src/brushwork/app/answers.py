@@ -80,7 +80,8 @@ def reason(error: UserError, path: Path) -> str:
     if kind in images.UNREADABLE:
         return f"{path.name} is a {kind} file, which can't be read here. Save it as a JPEG or PNG and try again."
     what = str(error).removeprefix(f"{path}: ").partition(";")[0]
-    return f"{path.name} can't be used: {what}. Please try another file, a JPEG or PNG for example."
+    way = "make it smaller" if "megapixels" in what else "try another file, a JPEG or PNG for example"
+    return f"{path.name} can't be used: {what}. Please {way}."
 
 
 def _input(state: State, path: Path) -> Tensor:

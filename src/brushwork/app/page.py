@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from PIL import Image
+
 from brushwork import images
 from brushwork.app import answers, texts
 from brushwork.app.state import State
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PREVIEW = 1024  # pixels of the longer side of an example, as it is shown
+_PREVIEW = 1024  # pixels of the longer side of what is shown in place of a file
+_SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif")
 _LARGEST = "200mb"  # of a file
 _NEXT_PORTS = 100  # tried where none was asked for
 _FAILED = "Something went wrong here: the terminal in which the app was started says what. Please try another picture."
@@ -89,22 +92,32 @@ def build(state: State) -> "gradio.Blocks":
         html(texts.about(state), elem_id="about")
 
         def updates(step: Step) -> list[Any]:
-            style_now = gr.update() if step.style is None else gr.update(value=step.style)
-            hidden = gr.update(visible=step.style is not None)
-            return [step.path, step.answer, hidden, style_now, step.evidence, step.similar]
+            chosen = gr.update() if step.style is None else gr.update(value=step.style)
+            return [
+                step.path,
+                step.answer,
+                gr.update(visible=step.path is not None),
+                chosen,
+                step.evidence,
+                step.similar,
+            ]
 
+        # `picture` gets plain values, no updates: for these Gradio makes it anew, with its own `preprocess`.
         def given(path: str | None, method: str) -> Iterator[list[Any]]:
-            yield from map(updates, opened(state, path, method))
+            for step in opened(state, path, method):
+                kept = step.path and Path(step.path).suffix.lower() in _SHOWN_BY_BROWSERS
+                yield [step.path if kept else preview(step.path), *updates(step)]
 
         def picked(method: str, event: gr.EventData) -> Iterator[list[Any]]:
-            example = state.examples[int(event._data["example"])].path
-            preview, _ = _attempt(lambda path: images.thumbnail(path, _PREVIEW, state.max_megapixels), example)
-            for step in opened(state, str(example), method):
-                yield [preview, *updates(step)]
+            for step in opened(state, str(state.examples[int(event._data["example"])].path), method):
+                yield [preview(step.path), *updates(step)]
 
-        shown = [current, answer, part, style, evidence, similar]
+        def preview(path: str | None) -> Image.Image | None:
+            return path and _attempt(lambda path: images.thumbnail(path, _PREVIEW, state.max_megapixels), path)[0]
+
+        shown = [picture, current, answer, part, style, evidence, similar]
         picture.input(given, [picture, method], shown, **options)
-        examples.click(picked, method, [picture, *shown], **options)
+        examples.click(picked, method, shown, **options)
         explain = partial(explained, state)
         gr.on([style.input, method.input], explain, [current, style, method], evidence, **options)
     return page

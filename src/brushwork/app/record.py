@@ -36,6 +36,8 @@ class Record:
 
     part: "val", or "test" where there is one, on which nothing was chosen. validated: those of the validation part.
     artists: of the training part. majority: the share that the commonest style of the training part would get right.
+    calibration_error: by how much calibrated probabilities were off on average (expected calibration error), measured
+    where they were not fitted.
     """
 
     part: str
@@ -43,6 +45,7 @@ class Record:
     validated: Sequence[HeldOut]
     artists: frozenset[str]
     majority: float | None = None
+    calibration_error: float | None = None
 
     @property
     def correct(self) -> int:
@@ -114,7 +117,8 @@ def of_run(folder: Path, epoch: str) -> Record | None:
         return None
     scored = (result.get("test") if part == "test" else result) or {}
     majority = (scored.get("baselines") or {}).get("majority")
-    return Record(part, found[part], found["val"], artists, majority)
+    calibrated = (result.get("calibration") or {}).get(epoch) or {}
+    return Record(part, found[part], found["val"], artists, majority, calibrated.get("ece_after"))
 
 
 def percent(share: float) -> str:

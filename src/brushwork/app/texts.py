@@ -20,7 +20,7 @@ METHODS = {
         "The pixels to which the score of {style} is most sensitive, averaged over noisy copies of the picture.",
     ),
     "input_x_gradient": (
-        "Pixels by their colour (input × gradient)",
+        "Pixels by their colour (input times gradient)",
         "The pixels to which the score of {style} is most sensitive, times how far their colour is from the average.",
     ),
     "integrated_gradients": (
@@ -87,7 +87,7 @@ def evidence(state: State, found: Evidence) -> str:
         defect=defect,
         picture=web_page.data_uri(found.picture, _QUALITY),
         overlay=found.overlay and web_page.data_uri(found.overlay, _QUALITY),
-        seen=f"The picture{part}. The network sees it at {how.image_size} × {how.image_size} pixels.",
+        seen=f"The picture{part}. The network sees it at {how.image_size} by {how.image_size} pixels.",
     )
 
 
@@ -146,12 +146,13 @@ def _unlike(state: State) -> str:
 
 
 def _calibration(state: State) -> str:
-    if state.predictor.calibration.is_fitted:
-        return (
-            "The percentages are calibrated: of the answers with 60 %, about 60 % are right, for paintings such as "
-            "those of the validation part."
-        )
-    return "The percentages are not calibrated: the network may be surer than it should be."
+    if not state.predictor.calibration.is_fitted:
+        return "The percentages are not calibrated: the network may be surer than it should be."
+    error = state.record and state.record.calibration_error
+    if error is None:
+        return "The percentages are calibrated on the validation part."
+    points = max(1, round(100 * error))
+    return f"The percentages are calibrated: measured on other paintings, they are {points} points off on average."
 
 
 def _percent(share: float) -> str:
