@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brushwork import calibration, csv_files, run_folder
 from brushwork.models import checkpoint
@@ -19,7 +20,8 @@ from brushwork.training.calibrate import Calibrate
 from brushwork.training.record import RunRecord
 from tests.conftest import once, small_job, write_paintings
 
-QUICK = ["callbacks.dashboard=null", "callbacks.saliency=null", "trainer.max_epochs=2", "keep_last=true"]
+NO_PICTURES = "callbacks.dashboard=null"
+QUICK = ["callbacks.saliency=null", "trainer.max_epochs=2", "keep_last=true"]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,14 @@ def test_the_scores_are_those_of_the_predictions(folder: Path) -> None:
             assert names[logits.argmax(1)].tolist() == [row["predicted"] for row in rows]
             written = [float(row["probability"]) for row in rows]
             np.testing.assert_allclose(softmax(logits, axis=1).max(1), written, atol=1e-6)  # raw, not calibrated
+
+
+def test_tensorboard_shows_reliability_on_both_parts(folder: Path) -> None:
+    board = EventAccumulator(str(folder)).Reload()
+    shown = {tag for tag in board.Tags()["images"] if "calibration" in tag}
+    assert shown == {"answers/calibration, val part", "answers/calibration, test part"}
+    text = board.Tensors("run/1 result/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert "expected calibration error" in text
 
 
 @pytest.mark.parametrize("epoch", ["best", "last"])
@@ -105,7 +115,7 @@ def test_rewriting_changes_the_description_alone(folder: Path, tmp_path: Path) -
 
 
 def test_a_run_goes_on_from_a_rewritten_checkpoint(make_job: Callable, sixty: Path, folder: Path) -> None:
-    options = [*QUICK, "split.test_fraction=0.2", "split=artist_disjoint", f"data.root={sixty}"]
+    options = [*QUICK, NO_PICTURES, "split.test_fraction=0.2", "split=artist_disjoint", f"data.root={sixty}"]
     jobs.run_job(make_job(*options, "trainer.max_epochs=3", folder="whole"))
     on = ["trainer.max_epochs=3", f"ckpt_path={folder / run_folder.LAST}"]
     jobs.run_job(whole := make_job(*options, *on, folder="resumed"))
@@ -136,7 +146,9 @@ def test_a_full_disk_costs_the_temperature_not_the_run(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "add", full)
-    jobs.run_job(job := make_job(*QUICK, f"data.root={sixty}", "trainer.max_epochs=1", "callbacks.last=null"))
+    jobs.run_job(
+        job := make_job(*QUICK, NO_PICTURES, f"data.root={sixty}", "trainer.max_epochs=1", "callbacks.last=null")
+    )
     assert "is not calibrated" in caplog.text
     assert run_folder.read_result(job.folder)["status"] == "finished"
     assert load_predictor(job.folder / run_folder.BEST).calibration.temperature == 1
