@@ -144,6 +144,17 @@ def test_names_are_escaped_and_captions_have_capitals(state: State) -> None:
     assert texts.similar(state, None) == ""
 
 
+def test_many_styles(state: State) -> None:
+    names = [f"Style_{number} & more" for number in range(27)]
+    other = dataclasses.replace(state, predictor=dataclasses.replace(state.predictor, class_names=names), record=None)
+    probabilities = [(number, 2.0 ** -(number + 1)) for number in range(27)]
+    html = texts.answer(other, answers.Answer("a.jpg", probabilities, None, []))
+    assert "<summary>19 more styles</summary>" in html
+    assert html.split("<details>")[0].count("<dt>") == 8 and html.count("<dt>") == 27
+    assert "Style 0 &amp; more <small>50 % probable" in html
+    assert html.count("&lt; 1 %") == 20 and "&gt; 99 %" not in html
+
+
 def test_what_the_page_says_of_the_network(state: State) -> None:
     assert "This is a demo." in texts.header(state)
     about = texts.about(state)
