@@ -35,12 +35,16 @@ def test_the_networks_own_probabilities(state: State, wide: Path) -> None:
     assert found.is_unlike is False
 
 
-def test_a_training_painting_is_most_like_itself(state: State) -> None:
+def test_a_training_painting_is_most_like_itself(state: State, wide: Path) -> None:
     painting = state.index.paintings[5]
     found = answers.answer(state, state.index.root / painting.path)
     assert len(found.similar) == answers.SIMILAR
     assert found.similar[0].path == painting.path
     assert found.similar[0].similarity == pytest.approx(1, abs=1e-4)
+    assert found.was_trained_on and "it has seen the answer" in texts.answer(state, found)
+    for path in (wide, state.examples[0].path):
+        found = answers.answer(state, path)
+        assert not found.was_trained_on and "it has seen the answer" not in texts.answer(state, found)
 
 
 def test_unlike_the_training_pictures(state: State, wide: Path) -> None:
