@@ -105,7 +105,7 @@ def test_step_by_step(state: State, wide: Path) -> None:
         ("zero.jpg", b"", "zero.jpg can't be used: not an image (0 bytes). Please"),
         ("a.heic", b"ftypheic", "a.heic is a .heic file, which can't be read here. Save it as a JPEG"),
         ("<b>.jpg", b"x", "&lt;b&gt;.jpg can't be used"),
-        ("gone.jpg", None, "gone.jpg can't be used: it is no longer there"),
+        ("gone.jpg", None, "gone.jpg can't be used: it is no longer there. Please give it again."),
     ],
 )
 def test_what_is_no_picture(state: State, tmp_path: Path, name: str, content: bytes | None, said: str) -> None:

@@ -91,6 +91,8 @@ def reason(error: UserError, path: Path) -> str:
         return f"{path.name} is a {kind} file, which can't be read here. Save it as a JPEG or PNG and try again."
     what = str(error).removeprefix(f"{path}: ").partition(";")[0]
     way = "make it smaller" if "megapixels" in what else "try another file, a JPEG or PNG for example"
+    if not path.is_file():
+        what, way = "it is no longer there", "give it again"
     return f"{path.name} can't be used: {what}. Please {way}."
 
 

@@ -164,7 +164,7 @@ def _attempt(function: Callable[[Path], Any], path: str | Path) -> tuple[Any, st
     path = Path(path)
     try:
         if not path.is_file():
-            raise UserError(f"{path}: it is no longer there; give it again")
+            raise UserError(f"{path}: it is no longer there")
         return function(path), ""
     except UserError as error:
         return None, answers.reason(error, path)
