@@ -138,8 +138,8 @@ class _Problem:
     def _descend(self, strength: float, start: Tensor, tolerance: float) -> tuple[Tensor, Tensor, int]:
         """L-BFGS for all problems at once, as `solve`, for some iterations.
 
-        It works in variables in which the curvature is about 1, by a Cholesky factor of an estimate of it: at first of
-        that which the loss has where all classes are equally probable, which the first strengths of a path hardly leave.
+        It works in variables in which the curvature is about 1, by a Cholesky factor of an estimate of it: at first
+        of that which the loss has where all classes are equally probable, where a path begins.
         """
         scale = strength / self.classes * self.shares.sum(0).mean().item()
         curvature = self.products * (scale / len(self.rows))
