@@ -36,7 +36,7 @@ _REFERENCE = re.compile(r"hf:/+([\w.-]+/[\w.-]+)(?:@(.+))?")  # a Path has one s
 def write_config(folder: Path, content: Mapping[str, Any]) -> None:
     """Write config.json: what a checkpoint says of itself, without folders of this machine."""
     about = {"library_name": _LIBRARY, "library_version": __version__}
-    about |= {key: _public(key, value) for key, value in content[KEY].items()}
+    about |= {key: public(key, value) for key, value in content[KEY].items()}
     about["loss"] = content.get("hyper_parameters", {}).get("loss")
     about |= {key: about.pop(key) for key in ("familiarity", "calibration") if key in about}  # the long ones last
     if familiarity := about.get("familiarity"):
@@ -54,7 +54,7 @@ def write_tensors(folder: Path, content: Mapping[str, Any], network: Mapping[str
             safetensors.torch.save_file(state, folder / name, {"format": "pt"})
 
 
-def _public(key: str, value: Any) -> Any:
+def public(key: str, value: Any) -> Any:
     """The name alone where data or weights were given by a path."""
     is_path = key in ("data", "initial_weights") and os.sep in str(value) and not on_hub(value)
     return Path(value).name if is_path else value
