@@ -100,7 +100,7 @@ def _metadata(
         datasets=[name] if "data" in described else None,
         base_model=from_hub[1] if from_hub else None,
         metrics=["accuracy"] if results else None,
-        model_name=title,
+        model_name=title if results else None,
         eval_results=results or None,
     ).to_yaml()
 

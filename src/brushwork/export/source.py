@@ -106,11 +106,12 @@ def for_check(source: Source | None, used: Preprocessing) -> Pictures:
 def by_pillow(picture: Image.Image, used: Preprocessing) -> Image.Image:
     """As the example of the model card resizes it."""
     size, how = (used.image_size, used.image_size), Image.Resampling.BILINEAR
-    match used.resize:
-        case "crop":
-            return ImageOps.fit(picture, size, how)
-        case "pad":
-            return ImageOps.pad(picture, size, how, color=images.BACKGROUND)
+    if used.resize == "crop":
+        side, (left, top) = min(picture.size), ((length - min(picture.size)) // 2 for length in picture.size)
+        picture = picture.crop((left, top, left + side, top + side))
+    elif used.resize == "pad":
+        whole, picture = ImageOps.contain(picture, size, how), Image.new("RGB", size, images.BACKGROUND)
+        picture.paste(whole, tuple((used.image_size - length) // 2 for length in whole.size))
     return picture.resize(size, how)
 
 
