@@ -61,12 +61,13 @@ def fit(training: Tensor, held_out: Tensor, artists: Sequence[str]) -> Familiari
     training = training.double().cpu()
     mean = training.mean(0)
     kept = min(_DIRECTIONS, len(training) // 2, training.shape[1] // 2, _COMPONENT_VALUES // training.shape[1])
-    # The principal directions by way of the paintings' products: fewer than features, as a rule.
+    # The principal directions by way of the paintings' products, which are fewer than the features as a rule.
     centred = training - mean
     values, vectors = torch.linalg.eigh(centred @ centred.T)  # in rising order
-    kept = min(kept, int((values > values[-1] * 1e-10).sum()))
-    directions = (vectors[:, -kept:].T @ centred) / values[-kept:].sqrt()[:, None]
-    mean, components = mean.float(), directions.flip(0).half()
+    values, vectors = values.flip(0)[:kept], vectors.flip(1)[:, :kept]
+    real = values > max(1e-12, values[0].item() * 1e-10)  # the others are rounding
+    directions = (vectors[:, real].T @ centred) / values[real].sqrt()[:, None]
+    mean, components = mean.float(), directions.half()
     residuals = _log_residual(held_out.float().cpu(), mean, components).double()
     typical, threshold = _threshold(residuals)
     alarms = torch.zeros(len(residuals), dtype=torch.bool)

@@ -46,8 +46,11 @@ class Calibrate(L.Callback):
             return
         for epoch, path in (("best", record.folder / run_folder.BEST), ("last", record.folder / run_folder.LAST)):
             answers = record.held_out("val", epoch)
-            if answers is None or len(answers[0]) < _FEWEST:
+            if answers is None:
                 continue
+            if len(answers[0]) < _FEWEST:
+                log.info("no temperature is fitted on %d validation paintings: it takes %d", len(answers[0]), _FEWEST)
+                return
             logits, labels, artists = answers
             fitted = calibration.fit(logits, labels)
             found = calibration.within(logits, labels, artists, fitted.temperature)
@@ -63,9 +66,7 @@ class Calibrate(L.Callback):
             look = training_look(path, trainer.datamodule, trainer.strategy.root_device) if self.familiarity else None
             checkpoint.add(path, calibration=fitted.plain(), familiarity=look and look.plain())
         except (UserError, OSError) as error:  # a training that has ended well must not fail by it
-            log.warning(
-                "%s keeps the temperature 1, and does not know the training pictures: %s", path, one_line(error)
-            )
+            log.warning("%s is not calibrated, its probabilities are the network's: %s", path, one_line(error))
 
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         """Measures on paintings that no temperature has seen."""

@@ -106,8 +106,12 @@ class Dashboard(L.Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         if record := _record(trainer):  # after `Calibrate`, if there is one
-            self._add(self._loggers, add_calibration, record, trainer.current_epoch)
+            self._add(self._loggers, add_calibration, record, "val", trainer.current_epoch)
             self._add(self._loggers, add_result, record.result, trainer.current_epoch)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        if trainer.ckpt_path and (record := _record(trainer)):  # the best epoch's
+            self._add(self._loggers, add_calibration, record, "test", len(record.rows))
 
     def _add(self, loggers: list[Logger], add: Callable[..., None], *arguments: Any) -> None:
         for logger in loggers:
@@ -264,14 +268,18 @@ def add_answers(logger: Logger, pl_module: StyleClassifier, data: WikiArtDataMod
         events.add_picture(logger, "answers/worst mistakes", contact_sheet.in_columns(cells, 5, side=176), epoch)
 
 
-def add_calibration(logger: Logger, record: RunRecord, epoch: int) -> None:
+def add_calibration(logger: Logger, record: RunRecord, part: str, epoch: int) -> None:
     """Images: the reliability diagram and the risk-coverage curve of the best epoch, whose checkpoint predicts."""
-    figures, answers = record.result["calibration"]["best"], record.held_out("val", "best")
-    if figures and answers and events.takes_pictures(logger):
-        found = calibration.within(*answers, figures["temperature"])
-        title = f"best epoch, {found.measured_on}"
-        picture = drawing.as_picture(drawing.calibration(found, title))
-        events.add_picture(logger, "answers/calibration", picture, epoch)
+    figures, answers = record.result["calibration"]["best"], record.held_out(part, "best")
+    if figures is None or answers is None or not events.takes_pictures(logger):
+        return
+    logits, labels, artists = answers
+    if part == "test":
+        found = calibration.on_test(logits, labels, figures["temperature"])
+    else:
+        found = calibration.within(logits, labels, artists, figures["temperature"])
+    picture = drawing.as_picture(drawing.calibration(found, f"best epoch, {found.measured_on}"))
+    events.add_picture(logger, f"answers/calibration, {part} part", picture, epoch)
 
 
 def add_result(logger: Logger, result: dict[str, Any], epoch: int) -> None:
