@@ -92,6 +92,8 @@ def check(choices: Choices) -> None:
     for name in choices.formats:
         if name not in FORMATS:
             raise unknown("--format", name, FORMATS)
+    if choices.opset < program.SMALLEST_OPSET:
+        raise UserError(f"torch writes ONNX of opset {program.SMALLEST_OPSET} and later, not --opset {choices.opset}")
     if (choices.half or choices.quantize) and "onnx" not in choices.formats:
         raise UserError("--half and --quantize are made of the ONNX file: add onnx to --format")
     try:

@@ -19,6 +19,7 @@ Run = Callable[[np.ndarray], np.ndarray]  # pixels as `WholeNetwork` takes them 
 
 PIXELS, OUTPUTS = "pixels", ("probabilities", "logits")
 OPSET = 20  # of ONNX: read by ONNX Runtime from version 1.17 on
+SMALLEST_OPSET = 18  # of torch's exporter
 _ONE_FILE = 1.9e9  # bytes: what a protocol buffer holds; larger weights lie beside the graph
 
 
@@ -79,6 +80,8 @@ def write_onnx(program: ExportedProgram, path: Path, about: dict[str, str], opse
         raise UserError(
             f"torch can't write it as ONNX of opset {opset} ({one_line(error)}): try another --opset"
         ) from None
+    if (written := made.model.opset_imports[""]) != opset:
+        raise UserError(f"torch writes it as ONNX of opset {written}, not {opset}: --opset {written}")
     made.model.metadata_props.update(about)
     made.save(path, external_data=sum(t.nbytes for t in program.state_dict.values()) > _ONE_FILE)
 

@@ -89,8 +89,8 @@ def read(place: Path) -> dict[str, Any]:
             raise UserError(f"{name} was not exported by Brushwork: name what scripts/export.py wrote")
         described = _checked(config, folder)
         state = safetensors.torch.load_file(folder / WEIGHTS)
-    except FileNotFoundError as error:
-        missing = Path(error.filename or WEIGHTS).name
+    except FileNotFoundError:
+        missing = next(file for file in FILES if not (folder / file).exists())
         raise UserError(f"{name} has no {missing}: export it again, --format safetensors") from None
     except (ValueError, TypeError, KeyError, AttributeError, SafetensorError) as error:
         raise UserError(f"{name} is damaged ({one_line(error)}): export it again") from None
@@ -165,7 +165,7 @@ def _downloaded(place: Path) -> Path:
 def library() -> Any:
     """huggingface_hub, which is an extra."""
     try:
-        import huggingface_hub
+        import huggingface_hub.constants
     except ImportError:
         raise UserError("the Hugging Face hub needs huggingface_hub: pip install '.[hub]'") from None
     return huggingface_hub
