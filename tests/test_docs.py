@@ -44,6 +44,8 @@ NOT_RUN = {
     "pip install .": _INSTALLS,
     "pip install '.[box]'": _INSTALLS,
     "pip install '.[data]'": _INSTALLS,
+    "pip install '.[export]'": _INSTALLS,
+    "pip install '.[hub]'": _INSTALLS,
     "pip install '.[launchers]'": _INSTALLS,
     "pip install '.[mlflow]'": _INSTALLS,
     "pip install '.[wandb]'": _INSTALLS,
@@ -72,6 +74,7 @@ SLOW = {"python scripts/compare.py logs/wikiart", "python scripts/figures.py log
 # Appended to a training: small, on the CPU, and nothing downloaded.
 SMALL = ["data.image_size=64", "data.batch_size=8", "data.workers=0", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
 NOT_TRAINED = {
+    "python train.py model=squeezenet1_1 model.weights=hf://USER/NAME": "needs the hub: tests/export/test_hub.py",
     "python train.py ckpt_path=logs/.../checkpoints/last.ckpt": "needs an interrupted run: tests/training",
     "python train.py trainer.devices=2": "two processes: tests/test_train_command.py",
 }

@@ -24,7 +24,7 @@ from brushwork.models.classifier import StyleClassifier
 from brushwork.models.predictor import load_predictor
 from brushwork.paintings import demo
 from brushwork.preprocessing import Preprocessing
-from tests.conftest import STYLES
+from tests.conftest import REPOSITORY, STYLES
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,7 @@ def test_the_ten_lines_of_the_card(
     exported: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     lines = code((exported / "README.md").read_text())
+    assert lines == code((REPOSITORY / "docs/use.md").read_text())
     assert len([line for line in lines.splitlines() if line]) == 10
     assert "brushwork" not in lines
     demo.paint("Dots", 3, 200).save(tmp_path / "painting.jpg")

@@ -78,7 +78,11 @@ def _metadata(
     library()
     from huggingface_hub import EvalResult, ModelCardData
 
-    name = re.sub(r"[^\w.-]+", "-", data, flags=re.ASCII).strip("-.") or "paintings"
+    name = (
+        "demo"
+        if data.startswith("demo:")
+        else re.sub(r"[^\w.-]+", "-", data, flags=re.ASCII).strip("-.") or "paintings"
+    )
     results = [
         EvalResult(
             task_type="image-classification",
