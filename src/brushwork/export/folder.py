@@ -1,5 +1,6 @@
 """An export's folder: all formats written aside, compared with the checkpoint, then put in their place."""
 
+import errno
 import json
 import logging
 import shutil
@@ -13,7 +14,7 @@ from PIL import Image
 from safetensors import SafetensorError
 
 from brushwork import files
-from brushwork.errors import UserError, one_line, unknown
+from brushwork.errors import UserError, unknown
 from brushwork.export import card, checks, measured, program, smaller, source
 from brushwork.export.card import CONFUSION, SALIENCY, Facts
 from brushwork.export.checks import Format
@@ -28,6 +29,7 @@ FORMATS = ("onnx", "torch_export", "safetensors")
 QUANTIZATIONS = ("dynamic", "static")
 ONNX, HALF, INT8, PT2 = "model.onnx", "model_fp16.onnx", "model_int8.onnx", "model.pt2"
 CARD = "README.md"
+_FULL = 5e6  # bytes: with less than that left, an error of writing is one of a full disk
 NAMES = (*published.FILES, ONNX, f"{ONNX}.data", HALF, INT8, PT2, CONFUSION, SALIENCY, CARD)
 
 
@@ -109,6 +111,8 @@ def check(choices: Choices) -> None:
 
 def refuse_to_replace(out: Path) -> None:
     """Raise UserError where a folder has files of these names that no export wrote."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out.resolve()} is a file: choose another --out")
     taken = [name for name in NAMES if (out / name).exists()]
     try:
         config = json.loads((out / published.CONFIG).read_text(encoding="utf-8"))
@@ -127,10 +131,17 @@ def _aside(out: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
-    except (RuntimeError, SafetensorError) as error:  # what torch and safetensors make of a full disk
-        if shutil.disk_usage(folder).free > 1e6 and "os error" not in str(error):
+    except (
+        OSError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:  # the latter two are torch's and safetensors' of a full disk
+        if shutil.disk_usage(folder).free > _FULL and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise UserError(f"{out.parent.resolve()}: can't be written to ({one_line(error)}): free space there") from None
+        place, size = out.parent.resolve(), shutil.disk_usage(folder).free / 1e6
+        raise UserError(
+            f"{place} has {size:.0f} MB left, too few for the export: free space, or choose --out"
+        ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

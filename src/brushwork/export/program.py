@@ -1,5 +1,6 @@
 """A trained network as one graph: a picture's bytes to its probabilities, with nothing of ours around it."""
 
+import io
 import json
 import logging
 import warnings
@@ -63,7 +64,8 @@ def write_torch_export(program: ExportedProgram, path: Path, about: dict[str, st
     """Write a .pt2; `torch.export.load(path, extra_files=...)` gives `about` back."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of weights on other devices than the CPU, which there are not
-        torch.export.save(program, path, extra_files=about)
+        torch.export.save(program, content := io.BytesIO(), extra_files=about)
+    path.write_bytes(content.getbuffer())  # torch's own writer would abort the process on a full disk
 
 
 def write_onnx(program: ExportedProgram, path: Path, about: dict[str, str], opset: int) -> None:
