@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from safetensors import SafetensorError
 
 from brushwork import files
 from brushwork.errors import UserError, unknown
@@ -131,11 +130,9 @@ def _aside(out: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
-    except (
-        OSError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:  # the latter two are torch's and safetensors' of a full disk
+    except UserError:
+        raise
+    except Exception as error:  # of a full disk each writer has its own
         if shutil.disk_usage(folder).free > _FULL and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
             raise
         place, size = out.parent.resolve(), shutil.disk_usage(folder).free / 1e6
