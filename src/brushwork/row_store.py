@@ -63,15 +63,18 @@ class RowStore:
         self.folder = stores_folder() / f"{kind}-{files.short_hash(self.about)}"
         self.row_bytes = torch.Size(self.shape).numel() * dtype.itemsize
 
-    def open(self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str) -> Rows | None:
+    def open(
+        self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str, at_once: int | None = None
+    ) -> Rows | None:
         """The rows of `keys`; missing ones are computed and added first. None, after a warning, if that is impossible.
 
-        `make` takes positions in `keys` to their rows (len, *shape), on any device. `name` is for the bar and the log.
+        `make` takes positions in `keys` to their rows (len, *shape), on any device; at most `at_once` of them where
+        these take long. `name` is for the bar and the log.
         """
         known = self._known()
         if any(tuple(key) not in known for key in keys):
             try:
-                self._complete(keys, make, name)
+                self._complete(keys, make, name, at_once)
             except OSError as error:
                 log.warning("%s can't be kept in %s: %s", name, self.folder, error.strerror or error)
                 return None
@@ -98,7 +101,9 @@ class RowStore:
                 break
         return known
 
-    def _complete(self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str) -> None:
+    def _complete(
+        self, keys: Sequence[Key], make: Callable[[list[int]], Tensor], name: str, at_once: int | None
+    ) -> None:
         """Add the rows of missing keys, under the lock."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if files.is_locked(self.folder / LOCK):
@@ -120,7 +125,7 @@ class RowStore:
                     # A killed process may have left an incomplete row or line.
                     rows.truncate(len(known) * self.row_bytes)
                     lines.truncate(sum(map(len, _complete_lines(self.folder)[: len(known)])))
-                    for part in torch.tensor(missing).split(_rows_per_chunk(self.row_bytes)):
+                    for part in torch.tensor(missing).split(min(_rows_per_chunk(self.row_bytes), at_once or len(keys))):
                         chunk = part.tolist()
                         rows.write(make(chunk).cpu().contiguous().view(-1).view(torch.uint8).numpy())
                         rows.flush()

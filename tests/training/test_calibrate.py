@@ -1,6 +1,7 @@
 """The end of a training: logits kept, a temperature fitted, checkpoints rewritten, measured elsewhere."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -87,6 +88,12 @@ def test_predictions_use_it(folder: Path, sixty: Path) -> None:
         logits = model(model.transform(picture))[0]
     expected = (logits / model.calibration.temperature).softmax(0)
     assert model.predict(picture)[0].probability == pytest.approx(expected.max().item(), abs=1e-6)
+    noise = (torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255).byte()
+    model.familiarity = replace(model.familiarity, threshold=-1.0)
+    assert str(model.predict([noise])).endswith("(unlike the training pictures)")
+    assert "(unlike the training pictures)" in model.predict([noise])._repr_html_()
+    model.familiarity = None
+    assert not model.predict([noise])[0].unlike
     predictor = load_predictor(folder / run_folder.BEST)
     assert predictor.calibration == model.calibration
     found, features = predictor.logits_and_features(model.transform(picture))
