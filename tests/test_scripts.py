@@ -49,7 +49,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["app", "saliency", "compare", "finetune_or_scratch", "figures", "prepare_wikiart"])
+@pytest.mark.parametrize(
+    "name", ["app", "saliency", "compare", "export", "finetune_or_scratch", "figures", "prepare_wikiart"]
+)
 def test_help_imports_nothing_heavy(name: str) -> None:
     command = [sys.executable, "-X", "importtime", str(REPOSITORY / "scripts" / f"{name}.py"), "--help"]
     process = subprocess.run(command, capture_output=True, text=True)
