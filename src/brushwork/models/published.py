@@ -52,6 +52,7 @@ def write_tensors(folder: Path, content: Mapping[str, Any], network: Mapping[str
         if state:
             state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
             safetensors.torch.save_file(state, folder / name, {"format": "pt"})
+            (folder / name).chmod((folder / CONFIG).stat().st_mode)  # safetensors' own is for its owner alone
 
 
 def public(key: str, value: Any) -> Any:
