@@ -108,7 +108,7 @@ def batches(
 ) -> Iterator[AnsweredBatch]:
     """As `predict`, `batch_size` readable pictures at a time; the last batch may have fewer, or none but failures."""
     members = [predictors] if isinstance(predictors, Predictor) else list(predictors)
-    orders = [_order(members[0], member) for member in members]
+    orders = class_orders(members)
     size = batch_size or batch_size_of(members[0])
     wanted = [(member.preprocessing.image_size, member.preprocessing.resize) for member in members]
     shapes = list(dict.fromkeys(wanted))  # a picture is decoded once for all networks of a shape
@@ -170,13 +170,15 @@ def _answered(
     )
 
 
-def _order(first: Predictor, other: Predictor) -> Tensor:
-    """Where the other network has the first one's classes. UserError where it has others."""
-    if sorted(first.class_names) != sorted(other.class_names):
-        only_first = ", ".join(name for name in first.class_names if name not in other.class_names) or "none"
-        only_other = ", ".join(name for name in other.class_names if name not in first.class_names) or "none"
-        raise UserError(
-            f"an ensemble needs networks of the same classes: only in {first.name}: {only_first}; "
-            f"only in {other.name}: {only_other}; name checkpoints of the same styles"
-        )
-    return torch.tensor([other.class_names.index(name) for name in first.class_names])
+def class_orders(members: Sequence[Predictor]) -> list[Tensor]:
+    """Where each network has the first one's classes. UserError where one has others."""
+    first = members[0]
+    for other in members:
+        if sorted(first.class_names) != sorted(other.class_names):
+            only_first = ", ".join(name for name in first.class_names if name not in other.class_names) or "none"
+            only_other = ", ".join(name for name in other.class_names if name not in first.class_names) or "none"
+            raise UserError(
+                f"an ensemble needs networks of the same classes: only in {first.name}: {only_first}; "
+                f"only in {other.name}: {only_other}; name checkpoints of the same styles"
+            )
+    return [torch.tensor([member.class_names.index(name) for name in first.class_names]) for member in members]

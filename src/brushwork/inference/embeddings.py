@@ -1,7 +1,7 @@
 """The features before the head of any number of pictures, as a file that grows batch by batch: .npy or parquet."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -42,15 +42,20 @@ class FeatureFile:
     def __init__(self, out: Path, kind: str) -> None:
         self.path, self.growing, self.kind = out / name(kind), out / _GROWING, kind
 
-    def rows(self, width: int) -> int | None:
-        """How many whole rows of an interrupted run there are; None: all, it was finished."""
-        if self.path.exists():
-            return None
-        return max(0, self.growing.stat().st_size - _HEADER) // (4 * width) if self.growing.exists() else 0
+    def rows(self, width: int) -> int:
+        """How many whole rows there are."""
+        if self.kind == "parquet" and self.path.exists():
+            return pyarrow().parquet.read_metadata(self.path).num_rows
+        path = self.path if self.path.exists() else self.growing
+        return max(0, path.stat().st_size - _HEADER) // (4 * width) if path.exists() else 0
 
     def keep(self, rows: int, width: int) -> None:
-        """Drops all but the first rows; of a finished .npy file, which then grows again."""
-        if self.kind == "npy" and self.path.exists():
+        """Drops all but the first rows, so that others can follow."""
+        if self.path.exists() and rows == self.rows(width):
+            return
+        if self.kind == "parquet" and self.path.exists():
+            raise UserError(f"{self.path.resolve()} is finished and can't grow again: use --overwrite")
+        if self.path.exists():
             self.path.replace(self.growing)
         if not self.growing.exists():
             self.growing.write_bytes(b" " * _HEADER)
@@ -63,9 +68,9 @@ class FeatureFile:
 
     def finish(self, width: int, table: Path) -> None:
         """Makes the file that was asked for, with the paths of predictions.csv in a parquet file."""
-        rows = self.rows(width)
-        if rows is None:
+        if self.path.exists():  # of an earlier run, which was at its end
             return
+        rows = self.rows(width)
         with open(self.growing, "r+b") as file:
             about = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
             np.lib.format.write_array_header_1_0(file, about)
@@ -83,12 +88,9 @@ def _write_parquet(path: Path, names: Sequence[str], features: np.ndarray) -> No
     arrow = pyarrow()
     width = features.shape[1]
     schema = arrow.schema([("path", arrow.string()), ("features", arrow.list_(arrow.float32(), width))])
-
-    def chunks() -> Iterator[tuple[Sequence[str], np.ndarray]]:
-        for start in range(0, len(names), _CHUNK):
-            yield names[start : start + _CHUNK], np.array(features[start : start + _CHUNK])
-
     with arrow.parquet.ParquetWriter(path, schema) as writer:
-        for some, values in chunks():
-            lists = arrow.FixedSizeListArray.from_arrays(arrow.array(values.ravel()), width)
-            writer.write_table(arrow.Table.from_arrays([arrow.array(some, arrow.string()), lists], schema=schema))
+        for start in range(0, len(names), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            lists = arrow.FixedSizeListArray.from_arrays(arrow.array(np.array(features[chunk]).ravel()), width)
+            paths = arrow.array(names[chunk], arrow.string())
+            writer.write_table(arrow.Table.from_arrays([paths, lists], schema=schema))

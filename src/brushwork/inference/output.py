@@ -1,4 +1,4 @@
-"""The answers for pictures as rows of predictions.csv, JSON and lines of the terminal, and the folder that gets them."""
+"""Answers as rows of predictions.csv, as JSON and as lines of the terminal; the table of an interrupted run."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -143,36 +143,33 @@ def threshold(calibration: Calibration, precision: float | None) -> float | None
 
 @dataclass(frozen=True)
 class Before:
-    """What an interrupted run had done: rows of whole batches, files that it could not read, and where it goes on."""
+    """What an interrupted run had done: rows of whole batches with their pictures' numbers, files that it could not
+    read, and the number of the picture with which it goes on."""
 
     rows: list[dict[str, str]]
+    numbers: list[int]
     skipped: list[dict[str, str]]
-    start: int  # the position of the first picture that has neither
+    start: int
 
 
-def restart(out: Path, columns: Sequence[str], names: Sequence[str], batch_size: int, rows_kept: int | None) -> Before:
+def restart(out: Path, columns: Sequence[str], names: Sequence[str], batch_size: int, at_most: int | None) -> Before:
     """Keeps what whole batches of an interrupted run had written, so that the rest has the batches that it would have
-    had.
-
-    Args:
-        rows_kept: at most so many rows (of which all results are there); None: any number.
-    """
+    had; `at_most` so many rows, of which all other results are there."""
     rows = result_folder.whole_rows(out / PREDICTIONS)
     reasons = {row["path"]: row["reason"] for row in result_folder.whole_rows(out / SKIPPED)}
-    rows = rows[:rows_kept]
-    if len(rows) + len(reasons) < len(names):
+    is_complete = len(rows) + len(reasons) == len(names) and (at_most is None or at_most >= len(rows))
+    if not is_complete:
+        rows = rows[:at_most]
         rows = rows[: len(rows) // batch_size * batch_size]
-    start, skipped = 0, []
+    numbers, start = [], 0
     for row in rows:
-        while start < len(names) and names[start] != row["path"]:
-            skipped.append({"path": names[start], "reason": reasons.get(names[start], "")})
-            start += 1
-        start += 1
-    if len(rows) + len(reasons) >= len(names):  # it was at its end
-        skipped += [{"path": name, "reason": reasons[name]} for name in names[start:] if name in reasons]
-        start = len(names)
+        numbers.append(names.index(row["path"], start))  # those between could not be read
+        start = numbers[-1] + 1
+    start = len(names) if is_complete else start
+    unread = sorted(set(range(start)) - set(numbers))
+    skipped = [{"path": names[number], "reason": reasons.get(names[number], "")} for number in unread]
     begin_table(out, columns, rows, skipped)
-    return Before(rows, skipped, start)
+    return Before(rows, numbers, skipped, start)
 
 
 def begin_table(
