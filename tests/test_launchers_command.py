@@ -15,13 +15,14 @@ from tests.test_train_command import QUIET, SMALL, result, start, table, train, 
 
 JOBLIB = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 SUBMITIT = ["-m", "hydra/launcher=submitit_local"]
-LAUNCHERS = [pytest.param(JOBLIB, id="joblib"), pytest.param(SUBMITIT, id="submitit", marks=pytest.mark.slow)]
+LAUNCHERS = [pytest.param(JOBLIB, id="joblib"), pytest.param(SUBMITIT, id="submitit")]
 
 
 def by_seed(out: str) -> dict[str, str]:
     return {name.rsplit("seed-", 1)[1]: row[0] for name, row in table(out).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_sweep_in_other_processes(tmp_path: Path, launcher: list[str]) -> None:
     """Three jobs of which one fails: each has its log and its share of the cores, the terminal shows the progress."""

@@ -83,6 +83,107 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded").x))
 
 
+def folds(clusters: Sequence[str]) -> np.ndarray:
+    """The fold of each painting, (paintings,) from 0 to FOLDS - 1: paintings of one cluster (an artist) share theirs.
+
+    An empty name is a cluster of its own. The largest clusters are dealt first, each to the smallest fold.
+
+    >>> folds(["a", "a", "a", "b", "c", ""]).tolist()
+    [0, 0, 0, 1, 2, 3]
+    """
+    names = [name or f"\0{position}" for position, name in enumerate(clusters)]
+    _, first, cluster, counts = np.unique(names, return_index=True, return_inverse=True, return_counts=True)
+    sizes, fold_of = np.zeros(min(FOLDS, len(counts)), int), np.empty(len(counts), int)
+    for one in np.lexsort([first, -counts]):
+        fold_of[one] = sizes.argmin()
+        sizes[fold_of[one]] += counts[one]
+    return fold_of[cluster]
+
+
+def cross_fitted(logits: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """For each painting, (paintings,), the temperature that the other folds give: it was not fitted on this painting.
+
+    fold: (paintings,), two different ones at least (`folds`).
+    """
+    temperatures = np.empty(len(labels))
+    for number in np.unique(fold):
+        temperatures[fold == number] = fit_temperature(logits[fold != number], labels[fold != number])
+    return temperatures
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The mean distance of accuracy and confidence, in [0, 1], over BINS bins of equal width (Guo et al. 2017, eq. 3).
+
+    >>> expected_calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+    0.4
+    """
+    return float(sum(share * abs(accuracy - confidence) for confidence, accuracy, share in bins(probabilities, labels)))
+
+
+def bins(probabilities: np.ndarray, labels: np.ndarray) -> list[tuple[float, float, float]]:
+    """Of each bin of confidence that has paintings: their mean confidence, accuracy, and share of all paintings."""
+    confidence, correct = answers(probabilities, labels)
+    number = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    inside = [number == one for one in range(BINS)]
+    return [(float(confidence[m].mean()), float(correct[m].mean()), float(m.mean())) for m in inside if m.any()]
+
+
+def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The Brier score, the mean of sum over classes of (probability - truth)^2, in [0, 2] (Brier 1950).
+
+    >>> round(brier(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])), 6)
+    0.82
+    """
+    truth = np.eye(probabilities.shape[1])[labels]
+    return float(((probabilities - truth) ** 2).sum(1).mean())
+
+
+def risk_coverage(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage and risk, (paintings,) each: of the most confident answers, their share of all and the share that is
+    wrong (El-Yaniv and Wiener 2010)."""
+    confidence, correct = answers(probabilities, labels)
+    counts = np.arange(1, len(labels) + 1)
+    wrong = (~correct[np.argsort(-confidence, kind="stable")]).cumsum()
+    return counts / len(labels), wrong / counts
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Probabilities of paintings on which their temperature was not fitted, before calibration and after it.
+
+    measured_on: "test", or "validation, cross-fitted by artist". temperature: the one that predictions use.
+    before, after: (paintings, classes). labels: (paintings,).
+    """
+
+    measured_on: str
+    temperature: float
+    before: np.ndarray
+    after: np.ndarray
+    labels: np.ndarray
+
+    def figures(self) -> dict[str, Any]:
+        """As plain values: what was measured, the calibration error and the Brier score before and after."""
+        found = {"temperature": self.temperature, "measured_on": self.measured_on, "paintings": len(self.labels)}
+        for name, measure in (("ece", expected_calibration_error), ("brier", brier)):
+            found |= {f"{name}_{when}": measure(getattr(self, when), self.labels) for when in ("before", "after")}
+        return found
+
+
+def on_test(logits: np.ndarray, labels: np.ndarray, temperature: float) -> HeldOut:
+    """The test part's, by a temperature of the validation part."""
+    return HeldOut("test", temperature, probabilities(logits), probabilities(logits, temperature), labels)
+
+
+def within(logits: np.ndarray, labels: np.ndarray, artists: Sequence[str], temperature: float) -> HeldOut | None:
+    """The validation part's, by cross-fitting over artists; None where all paintings are by one."""
+    fold = folds(artists)
+    if fold.max() == 0:
+        return None
+    after = probabilities(logits, cross_fitted(logits, labels, fold))
+    unit = "artist" if any(artists) else "painting"
+    return HeldOut(f"validation, cross-fitted by {unit}", temperature, probabilities(logits), after, labels)
+
+
 def probabilities(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> np.ndarray:
     """softmax(logits / temperature), (paintings, classes); a temperature for all, or (paintings,)."""
     temperature = np.asarray(temperature, np.float64).reshape(-1, 1)

@@ -11,6 +11,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from brushwork import fonts
+from brushwork.calibration import HeldOut, bins, risk_coverage
 from brushwork.readable import readable, shortened
 
 
@@ -33,6 +34,29 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, class_names: Seq
     axes.set_xticks(range(size), class_names, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(range(size), class_names, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def calibration(found: HeldOut, title: str) -> Figure:
+    """Left the reliability diagram, accuracy by confidence before and after calibration (Guo et al. 2017, figure 1);
+    right the risk of the most confident answers by their share of all (El-Yaniv and Wiener 2010)."""
+    figure = Figure(figsize=(9.6, 4.4), dpi=110, layout="constrained")
+    reliability, risk = figure.subplots(1, 2)
+    reliability.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="as confident as correct")
+    measured = found.figures()
+    for when, color in (("before", "tab:gray"), ("after", "tab:blue")):
+        confidence, accuracy, share = np.array(bins(getattr(found, when), found.labels)).T
+        label = f"{when}: calibration error {measured[f'ece_{when}']:.3f}, Brier {measured[f'brier_{when}']:.3f}"
+        reliability.plot(confidence, accuracy, color=color, linewidth=1.5, label=label)
+        reliability.scatter(confidence, accuracy, s=600 * share, color=color, alpha=0.5, linewidths=0)
+    reliability.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)
+    reliability.legend(fontsize=8, loc="upper left")
+    coverage, wrong = risk_coverage(found.after, found.labels)
+    risk.plot(coverage, wrong, color="tab:blue")
+    risk.axhline(wrong[-1], color="0.5", linestyle=":", label=f"all answers: {wrong[-1]:.3f} wrong")
+    risk.set(xlim=(0, 1), ylim=(0, None), xlabel="share of pictures answered, the most confident first")
+    risk.set(ylabel="share of the answers that is wrong", title="if uncertain answers are withheld")
+    risk.legend(fontsize=8, loc="lower right")
     return figure
 
 

@@ -10,7 +10,7 @@ from brushwork.models.scores import Scores
 def scores(labels: list[int], predicted: list[int], num_classes: int) -> Scores:
     count = len(labels)
     arrays = np.arange(count), np.array(labels), np.array(predicted), np.full(count, 0.5), np.ones(count)
-    return Scores(*arrays, num_classes)
+    return Scores(*arrays, np.zeros((count, num_classes)), num_classes)
 
 
 def test_by_hand() -> None:

@@ -119,4 +119,9 @@ def test_no_config_object_gets_through(make_job: MakeJob) -> None:
     assert type(job.settings.data) is config.DataConfig
     assert type(job.resolved) is dict
     assert type(job.resolved["data"]) is dict
-    assert {type(callback).__name__ for callback in job.callbacks} == {"ModelCheckpoint", "Dashboard", "SaliencyLogger"}
+    assert {type(callback).__name__ for callback in job.callbacks} == {
+        "Calibrate",
+        "Dashboard",
+        "ModelCheckpoint",
+        "SaliencyLogger",
+    }

@@ -60,6 +60,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
+def add(path: Path, **described: Any) -> None:
+    """Add plain values or tensors to a checkpoint's description, atomically; all else stays as it is."""
+    content = read(path)
+    content[KEY] = content[KEY] | described
+    AtomicCheckpointIO().save_checkpoint(content, path)
+
+
 def describe(model: "StyleClassifier") -> dict[str, Any]:
     """Plain values: what is needed to use the weights, and where they come from.
 

@@ -216,7 +216,7 @@ class StyleClassifier(L.LightningModule):
         logits = self._logits(batch).float()
         probability, predicted = logits.softmax(1).max(1)
         loss = self.loss_function(logits, batch.labels)
-        self._answers.append((batch.index, batch.labels, predicted, probability, loss))  # each (batch,)
+        self._answers.append((batch.index, batch.labels, predicted, probability, loss, logits))
 
     def on_validation_epoch_end(self) -> None:
         self._score("val")
@@ -230,7 +230,7 @@ class StyleClassifier(L.LightningModule):
         columns = [torch.cat(column) for column in zip(*self._answers, strict=True)]
         self._answers.clear()
         if self.trainer.world_size > 1:
-            columns = [column.flatten() for column in self.all_gather(columns)]
+            columns = [column.flatten(0, 1) for column in self.all_gather(columns)]
         self.scores = Scores.of(*columns, num_classes=self.num_classes)
         figures = {f"{part}/loss": float(self.scores.loss.mean()), f"{part}/accuracy": self.scores.accuracy}
         self._log_figures(figures)

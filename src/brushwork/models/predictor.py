@@ -43,7 +43,7 @@ class Predictor:
     familiarity: Familiarity | None = None
     described: Mapping[str, Any] = field(default_factory=dict)  # see `checkpoint.describe`
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (batch, num_classes) and the features before the head (batch, width), float32, of images
         (batch, 3, height, width) as `transform` makes them; in the precision of the run that trained the network."""

@@ -9,13 +9,14 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 @dataclass(frozen=True)
 class Scores:
-    """A part's predictions, each painting once, sorted by index. All arrays are (paintings,)."""
+    """A part's predictions, each painting once, sorted by index. Arrays are (paintings,)."""
 
     index: np.ndarray  # in the catalogue
     labels: np.ndarray
     predicted: np.ndarray
     probability: np.ndarray  # of the predicted class
     loss: np.ndarray
+    logits: np.ndarray  # (paintings, num_classes) float32
     num_classes: int
 
     @classmethod

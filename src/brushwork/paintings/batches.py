@@ -176,6 +176,15 @@ class Loaders:
         files = PictureFiles(paths, [-1] * len(paths), indices, data.preprocessing, data.max_megapixels)
         return self._loader(files, EpochOrder(len(paths), None, trainer.global_rank, trainer.world_size))
 
+    def of_paintings(self, index: list[int]) -> Iterator[Tensor]:
+        """See `WikiArtDataModule.pictures`."""
+        rows = self._open_pictures() if self.data.store else None
+        if rows is None:
+            batches = (batch.images for batch in self._loader(self.files(index), EpochOrder(len(index), None)))
+        else:
+            batches = (rows[some] for some in torch.tensor(index).split(self.data.batch_size))
+        return (pictures.permute(0, 3, 1, 2) for pictures in batches)
+
     def files(self, index: list[int]) -> PictureFiles:
         """The files of paintings, by their catalogue positions."""
         data = self.data

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -246,6 +246,10 @@ class WikiArtDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> Iterable[Batch]:
         indices = self.indices("val") if self.predict is None else list(range(len(self.predicted_paths)))
         return self._loaders.of_files([Path(self.predicted_paths[i]) for i in indices], indices)
+
+    def pictures(self, index: list[int]) -> Iterator[Tensor]:
+        """Paintings, by their catalogue positions, as validation reads them: uint8 (batch, 3, height, width)."""
+        return self._loaders.of_paintings(index)
 
     def training_images(self, index: list[int]) -> Tensor:
         """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""

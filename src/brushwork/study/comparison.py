@@ -81,11 +81,14 @@ class Comparison:
         return found | {"wrong for every seed of every arm": predictions.always_wrong(self.predictions)}
 
     def figures(self) -> dict[str, Image.Image]:
-        """The report's figures 5 to 7 and the arms' confusion matrices, by the names of their files."""
+        """The report's figures 5 to 7, the arms' confusion matrices and reliability, by the names of their files."""
         drawn = {name: figures.curves(self.arms, columns) for name, columns in figures.CURVES.items()}
         for arm in self.arms:
+            slug = re.sub(r"[^\w.=-]+", "_", arm.name)
             if arm.predictions is not None:
-                drawn["confusion-" + re.sub(r"[^\w.=-]+", "_", arm.name)] = figures.confusion_matrix(arm)
+                drawn[f"confusion-{slug}"] = figures.confusion_matrix(arm)
+            if (calibration := figures.calibration(arm)) is not None:
+                drawn[f"calibration-{slug}"] = calibration
         return {name: drawing.as_picture(figure) for name, figure in drawn.items()}
 
     def write(
@@ -109,7 +112,11 @@ class Comparison:
         if maps:
             pictures["saliency"] = contact_sheet.sheet(maps, side=SIDE)
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in [*folder.glob("confusion-*.png"), folder / "saliency.png"]:  # perhaps of other arms
+        for stale in [
+            *folder.glob("confusion-*.png"),
+            *folder.glob("calibration-*.png"),
+            folder / "saliency.png",
+        ]:  # perhaps of other arms
             stale.unlink(missing_ok=True)
         for name, picture in pictures.items():
             with files.atomic_path(folder / f"{name}.png") as temporary:

@@ -50,6 +50,12 @@ QUANTITIES = (
     Quantity("test accuracy, last epoch", ("test", "last", "accuracy")),
     Quantity("test accuracy, best epoch", ("test", "best", "accuracy")),
     *(Quantity(f"test: {label}", ("test", "baselines", name)) for name, label in BASELINES.items()),
+    Quantity("temperature", ("calibration", "last", "temperature"), 2, False),
+    *(
+        Quantity(f"{label}, {when} calibration", ("calibration", "last", f"{name}_{when}"), 3, False)
+        for name, label in (("ece", "calibration error"), ("brier", "Brier score"))
+        for when in ("before", "after")
+    ),
     Quantity("seconds", ("seconds",), 0, False),
     Quantity("images/s in training", ("images_per_second",), 0, False),
 )

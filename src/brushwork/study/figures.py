@@ -11,9 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from brushwork import drawing, run_folder
+from brushwork.calibration import HeldOut
 from brushwork.run_folder import BASELINES
 from brushwork.study import reported, runs
 from brushwork.study.arms import Arm
+from brushwork.study.predictions import held_out
 
 CURVES = {  # the report's figures 5 to 7, by the names of their files: columns of metrics.csv
     "figure-5-validation-accuracy": ["val/accuracy"],
@@ -62,6 +64,18 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
         _finish(axes)
         axes.legend(fontsize=8)
     return figure
+
+
+def calibration(arm: Arm) -> Figure | None:
+    """The reliability diagram and the risk-coverage curve of an arm's last epochs, all seeds together (see
+    `drawing.calibration`); None where a run did not keep its logits or was not calibrated."""
+    found = [held_out(run) for run in arm.runs]
+    if None in found:
+        return None
+    first = found[0]
+    columns = (np.concatenate([getattr(one, name) for one in found]) for name in ("before", "after", "labels"))
+    together = HeldOut(first.measured_on, first.temperature, *columns)
+    return drawing.calibration(together, f"{arm.name}, last epoch, {first.measured_on}")
 
 
 def mean_in_band(

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from brushwork import csv_files, run_folder
+from brushwork import calibration, csv_files, run_folder
+from brushwork.calibration import HeldOut
 from brushwork.errors import UserError
 from brushwork.study.runs import Run
 
@@ -58,6 +59,22 @@ def _table(run: Run) -> np.ndarray:
     if not values:
         raise UserError(f"{path} has no predictions of the last epoch: train this run again, or leave it out")
     return np.array(values)
+
+
+def held_out(run: Run) -> HeldOut | None:
+    """The last epoch's probabilities before and after calibration, on the test part or else within the validation part;
+    None for a run of an earlier version, or one that was not calibrated."""
+    figures, path = run.result["calibration"]["last"], run.folder / run_folder.LOGITS
+    if figures is None or not path.exists():
+        return None
+    part = "test" if figures["measured_on"] == "test" else "val"
+    with np.load(path) as kept:
+        logits, names = kept[f"{part}_last"], kept["class_names"].tolist()
+    rows = [r for r in csv_files.read(run.folder / run_folder.PREDICTIONS) if (r["part"], r["epoch"]) == (part, "last")]
+    labels = np.array([names.index(row["style"]) for row in rows])
+    if part == "test":
+        return calibration.on_test(logits, labels, figures["temperature"])
+    return calibration.within(logits, labels, [row["artist"] for row in rows], figures["temperature"])
 
 
 def more_often_correct(first: Predictions, second: Predictions) -> list[int]:

@@ -20,7 +20,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from brushwork import contact_sheet, drawing, events, images, run_folder, web_page
+from brushwork import calibration, contact_sheet, drawing, events, images, run_folder, web_page
 from brushwork.batch import Batch
 from brushwork.contact_sheet import Cell
 from brushwork.errors import UserError, one_line
@@ -103,8 +103,15 @@ class Dashboard(L.Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         if data := _paintings(trainer):
             self._add(self._loggers, add_answers, pl_module, data, trainer.current_epoch)
-        if record := _record(trainer):
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        if record := _record(trainer):  # after `Calibrate`, if there is one
+            self._add(self._loggers, add_calibration, record, "val", trainer.current_epoch)
             self._add(self._loggers, add_result, record.result, trainer.current_epoch)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
+        if trainer.ckpt_path and (record := _record(trainer)):  # the best epoch's
+            self._add(self._loggers, add_calibration, record, "test", len(record.rows))
 
     def _add(self, loggers: list[Logger], add: Callable[..., None], *arguments: Any) -> None:
         for logger in loggers:
@@ -259,6 +266,20 @@ def add_answers(logger: Logger, pl_module: StyleClassifier, data: WikiArtDataMod
         cells.append(Cell(images.load_rgb(catalogue.root / painting.path, data.max_megapixels), caption))
     if cells:
         events.add_picture(logger, "answers/worst mistakes", contact_sheet.in_columns(cells, 5, side=176), epoch)
+
+
+def add_calibration(logger: Logger, record: RunRecord, part: str, epoch: int) -> None:
+    """Images: the reliability diagram and the risk-coverage curve of the best epoch, whose checkpoint predicts."""
+    figures, answers = record.result["calibration"]["best"], record.held_out(part, "best")
+    if figures is None or answers is None or not events.takes_pictures(logger):
+        return
+    logits, labels, artists = answers
+    if part == "test":
+        found = calibration.on_test(logits, labels, figures["temperature"])
+    else:
+        found = calibration.within(logits, labels, artists, figures["temperature"])
+    picture = drawing.as_picture(drawing.calibration(found, f"best epoch, {found.measured_on}"))
+    events.add_picture(logger, f"answers/calibration, {part} part", picture, epoch)
 
 
 def add_result(logger: Logger, result: dict[str, Any], epoch: int) -> None:

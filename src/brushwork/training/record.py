@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -82,14 +83,17 @@ class RunRecord(L.Callback):
         self.epochs_before = 0  # of a resumed run
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
         self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
+        self.logits: dict[str, torch.Tensor] = {}  # of the same paintings: see `run_folder.LOGITS`
         self._made = time.perf_counter()
         self.write = False  # not in processes of a DDP run but the first, nor in a fast_dev_run
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "predictions": self.predictions}
+        of_validation = {name: values for name, values in self.logits.items() if name.startswith("val_")}
+        return {"rows": self.rows, "predictions": self.predictions, "logits": of_validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+        self.logits = dict(state_dict.get("logits", {}))  # an earlier version kept none
         self.epochs_before = len(self.rows)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -182,8 +186,11 @@ class RunRecord(L.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(logged, epoch)
         self.predictions["last"] = [] if scores is None else _predictions(scores)
-        if scores is not None and best_row(self.rows) is row:
-            self.predictions["best"] = self.predictions["last"]
+        self.logits.pop("val_last", None)
+        if scores is not None:
+            self.logits["val_last"] = torch.from_numpy(scores.logits)
+            if best_row(self.rows) is row:
+                self.predictions["best"], self.logits["val_best"] = self.predictions["last"], self.logits["val_last"]
         if self.write:
             csv_files.write(self.folder / run_folder.METRICS, run_folder.METRICS_COLUMNS, self.rows)
             self._write_predictions()
@@ -194,7 +201,7 @@ class RunRecord(L.Callback):
         if self.result["test"] is None or pl_module.scores is None:
             return
         epoch, scores = "best" if trainer.ckpt_path else "last", pl_module.scores
-        self.tested[epoch] = _predictions(scores)
+        self.tested[epoch], self.logits[f"test_{epoch}"] = _predictions(scores), torch.from_numpy(scores.logits)
         self.result["test"][epoch] = {
             **self._figures(scores),
             "loss": float(scores.loss.mean()),
@@ -220,6 +227,17 @@ class RunRecord(L.Callback):
         names = ("accuracy", "balanced_accuracy", "macro_f1")
         return {name: getattr(scores, name) for name in names} | {"recall": recall}
 
+    def held_out(self, part: str, epoch: str) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
+        """Of the paintings of "val" or "test" at the "best" or "last" epoch: logits (paintings, classes), labels and
+        artists; None where they were not scored, or are not of a `WikiArtDataModule`."""
+        logits = self.logits.get(f"{part}_{epoch}")
+        if self.catalogue is None or logits is None:
+            return None
+        scored = self.predictions if part == "val" else self.tested
+        paintings = [self.catalogue.paintings[index] for index, *_ in scored[epoch]]
+        labels = [self.catalogue.class_names.index(painting.style) for painting in paintings]
+        return logits.numpy(), np.array(labels), [painting.artist or "" for painting in paintings]
+
     def _write_predictions(self) -> None:
         if self.catalogue is None:  # no paths to name
             return
@@ -239,6 +257,9 @@ class RunRecord(L.Callback):
             for index, predicted, probability in predictions
         ]
         csv_files.write(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
+        arrays = {name: values.numpy() for name, values in self.logits.items()}
+        with files.atomic_path(self.folder / run_folder.LOGITS) as temporary, open(temporary, "wb") as file:
+            np.savez(file, class_names=np.array(names), **arrays)
 
     def write_result(self, status: str = "running", error: str | None = None) -> None:
         """Bring the result up to date with the history, and write it."""
