@@ -107,7 +107,8 @@ def score(judged: Sequence[Judged], truth: Sequence[Truth | None], class_names: 
     if not judged:
         return None
     numbers, true, predicted, probability, _ = (np.array(column) for column in zip(*judged, strict=True))
-    scores = Scores(numbers, true, predicted, probability, np.zeros(len(true)), len(class_names))
+    none = np.zeros((len(true), 0))  # neither losses nor logits are looked at
+    scores = Scores(numbers, true, predicted, probability, none, none, len(class_names))
     artists = [truth[number].artist for number in numbers.tolist()]
     by_artist = statistics.cluster_interval((true == predicted).astype(float), artists) if all(artists) else None
     interval = by_artist or baselines.interval_95(scores.accuracy, len(true))
