@@ -20,6 +20,11 @@ from tests.conftest import STYLES
 
 
 @pytest.fixture
+def checkpoint(small_run: Path) -> Path:
+    return small_run / run_folder.BEST
+
+
+@pytest.fixture
 def predictor(checkpoint: Path) -> Predictor:
     return load_predictor(checkpoint)
 
