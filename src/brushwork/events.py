@@ -48,7 +48,8 @@ def add_picture(logger: Logger | SummaryWriter, tag: str, picture: Image.Image, 
     if board is not None:  # `SummaryWriter.add_image` itself writes PNG
         encoded = images.encoded(picture, "JPEG", QUALITY)
         image = {"height": picture.height, "width": picture.width, "colorspace": 3, "encoded_image_string": encoded}
-        board.file_writer.add_summary(Summary(value=[{"tag": tag, "image": image}]), step)
+        # Open again where a Trainer's fit has closed it, as all of `SummaryWriter`'s own methods do.
+        board._get_file_writer().add_summary(Summary(value=[{"tag": tag, "image": image}]), step)
     elif isinstance(logger, MLFlowLogger):
         client: Any = logger.experiment
         client.log_image(logger.run_id, picture, key=tag, step=step)

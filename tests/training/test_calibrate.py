@@ -1,6 +1,7 @@
 """The end of a training: logits kept, a temperature fitted, checkpoints rewritten, measured elsewhere."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brushwork import calibration, csv_files, run_folder
 from brushwork.models import checkpoint
@@ -19,7 +21,8 @@ from brushwork.training.calibrate import Calibrate
 from brushwork.training.record import RunRecord
 from tests.conftest import once, small_job, write_paintings
 
-QUICK = ["callbacks.dashboard=null", "callbacks.saliency=null", "trainer.max_epochs=2", "keep_last=true"]
+NO_PICTURES = "callbacks.dashboard=null"
+QUICK = ["callbacks.saliency=null", "trainer.max_epochs=2", "keep_last=true"]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,14 @@ def test_the_scores_are_those_of_the_predictions(folder: Path) -> None:
             np.testing.assert_allclose(softmax(logits, axis=1).max(1), written, atol=1e-6)  # raw, not calibrated
 
 
+def test_tensorboard_shows_reliability_on_both_parts(folder: Path) -> None:
+    board = EventAccumulator(str(folder)).Reload()
+    shown = {tag for tag in board.Tags()["images"] if "calibration" in tag}
+    assert shown == {"answers/calibration, val part", "answers/calibration, test part"}
+    text = board.Tensors("run/1 result/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert "expected calibration error" in text
+
+
 @pytest.mark.parametrize("epoch", ["best", "last"])
 def test_the_checkpoint_has_the_temperature_of_the_validation_part(folder: Path, epoch: str) -> None:
     with np.load(folder / run_folder.LOGITS) as kept:
@@ -77,6 +88,12 @@ def test_predictions_use_it(folder: Path, sixty: Path) -> None:
         logits = model(model.transform(picture))[0]
     expected = (logits / model.calibration.temperature).softmax(0)
     assert model.predict(picture)[0].probability == pytest.approx(expected.max().item(), abs=1e-6)
+    noise = (torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255).byte()
+    model.familiarity = replace(model.familiarity, threshold=-1.0)
+    assert str(model.predict([noise])).endswith("(unlike the training pictures)")
+    assert "(unlike the training pictures)" in model.predict([noise])._repr_html_()
+    model.familiarity = None
+    assert not model.predict([noise])[0].unlike
     predictor = load_predictor(folder / run_folder.BEST)
     assert predictor.calibration == model.calibration
     found, features = predictor.logits_and_features(model.transform(picture))
@@ -105,7 +122,7 @@ def test_rewriting_changes_the_description_alone(folder: Path, tmp_path: Path) -
 
 
 def test_a_run_goes_on_from_a_rewritten_checkpoint(make_job: Callable, sixty: Path, folder: Path) -> None:
-    options = [*QUICK, "split.test_fraction=0.2", "split=artist_disjoint", f"data.root={sixty}"]
+    options = [*QUICK, NO_PICTURES, "split.test_fraction=0.2", "split=artist_disjoint", f"data.root={sixty}"]
     jobs.run_job(make_job(*options, "trainer.max_epochs=3", folder="whole"))
     on = ["trainer.max_epochs=3", f"ckpt_path={folder / run_folder.LAST}"]
     jobs.run_job(whole := make_job(*options, *on, folder="resumed"))
@@ -136,7 +153,9 @@ def test_a_full_disk_costs_the_temperature_not_the_run(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "add", full)
-    jobs.run_job(job := make_job(*QUICK, f"data.root={sixty}", "trainer.max_epochs=1", "callbacks.last=null"))
+    jobs.run_job(
+        job := make_job(*QUICK, NO_PICTURES, f"data.root={sixty}", "trainer.max_epochs=1", "callbacks.last=null")
+    )
     assert "is not calibrated" in caplog.text
     assert run_folder.read_result(job.folder)["status"] == "finished"
     assert load_predictor(job.folder / run_folder.BEST).calibration.temperature == 1

@@ -20,7 +20,7 @@ from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import FrozenFeatures, can_be_cached
 from brushwork.models.initial import check, initialized
 from brushwork.models.modes import in_eval_mode
-from brushwork.models.prediction import Answers, Picture, listed, load
+from brushwork.models.prediction import Answers, Picture, answered, listed, load
 from brushwork.models.scores import Scores
 from brushwork.models.tuning import choose_parameters, first_trained, set_train_mode
 from brushwork.preprocessing import Preprocessing, as_batch
@@ -243,8 +243,7 @@ class StyleClassifier(L.LightningModule):
         """The answers for a batch, with the paths of its files where a `WikiArtDataModule` knows them."""
         batch = self._as_batch(batch)
         paths = getattr(self.trainer.datamodule, "predicted_paths", None)
-        probabilities = self._probabilities(self._logits(batch))
-        return Answers.of(probabilities, self.class_names, [paths and paths[i] for i in batch.index.tolist()])
+        return answered(self, lambda: self._logits(batch), [paths and paths[i] for i in batch.index.tolist()])
 
     def transform(self, pictures: Picture | Sequence[Picture]) -> Tensor:
         """Pictures preprocessed for this network, (batch, 3, height, width) float32, normalised, on the model's device.
@@ -265,12 +264,8 @@ class StyleClassifier(L.LightningModule):
                 some = pictures[start : start + _AT_ONCE]
                 images = some.to(self.device) if isinstance(some, Tensor) else self.transform(some)
                 paths = [str(one) if isinstance(one, str | Path) else None for one in some]
-                answers += Answers.of(self._probabilities(self(images)), self.class_names, paths)
+                answers += answered(self, partial(self, images), paths)
         return answers
-
-    def _probabilities(self, logits: Tensor) -> Tensor:
-        """Calibrated, (batch, num_classes) on the CPU."""
-        return (logits.float() / self.calibration.temperature).softmax(1).cpu()
 
     # -- checkpoints --------------------------------------------------------------------------------------------------
 

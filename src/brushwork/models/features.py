@@ -1,5 +1,6 @@
 """A frozen backbone's outputs, the input of the first trained layer, computed once and cached."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -51,22 +52,24 @@ def can_be_cached(tuning_name: str, precision: str) -> bool:
 
 def input_of(layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
     """What reaches a layer, (batch, *shape), when the network gets images (batch, 3, height, width)."""
+    return _passed(layer, lambda: network(images))[1]
+
+
+def logits_and_features(head: nn.Module, forward: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    """The logits that `forward` computes, (batch, num_classes), and the features before the head, (batch, width).
+
+    Both are float32. Features are the input of `head`, the network's last layer; of spatial maps (SqueezeNet's) the mean over the places.
+    """
+    logits, features = (values.float() for values in _passed(head, forward))
+    return logits, features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
+
+
+def _passed(layer: nn.Module, forward: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    """What `forward` returns, and what reached the layer meanwhile."""
     caught = []
     with layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
-        network(images)
-    return caught[0]
-
-
-def logits_and_features(network: nn.Module, head: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits (batch, num_classes) and, from the same pass, the features before the head (batch, width), float32.
-
-    They are the input of `head`, the network's last layer; of spatial maps (SqueezeNet's) the mean over the places.
-    """
-    caught = []
-    with head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
-        logits = network(images)
-    features = caught[0].float()
-    return logits.float(), features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
+        returned = forward()
+    return returned, caught[0]
 
 
 def frozen_hash(network: nn.Module, first_trained: nn.Module) -> str:

@@ -1,9 +1,9 @@
 """Predictions for pictures as class names and probabilities."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from PIL import Image
@@ -12,9 +12,14 @@ from torchvision.transforms.functional import to_pil_image
 
 from brushwork import images
 from brushwork.errors import UserError
+from brushwork.models.features import logits_and_features
+
+if TYPE_CHECKING:
+    from brushwork.models.classifier import StyleClassifier
 
 Picture = str | Path | Image.Image | Tensor
 
+UNLIKE = "unlike the training pictures"
 _SHOWN = 3  # classes of an answer that are printed
 
 
@@ -23,25 +28,34 @@ class Answer(NamedTuple):
 
     path: str | None  # None for a picture that is not a file
     predicted: str  # the class of the highest probability
-    probability: float  # of that class, in [0, 1]
+    probability: float  # of that class, in [0, 1]; calibrated where the checkpoint has a temperature
     probabilities: dict[str, float]  # by class name, the highest first
+    unlike: bool = False  # whether the picture is unlike the training pictures (see `Familiarity`), as far as known
 
     def __str__(self) -> str:
         classes = ", ".join(f"{name} {value:.3f}" for name, value in [*self.probabilities.items()][:_SHOWN])
-        return f"{self.path}: {classes}" if self.path else classes
+        line = f"{self.path}: {classes}" if self.path else classes
+        return f"{line} ({UNLIKE})" if self.unlike else line
 
 
 class Answers(list[Answer]):
     """The answers for several pictures, in their order; a notebook shows them as a table."""
 
     @classmethod
-    def of(cls, probabilities: Tensor, class_names: Sequence[str], paths: Iterable[str | None]) -> "Answers":
-        """From probabilities (pictures, classes)."""
+    def of(
+        cls,
+        probabilities: Tensor,
+        class_names: Sequence[str],
+        paths: Sequence[str | None],
+        unlike: Tensor | None = None,
+    ) -> "Answers":
+        """From probabilities (pictures, classes), and whether each is unlike the training pictures, (pictures,)."""
         answers = cls()
-        for path, row in zip(paths, probabilities, strict=True):
+        flags = [False] * len(paths) if unlike is None else unlike.tolist()
+        for path, row, flag in zip(paths, probabilities, flags, strict=True):
             values, order = row.sort(descending=True, stable=True)
             by_name = dict(zip([class_names[i] for i in order.tolist()], values.tolist(), strict=True))
-            answers.append(Answer(path, *next(iter(by_name.items())), by_name))
+            answers.append(Answer(path, *next(iter(by_name.items())), by_name, flag))
         return answers
 
     def __str__(self) -> str:
@@ -51,10 +65,19 @@ class Answers(list[Answer]):
         rows = []
         for number, answer in enumerate(self):
             others = ", ".join(f"{name} {value:.3f}" for name, value in [*answer.probabilities.items()][1:_SHOWN])
+            others += f" ({UNLIKE})" * answer.unlike
             cells = (answer.path or f"picture {number}", answer.predicted, f"{answer.probability:.3f}", others)
             rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
         heading = "<tr><th>picture</th><th>predicted</th><th>probability</th><th>then</th></tr>"
         return f"<table>{heading}{''.join(rows)}</table>"
+
+
+def answered(model: "StyleClassifier", forward: Callable[[], Tensor], paths: Sequence[str | None]) -> Answers:
+    """The answers of a model whose logits `forward` computes; `paths` are those of the pictures."""
+    logits, features = logits_and_features(model.new_layer, forward)
+    probabilities = (logits / model.calibration.temperature).softmax(1).cpu()
+    unlike = model.familiarity and model.familiarity.is_unlike(features)
+    return Answers.of(probabilities, model.class_names, paths, unlike)
 
 
 def listed(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:

@@ -48,7 +48,7 @@ class Predictor:
         """Logits (batch, num_classes) and the features before the head (batch, width), float32, of images
         (batch, 3, height, width) as `transform` makes them; in the precision of the run that trained the network."""
         with self._precision(images.device):
-            return logits_and_features(self.network, self.head, images)
+            return logits_and_features(self.head, lambda: self.network(images))
 
     def _precision(self, device: torch.device) -> AbstractContextManager:
         """The autocast in which the run was validated, on the same kind of device; elsewhere float32."""
