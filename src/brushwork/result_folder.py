@@ -1,7 +1,8 @@
 """A folder of results that an interrupted command goes on filling: nothing is replaced unasked, no settings mixed."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,5 +59,15 @@ def whole_rows(table: Path) -> list[dict[str, str]]:
 
 def append(table: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows to a table that has its heading."""
-    with open(table, "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write(csv_files.lines(columns, rows))
+    text = csv_files.lines(columns, rows)
+    with naming(table), open(table, "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.write(text)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Gives an OSError the file's name, which one of writing (a full disk) does not have."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None

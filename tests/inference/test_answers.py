@@ -109,3 +109,12 @@ def test_an_ensemble_is_the_mean_of_its_networks(paintings: Path) -> None:
     message = "only in linear 0: Waves; only in linear 1: Cubes; name checkpoints of the same styles"
     with pytest.raises(UserError, match=message):
         next(answers.predict([first, linear(1, ["Cubes", *STYLES[:2]])], paths))
+
+
+def test_weights_that_are_not_finite_are_an_error(paintings: Path) -> None:
+    broken = linear(0, STYLES)
+    broken.head.bias[1] = torch.nan
+    with pytest.raises(
+        UserError, match=r"\.jpg: the probabilities are not finite; are the weights of linear 0 valid\?"
+    ):
+        next(answers.predict(broken, sorted(paintings.glob("*/*"))))

@@ -153,6 +153,9 @@ def _answered(
             first = member, pictures, logits.cpu(), features
     member, pictures, logits, features = first
     probabilities = found[0] if len(found) == 1 else torch.stack(found).mean(0)
+    if not probabilities.isfinite().all():
+        name = paths[int((~probabilities.isfinite()).any(1).nonzero()[0])]
+        raise UserError(f"{name}: the probabilities are not finite; are the weights of {member.name} valid?")
     common = ranked(probabilities)[:, 0]
     own = [(ranked(of_member)[:, 0] == common).float() for of_member in found]
     known = member.familiarity

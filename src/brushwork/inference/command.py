@@ -125,11 +125,11 @@ class Command:
         out, options = self.options.out, self.options
         with ExitStack() as stack:
             start = 0
+            stack.enter_context(exit_on_signals())
             if out is not None:
                 out.mkdir(parents=True, exist_ok=True)
                 refusal = f"another process writes to {out.resolve()}: wait for it, or choose another --out"
                 stack.enter_context(files.lock(out / result_folder.LOCK, refusal))
-                stack.enter_context(exit_on_signals())
                 start = self._begin(out, options.resume and not options.overwrite)
             parts = self._parts_seen()
             begun = time.perf_counter()

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 from torch import Tensor
 
-from brushwork import csv_files, files
+from brushwork import csv_files, files, result_folder
 from brushwork.errors import UserError
 from brushwork.readable import readable
 
@@ -63,7 +63,7 @@ class FeatureFile:
 
     def append(self, features: Tensor) -> None:
         """Adds features (batch, width)."""
-        with open(self.growing, "ab") as file:
+        with result_folder.naming(self.growing), open(self.growing, "ab") as file:
             file.write(features.numpy().astype("<f4").tobytes())
 
     def finish(self, width: int, table: Path) -> None:

@@ -13,6 +13,8 @@ from torch import Tensor
 from brushwork import images
 from brushwork.errors import UserError
 
+_MOST = 16  # threads: no network is that fast
+
 Squares = list[Tensor]  # of one picture in each shape, uint8 (size, size, 3)
 Shape = tuple[int, str]  # size, and how it is reached: see `images.load_square`
 
@@ -45,9 +47,10 @@ def read_ahead(
 
 
 def _pool() -> ThreadPoolExecutor:
-    """A thread for each core, in which torch computes with one thread; in this one with as many as before."""
+    """A thread for each core, up to _MOST, in which torch computes with one; here it keeps its number."""
     threads = torch.get_num_threads()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = min(cores, _MOST)
     started = threading.Barrier(cores)
 
     def start() -> None:
