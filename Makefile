@@ -5,12 +5,13 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 CORE := .venv/with-core
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train test test-slow test-all lint dashboard compare finetune_or_scratch figures part-b benchmark docs docs-serve clean
+.PHONY: help install data train test test-slow test-all lint dashboard app compare finetune_or_scratch figures part-b benchmark docs docs-serve clean
 
 help:
 	@echo "make train      run the demo: needs no data, no weights and no network after the installation"
 	@echo "make data       get WikiArt into data/wikiart: SOURCE=artificio|huggan|folder|catalogue OPTIONS='...'"
 	@echo "make dashboard  TensorBoard on logs/"
+	@echo "make app        a page on which anybody asks a trained network about a painting: RUN=logs/demo"
 	@echo "make compare    is the difference between arms significant? RUNS=logs/wikiart OPTIONS='--reference ARM'"
 	@echo "make finetune_or_scratch   answered from runs of that experiment: RUNS=logs/finetune_or_scratch"
 	@echo "make figures    the report's figures from finished runs: RUNS=logs/wikiart PHOTOS=folder"
@@ -47,6 +48,12 @@ train: $(CORE)
 
 dashboard: $(CORE)
 	$(BIN)/tensorboard --logdir logs
+
+# make app RUN=logs/demo OPTIONS="--port 8000 --no-similar"; the shell reads RUN, whose name may hold anything
+RUN ?= logs
+app: export RUN := $(RUN)
+app: .venv/with-app
+	$(BIN)/python scripts/app.py "$$RUN" $(OPTIONS)
 
 # make compare RUNS=logs/wikiart
 RUNS ?= logs

@@ -1,6 +1,7 @@
 """A page for dropping a painting: its style, what speaks for it, paintings like it: python scripts/app.py RUN"""
 
 import argparse
+import threading
 
 import installed  # noqa: F401
 from brushwork.terminal import exit_on_signals, exit_with, path, show_log
@@ -55,8 +56,9 @@ def main() -> int:
         similar=not arguments.no_similar,
         max_megapixels=arguments.max_megapixels,
     )
-    with exit_on_signals():
-        page.serve(known, arguments.host, arguments.port)
+    with exit_on_signals(), page.served(known, arguments.host, arguments.port) as address:
+        print(f"the app: {address} (Ctrl-C ends it)", flush=True)
+        threading.Event().wait()
     return 0
 
 

@@ -58,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--labels", type=path, metavar="FOLDER|TABLE", help="the true styles: how good are the answers?")
     parse.add_argument("--explain", metavar="METHOD,...", help="saliency maps, see saliency.py --help: DIR/NAME.png")
     parse.add_argument("--similar", type=count, default=0, metavar="N", help="training paintings nearest to each")
+    parse.add_argument(
+        "--root", type=path, metavar="FOLDER", help="where the run's training paintings are (its data.root)"
+    )
     parse.add_argument("--embed", choices=("npy", "parquet"), help="the features before the head: DIR/features.npy")
     parse.add_argument(
         "--ensemble",

@@ -18,7 +18,8 @@ examples:
   python scripts/stores.py --clear all
 
 Training caches each painting, decoded and resized (pictures), and with tuning=head_only its features of the frozen
-network (features; each seed of random weights is another network). Rows of removed or changed paintings stay until
+network (features; each seed of random weights is another network); the app and predict.py --similar keep those of a
+trained network (training-paintings). Rows of removed or changed paintings stay until
 the store is cleared; cleared rows are computed again when needed. data.store=off disables it, and BRUSHWORK_CACHE
 names another folder.
 """

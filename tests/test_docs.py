@@ -42,6 +42,7 @@ NOT_RUN = {
     "source .venv/bin/activate": "changes the shell",
     "python -m pip install --constraint constraints.txt --editable '.[data,box,launchers]'": _INSTALLS,
     "pip install .": _INSTALLS,
+    "pip install '.[app]'": _INSTALLS,
     "pip install '.[box]'": _INSTALLS,
     "pip install '.[data]'": _INSTALLS,
     "pip install '.[launchers]'": _INSTALLS,

@@ -222,6 +222,8 @@ def test_what_the_labels_say(run: Run, small_run: Path, paintings: Path, tmp_pat
     assert code == 0
     assert "compared with them by file name only" in out
     assert re.search(r"of these 10 pictures \d are in the training part", " ".join(out.split()))
+    code, out, _ = run("predict", moved / run_folder.BEST, folder, "--labels", folder, "--root", paintings)
+    assert "24 are in the training part and 6 are" in " ".join(out.split())
     shutil.copy(best, tmp_path / "alone.ckpt")
     code, out, _ = run("predict", "alone.ckpt", paintings / "Waves", "--labels", "table.csv")
     assert "whether alone.ckpt was trained on these pictures is not known" in out

@@ -43,7 +43,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["predict", "saliency", "compare", "finetune_or_scratch", "figures", "prepare_wikiart"]
+    "name", ["app", "predict", "saliency", "compare", "finetune_or_scratch", "figures", "prepare_wikiart"]
 )
 def test_help_imports_nothing_heavy(name: str) -> None:
     command = [sys.executable, "-X", "importtime", str(REPOSITORY / "scripts" / f"{name}.py"), "--help"]

@@ -294,9 +294,10 @@ def test_the_demo_learns(tmp_path: Path) -> None:
     assert result(folder)["data"].startswith("demo")
     assert result(folder)["weights"] == "random"
     lines = out.strip().splitlines()
-    assert any(line.startswith("DEMO") and "best validation accuracy" in line for line in lines[-5:])
-    assert lines[-2].startswith("results: logs/demo/")
-    assert "make dashboard" in lines[-1]
+    assert any(line.startswith("DEMO") and "best validation accuracy" in line for line in lines[-6:])
+    assert lines[-3].startswith("results: logs/demo/")
+    assert "make dashboard" in lines[-2]
+    assert lines[-1] == f"try it on a picture: make app RUN=logs/demo/{folder.name}"
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from brushwork import images
+from brushwork import files, images
 from brushwork.app.state import State
 from brushwork.errors import UserError
 from brushwork.inference.similar import Neighbor
@@ -17,6 +17,7 @@ from brushwork.saliency.display import render
 from brushwork.saliency.methods import METHODS
 
 SIMILAR = 8
+_SAME = 0.99  # as similar as this is a picture to itself, whatever is rounded
 _SIDE = 640  # pixels of the longer side of a picture with its map
 
 
@@ -26,12 +27,14 @@ class Answer:
 
     probabilities: (class index, calibrated probability), the highest first. is_unlike: whether the picture is unlike
     the training pictures, None where the checkpoint can't say. similar: the nearest training paintings, if known.
+    was_trained_on: whether the file is one of these.
     """
 
     name: str
     probabilities: list[tuple[int, float]]
     is_unlike: bool | None
     similar: Sequence[Neighbor]
+    was_trained_on: bool = False
 
     @property
     def predicted(self) -> int:
@@ -61,7 +64,8 @@ def answer(state: State, path: Path) -> Answer:
     known = state.predictor.familiarity
     similar = state.index.nearest(features, SIMILAR)[0] if state.index else []
     is_unlike = None if known is None else bool(known.is_unlike(features)[0])
-    return Answer(path.name, list(zip(order.tolist(), values.tolist(), strict=True)), is_unlike, similar)
+    shares = list(zip(order.tolist(), values.tolist(), strict=True))
+    return Answer(path.name, shares, is_unlike, similar, _is_one_of(state, path, similar))
 
 
 def evidence(state: State, path: Path, method: str, target: int) -> Evidence:
@@ -73,6 +77,12 @@ def evidence(state: State, path: Path, method: str, target: int) -> Evidence:
     return Evidence(target, method, picture, overlay, problem)
 
 
+def _is_one_of(state: State, path: Path, paintings: Sequence[Neighbor]) -> bool:
+    """Whether a file has the content of one of these training paintings."""
+    close = [state.index.root / one.path for one in paintings if one.similarity > _SAME]
+    return bool(close) and files.sha256(path) in {files.sha256(other) for other in close if other.is_file()}
+
+
 def reason(error: UserError, path: Path) -> str:
     """Why a file can't be used, as a sentence for the page: its name in place of its path, without advice for the
     command line."""
@@ -81,6 +91,8 @@ def reason(error: UserError, path: Path) -> str:
         return f"{path.name} is a {kind} file, which can't be read here. Save it as a JPEG or PNG and try again."
     what = str(error).removeprefix(f"{path}: ").partition(";")[0]
     way = "make it smaller" if "megapixels" in what else "try another file, a JPEG or PNG for example"
+    if not path.is_file():
+        what, way = "it is no longer there", "give it again"
     return f"{path.name} can't be used: {what}. Please {way}."
 
 

@@ -2,10 +2,9 @@
 
 import logging
 import os
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +14,7 @@ from PIL import Image
 from brushwork import images
 from brushwork.app import answers, texts
 from brushwork.app.state import State
-from brushwork.errors import UserError, one_line
+from brushwork.errors import UserError
 
 if TYPE_CHECKING:
     import gradio
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 _PREVIEW = 1024  # pixels of the longer side of what is shown in place of a file
 _SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif")
 _LARGEST = "200mb"  # of a file
-_NEXT_PORTS = 100  # tried where none was asked for
 _FAILED = "Something went wrong here: the terminal in which the app was started says what. Please try another picture."
 # A click on a button with a `data-example` tells its number.
 _EXAMPLES_JS = """
@@ -46,8 +44,6 @@ def require_gradio() -> None:
 
 def build(state: State) -> "gradio.Blocks":
     """The page of a network; nothing is served yet."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # it would ask other servers
-    require_gradio()
     import gradio as gr
 
     seconds = 3600 * texts.KEPT_HOURS
@@ -75,7 +71,7 @@ def build(state: State) -> "gradio.Blocks":
                     elem_id="painting",
                 )
                 # Gradio would open the file before it is given to us, and with less care.
-                picture.preprocess = lambda payload: payload and payload.path
+                picture.preprocess = lambda payload: payload and _uploaded(payload.path)
             with gr.Column(scale=6, min_width=320):
                 answer = html(texts.answer(state, None), elem_id="answer")
         examples = html(texts.examples(state), js_on_load=_EXAMPLES_JS, elem_id="examples")
@@ -109,7 +105,8 @@ def build(state: State) -> "gradio.Blocks":
                 yield [step.path if kept else preview(step.path), *updates(step)]
 
         def picked(method: str, event: gr.EventData) -> Iterator[list[Any]]:
-            for step in opened(state, str(state.examples[int(event._data["example"])].path), method):
+            example = dict(enumerate(state.examples)).get(event._data.get("example"))
+            for step in opened(state, example and str(example.path), method):
                 yield [preview(step.path), *updates(step)]
 
         def preview(path: str | None) -> Image.Image | None:
@@ -155,12 +152,19 @@ def explained(state: State, path: str | None, style: int, method: str) -> str:
     return texts.evidence(state, found) if found else texts.error("evidence", message)
 
 
+def _uploaded(path: str) -> str:
+    """A path that a browser names, which may be none of an upload: "", no file, then."""
+    from gradio.utils import get_upload_folder
+
+    return path if Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()) else ""
+
+
 def _attempt(function: Callable[[Path], Any], path: str | Path) -> tuple[Any, str]:
     """What a function returns for a picture and "", or None and a sentence that says why not."""
     path = Path(path)
     try:
         if not path.is_file():
-            raise UserError(f"{path}: it is no longer there; give it again")
+            raise UserError(f"{path}: it is no longer there")
         return function(path), ""
     except UserError as error:
         return None, answers.reason(error, path)
@@ -169,57 +173,49 @@ def _attempt(function: Callable[[Path], Any], path: str | Path) -> tuple[Any, st
         return None, _FAILED
 
 
-def serve(state: State, host: str = "127.0.0.1", port: int | None = None) -> None:
-    """Serve the page until the process is told to end; the given pictures are removed then.
+@contextmanager
+def served(state: State, host: str = "127.0.0.1", port: int | None = None) -> Iterator[str]:
+    """The page's address while it is served; afterwards the given pictures are removed.
 
     port: None for 7860, or the next one that is free. A UserError where it is taken, or Gradio is missing.
     """
     require_gradio()
-    with ExitStack() as held:
-        folder = held.enter_context(tempfile.TemporaryDirectory(prefix="brushwork-app-"))
-        listening = held.enter_context(_listen(host, port))
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        server = _server(state)
-        shown = f"[{host}]" if ":" in host else host
-        print(f"the app: http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
-        server.run(sockets=[listening])
+    with tempfile.TemporaryDirectory(prefix="brushwork-app-") as folder:
+        # Read when Gradio is imported. Its server asks itself whether it runs, which a proxy would not answer.
+        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False", NO_PROXY="*", no_proxy="*")
+        import gradio as gr
 
-
-def _listen(host: str, port: int | None) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for number in range(7860, 7860 + _NEXT_PORTS) if port is None else [port]:
+        # Tracebacks of pages that are open when the process ends, or why a port can't be had.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: False)
+        stone = {"primary_hue": "stone", "secondary_hue": "stone", "neutral_hue": "stone"}
+        page = build(state)
         try:
-            return socket.create_server((host, number), family=family)
-        except (OSError, OverflowError) as error:
-            problem = one_line(error)
-    raise UserError(f"the app can't listen at {host} port {number} ({problem}): name another --port, or another --host")
-
-
-def _server(state: State) -> Any:
-    import gradio as gr
-    import uvicorn
-    from fastapi import FastAPI
-
-    theme = gr.themes.Default(
-        primary_hue="stone",
-        secondary_hue="stone",
-        neutral_hue="stone",
-        font=["system-ui", "sans-serif"],
-        font_mono="monospace",
-    )
-    site = gr.mount_gradio_app(
-        FastAPI(openapi_url=None),
-        build(state),
-        path="/",
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        max_file_size=_LARGEST,
-        ssr_mode=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        theme=theme,
-        css_paths=Path(__file__).with_name("page.css"),
-    )
-    # Its log has tracebacks of pages that were open when the process ends.
-    return uvicorn.Server(uvicorn.Config(site, log_level="critical", timeout_graceful_shutdown=1))
+            # Not mounted into a server of our own: Gradio refuses other files than uploads only in what it launched.
+            _, address, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                quiet=True,
+                share=False,
+                allowed_paths=[],
+                show_error=False,
+                max_file_size=_LARGEST,
+                footer_links=[],
+                run_history=False,
+                ssr_mode=False,
+                mcp_server=False,
+                pwa=False,
+                enable_monitoring=False,
+                theme=gr.themes.Default(**stone, font=["system-ui", "sans-serif"], font_mono="monospace"),
+                css_paths=Path(__file__).with_name("page.css"),
+            )
+        except (OSError, OverflowError):
+            shown = "7860 or the next ones" if port is None else port
+            raise UserError(
+                f"the app can't listen at {host}, port {shown}: it is taken, or no address of this computer: "
+                f"name another --port or --host"
+            ) from None
+        try:
+            yield address
+        finally:
+            page.close(verbose=False)

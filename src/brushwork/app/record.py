@@ -1,5 +1,6 @@
 """How often a network was right on the paintings that were kept apart from its training, in sentences."""
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def of_run(folder: Path, epoch: str) -> Record | None:
         split = csv_files.read(folder / run_folder.SPLIT)
         artists = frozenset(row["artist"] for row in split if row["part"] == "train" and row["artist"])
         result = run_folder.read_result(folder) or {}
-    except (OSError, EOFError, KeyError, ValueError, csv_files.csv.Error):
+    except (OSError, EOFError, KeyError, ValueError, csv.Error):
         return None
     part = next((part for part in PARTS if found[part]), None)
     if part is None:

@@ -12,6 +12,10 @@ _THUMBNAIL = 240  # pixels of the longer side
 _QUALITY = 85  # of the large pictures, WebP
 KEPT_HOURS = 1  # of a picture that was given
 
+_TRAINED_ON = (
+    "This is one of the paintings on which the network was trained: it has seen the answer, so that a right one says "
+    "little about how good it is."
+)
 METHODS = {
     "gradcam": ("Regions (Grad-CAM)", "The regions whose features raise the score of {style}."),
     "gradient": ("Pixels (gradient)", "The pixels to which the score of {style} is most sensitive."),
@@ -69,7 +73,7 @@ def answer(state: State, found: Answer | None) -> str:
         "app/answer.html.jinja",
         rows=rows,
         shown=len(rows) if len(rows) <= _BARS + 2 else _BARS,
-        unlike=_unlike(state) if found.is_unlike else "",
+        notes=[_TRAINED_ON] * found.was_trained_on + [_unlike(state)] * bool(found.is_unlike),
         record=known.of_style(name, shown(name)) if known else "",
         calibration=_calibration(state),
     )

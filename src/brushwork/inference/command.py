@@ -42,6 +42,7 @@ class Options:
     labels: Path | None = None
     explain: str | None = None
     similar: int = 0
+    root: Path | None = None
     embed: str | None = None
     resume: bool = False
     overwrite: bool = False
@@ -95,7 +96,7 @@ class Command:
         self.index = None
         if options.similar:
             limits = {"max_megapixels": options.max_megapixels, "batch_size": self.batch_size}
-            self.index = TrainingIndex.of_checkpoint(self.first, checkpoints[0], **limits)
+            self.index = TrainingIndex.of_checkpoint(self.first, checkpoints[0], root=options.root, **limits)
         self.features = options.embed and out and embeddings.FeatureFile(out, options.embed)
         self.entries: list[dict[str, Any]] = []  # of the page
         self.tally, self.problems = Tally(), 0
@@ -250,7 +251,7 @@ class Command:
         if self.options.labels is not None:
             paths = [photo.path for photo in self.photos]
             for checkpoint in self.checkpoints:
-                found = seen.parts(checkpoint, paths)
+                found = seen.parts(checkpoint, paths, self.options.root)
                 if warning := seen.warning(checkpoint, found):
                     self._say(wrapped(f"warning: {warning}"))
                 parts = [before or part for before, part in zip(parts, found, strict=True)]

@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 _SEEN = ("train", "val")
 
 
-def parts(checkpoint: Path, paths: Sequence[Path]) -> list[str]:
+def parts(checkpoint: Path, paths: Sequence[Path], root: Path | None = None) -> list[str]:
     """The part of the checkpoint's run that each picture was in, "train" or "val", else "".
 
-    By the content's SHA-256, of files of equal size; where the run's paintings are gone by the files' names, and where
-    its folder is gone not at all, each with a warning.
+    By the content's SHA-256, of files of equal size; where the run's paintings are gone (`root`: where they are now) by
+    the files' names, and where its folder is gone not at all, each with a warning.
     """
     try:
-        data = run_data.of_checkpoint(checkpoint)
+        data = run_data.of_checkpoint(checkpoint, root)
     except UserError:
         return _by_name(checkpoint, paths)
     part_of: dict[int, list[tuple[Path, str]]] = defaultdict(list)  # by size

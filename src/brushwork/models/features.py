@@ -58,7 +58,8 @@ def input_of(layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:
 def logits_and_features(head: nn.Module, forward: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
     """The logits that `forward` computes, (batch, num_classes), and the features before the head, (batch, width).
 
-    Both are float32. Features are the input of `head`, the network's last layer; of spatial maps (SqueezeNet's) the mean over the places.
+    Both are float32. Features are the input of `head`, the network's last layer; of spatial maps (SqueezeNet's) the
+    mean over the places.
     """
     logits, features = (values.float() for values in _passed(head, forward))
     return logits, features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)

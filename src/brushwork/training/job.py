@@ -167,6 +167,8 @@ def _report(job: Job, record: RunRecord) -> None:
         written=record.write,
         folder=(folder := Path(os.path.relpath(job.folder))),
         logdir=shlex.quote(str(folder.parent)),
+        checkpoint=shlex.quote(str(folder / run_folder.BEST)) if (folder / run_folder.BEST).exists() else None,
+        quoted_for_make=shlex.quote(str(folder).replace("$", "$$")),
     )
     for line in lines.strip("\n").split("\n"):
         log.info("%s", line)
