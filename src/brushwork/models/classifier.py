@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from brushwork.batch import Batch, FeatureBatch, from_pair
 from brushwork.calibration import Calibration
-from brushwork.models import backbones, checkpoint, factories, heads, optimization
+from brushwork.models import backbones, checkpoint, factories, heads, optimization, published
 from brushwork.models.factories import Factory
 from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import FrozenFeatures, can_be_cached
@@ -286,3 +286,8 @@ class StyleClassifier(L.LightningModule):
         """
         path = Path(checkpoint_path)
         return checkpoint.made_again(cls, path, checkpoint.read(path), head).to(map_location)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, map_location: Any = "cpu") -> "StyleClassifier":
+        """As `load_from_checkpoint`, of what scripts/export.py made: "USER/NAME" on the hub, or a folder."""
+        return cls.load_from_checkpoint(published.place(source), map_location=map_location)
