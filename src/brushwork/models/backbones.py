@@ -34,13 +34,18 @@ def named_weights(architecture: str, weights: str = "imagenet") -> models.Weight
     return enum[weights]
 
 
+def smallest_size(architecture: str) -> int:
+    """Pixels a side of the smallest picture that the network takes."""
+    return max(named_weights(architecture).meta["min_size"])
+
+
 def preprocessing(architecture: str, image_size: int | None = None, resize: str = "squash") -> Preprocessing:
     """The network's own normalisation and input size, which `image_size` overrides if the architecture can take it."""
     weights = named_weights(architecture)
     transforms = weights.transforms()
     own = transforms.crop_size[0]
     size = own if image_size is None else image_size
-    smallest = max(weights.meta["min_size"])
+    smallest = smallest_size(architecture)
     if size < smallest:
         raise UserError(
             f"data.image_size={size} is too small for {architecture}: it needs at least {smallest} pixels a side"

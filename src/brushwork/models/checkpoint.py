@@ -76,6 +76,7 @@ def describe(model: "StyleClassifier") -> dict[str, Any]:
         "initial_weights": chosen.weights or "random",
         "seed": chosen.seed,
         "tuning": chosen.tuning,
+        **({"probe": model.probe.described} if model.probe else {}),
         "optimizer": chosen.optimizer,
         "scheduler": chosen.scheduler,
         **({"calibration": model.calibration.plain()} if model.calibration.is_fitted else {}),
@@ -106,7 +107,9 @@ def arguments(content: dict[str, Any]) -> dict[str, Any]:
         "optimizer": restore("optimizer", described.get("optimizer")),
         "scheduler": restore("scheduler", described.get("scheduler")),
         "loss": restore("loss", saved.get("loss")),
-    } | {key: described[key] for key in ("tuning", "seed") if key in described}
+        **{key: described[key] for key in ("tuning", "seed") if key in described},
+        **{f"probe_{key}": described["probe"][key] for key in ("layers", "views") if "probe" in described},
+    }
 
 
 def made_again(

@@ -19,8 +19,8 @@ from brushwork.models.factories import Factory
 from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import FrozenFeatures, can_be_cached
 from brushwork.models.initial import check, initialized
-from brushwork.models.modes import in_eval_mode
-from brushwork.models.prediction import Answers, Picture, answered, listed, load
+from brushwork.models.prediction import Answers, Picture, answered, listed, load, predicted
+from brushwork.models.probe import Probe
 from brushwork.models.scores import Scores
 from brushwork.models.tuning import choose_parameters, first_trained, set_train_mode
 from brushwork.preprocessing import Preprocessing, as_batch
@@ -28,7 +28,6 @@ from brushwork.preprocessing import Preprocessing, as_batch
 log = logging.getLogger(__name__)
 
 SGD = partial(torch.optim.SGD, lr=0.01, momentum=0.9)  # the report's, section 2.2
-_AT_ONCE = 64  # pictures that are predicted in a batch
 
 
 class StyleClassifier(L.LightningModule):
@@ -45,7 +44,8 @@ class StyleClassifier(L.LightningModule):
         num_classes: outputs of the new layer.
         weights: what training begins from: "imagenet", a name of torchvision's, the path of a state dict or of a
             checkpoint of this class, or None for random weights.
-        tuning: what is trained: "full", "upper", "classifier" or "head_only".
+        tuning: what is trained: "full", "upper", "classifier", "head_only"; or "probe", which is solved at once.
+        probe_layers: its features, "upper", "last" or "all" (see `stages`). probe_views: 2 adds mirror images.
         optimizer: parameters -> optimizer; SGD with rate 0.01 and momentum 0.9 by default, the report's.
         scheduler: optimizer -> learning rate scheduler, stepped after each epoch; None keeps the rate. As in Lightning,
             {"scheduler": function, "interval": "step"} steps it after each step of the optimizer.
@@ -74,9 +74,11 @@ class StyleClassifier(L.LightningModule):
         verify_weights: bool = True,
         init_gain: float | None = None,
         redraw: bool = False,
+        probe_layers: str = "upper",
+        probe_views: int = 1,
     ) -> None:
         super().__init__()
-        check(architecture, head, tuning, weights, init_gain, redraw)
+        check(architecture, head, tuning, weights, init_gain, redraw, probe_layers, probe_views)
         self._make_optimizer, self._make_scheduler = optimizer or SGD, optimization.schedule_factory(scheduler)
         make_loss = loss or nn.CrossEntropyLoss
         # Names and numbers only, which a checkpoint can hold without code.
@@ -90,8 +92,10 @@ class StyleClassifier(L.LightningModule):
         self.loss_function = make_loss(reduction="none")
         # In lists, so that torch does not register these parts of `network` a second time.
         self._new_layer = [new_layer]
-        first = first_trained(self.network, new_layer, tuning)
+        self._first = [first := first_trained(self.network, new_layer, tuning)]
         self._tail = [first and heads.tail(self.network, first)]
+        self.probe = Probe(probe_layers, probe_views) if tuning == "probe" else None
+        self.automatic_optimization = self.probe is None
         self.trained_parameters = choose_parameters(self.network, new_layer, tuning)
         self._class_weights: Tensor | None = None
         self._batch_size: int | None = None
@@ -127,7 +131,7 @@ class StyleClassifier(L.LightningModule):
             return None
         return FrozenFeatures(
             self.network,
-            first_trained(self.network, self.new_layer, self.hparams.tuning),
+            self._first[0],
             self.trainer.datamodule.preprocessing,
             self.trainer.strategy.root_device,
             self.trainer.precision_plugin,
@@ -142,12 +146,16 @@ class StyleClassifier(L.LightningModule):
         checkpoint.refuse_other_data(self, names)
         if stage == "fit":
             self.hparams.class_names = list(names)
+            if self.probe:
+                self.probe.prepare(data)
             self.preprocessing = getattr(data, "preprocessing", self.preprocessing)
             if self._split_of_weights not in (None, getattr(data, "split_hash", None)):
                 told = "%s was trained on another split: it may have seen paintings that validate here"
                 log.warning(told, self.hparams.weights)
 
     def configure_optimizers(self) -> Any:
+        if self.probe:  # a step of no size counts the epoch
+            return torch.optim.SGD(self.trained_parameters, lr=0.0)
         return optimization.configured(self, self._make_optimizer, self._make_scheduler)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
@@ -181,8 +189,10 @@ class StyleClassifier(L.LightningModule):
             return batch
         return from_pair(batch, sum(len(answers[0]) for answers in self._answers), self.global_rank)
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         batch = self._as_batch(batch)
+        if self.probe and (batch := self.probe.collect(self, batch)) is None:
+            return None  # all of an epoch's paintings at once, with its last batch
         logits = self._logits(batch)
         loss = self.loss_function(logits.to(torch.promote_types(logits.dtype, torch.float32)), batch.labels)  # (batch,)
         if self._class_weights is not None:  # CrossEntropyLoss(weight) would divide by the batch's sum of weights
@@ -258,14 +268,7 @@ class StyleClassifier(L.LightningModule):
 
         A tensor (batch, 3, height, width) is taken as what `transform` returns.
         """
-        pictures, answers = listed(pictures), Answers()
-        with torch.inference_mode(), in_eval_mode(self.network):
-            for start in range(0, len(pictures), _AT_ONCE):
-                some = pictures[start : start + _AT_ONCE]
-                images = some.to(self.device) if isinstance(some, Tensor) else self.transform(some)
-                paths = [str(one) if isinstance(one, str | Path) else None for one in some]
-                answers += answered(self, partial(self, images), paths)
-        return answers
+        return predicted(self, listed(pictures))
 
     # -- checkpoints --------------------------------------------------------------------------------------------------
 

@@ -30,8 +30,9 @@ class FrozenFeatures:
         self.network = network.to(device, memory_format=torch.channels_last)
         self.first_trained, self.preprocessing = first_trained, preprocessing
         self.device, self.autocast = device, precision.forward_context
+        name = getattr(network, "about", type(network).__name__)
         self.about = {
-            "network": f"{type(network).__name__} up to {tuning.path(network, first_trained)}",
+            "network": f"{name} up to {tuning.path(network, first_trained)}",
             "weights": frozen_hash(network, first_trained),
             "precision": precision.precision,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -47,7 +48,9 @@ class FrozenFeatures:
 
 def can_be_cached(tuning_name: str, precision: str) -> bool:
     """Whether a picture's features are the same in each epoch; not where a precision later converts the weights."""
-    return tuning_name in ("head_only", "classifier") and (precision == "32-true" or precision.endswith("-mixed"))
+    return tuning_name in ("head_only", "probe", "classifier") and (
+        precision == "32-true" or precision.endswith("-mixed")
+    )
 
 
 def input_of(layer: nn.Module, network: nn.Module, images: Tensor) -> Tensor:

@@ -5,18 +5,26 @@ from typing import Any
 from torch import nn
 
 from brushwork.errors import UserError
-from brushwork.models import backbones, checkpoint, heads, tuning
+from brushwork.models import backbones, checkpoint, heads, stages, tuning
 from brushwork.models.weight_files import read_file
 from brushwork.models.weights import load, load_strictly, path_of
 
 
 def check(
-    architecture: str, head: str | heads.Head, tuning_name: str, weights: str | None, gain: float | None, redraw: bool
+    architecture: str,
+    head: str | heads.Head,
+    tuning_name: str,
+    weights: str | None,
+    gain: float | None,
+    redraw: bool,
+    probe_layers: str = "upper",
+    probe_views: int = 1,
 ) -> None:
     """Refuse unknown names and values out of range, before any work is done."""
     backbones.weights_enum(architecture)
     heads.check(head)
     tuning.check(tuning_name)
+    stages.check(probe_layers, probe_views)
     if gain is not None and not gain > 0:
         raise UserError(f"expected model.init_gain to be above 0, but got {gain:g}")
     if redraw and weights is None:
@@ -57,4 +65,7 @@ def initialized(chosen: Any, head: str | heads.Head) -> tuple[nn.Module, nn.Modu
                 raise UserError(
                     f"{path} has no {name} that fits, and head {chosen.head} keeps it: choose other weights"
                 )
+    if chosen.tuning == "probe":
+        size = backbones.smallest_size(chosen.architecture)
+        network, new_layer = stages.network_and_layer(network, new_layer, chosen.probe_layers, size)
     return network, new_layer, split_hash

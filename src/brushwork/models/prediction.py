@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,12 +14,14 @@ from torchvision.transforms.functional import to_pil_image
 from brushwork import images
 from brushwork.errors import UserError
 from brushwork.models.features import logits_and_features
+from brushwork.models.modes import in_eval_mode
 
 if TYPE_CHECKING:
     from brushwork.models.classifier import StyleClassifier
 
 Picture = str | Path | Image.Image | Tensor
 
+_AT_ONCE = 64  # pictures that are predicted in a batch
 UNLIKE = "unlike the training pictures"
 _SHOWN = 3  # classes of an answer that are printed
 
@@ -78,6 +81,18 @@ def answered(model: "StyleClassifier", forward: Callable[[], Tensor], paths: Seq
     probabilities = (logits / model.calibration.temperature).softmax(1).cpu()
     unlike = model.familiarity and model.familiarity.is_unlike(features)
     return Answers.of(probabilities, model.class_names, paths, unlike)
+
+
+def predicted(model: "StyleClassifier", pictures: Sequence[Picture]) -> Answers:
+    """The answers for pictures, or for a tensor as `transform` returns it: see `StyleClassifier.predict`."""
+    answers = Answers()
+    with torch.inference_mode(), in_eval_mode(model.network):
+        for start in range(0, len(pictures), _AT_ONCE):
+            some = pictures[start : start + _AT_ONCE]
+            images = some.to(model.device) if isinstance(some, Tensor) else model.transform(some)
+            paths = [str(one) if isinstance(one, str | Path) else None for one in some]
+            answers += answered(model, partial(model, images), paths)
+    return answers
 
 
 def listed(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,7 +122,7 @@ def _cross_validated(
 def balanced_folds(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The fold of each painting, (paintings,), FOLDS of them where there are units enough; a unit is never divided.
 
-    The largest units are dealt first, each to the fold that has the fewest paintings of its classes, in shares of these.
+    The largest units are dealt first, each to the fold with the fewest paintings of its classes, in shares of these.
 
     >>> balanced_folds(np.array([7, 7, 1, 2, 3, 4]), np.array([0, 0, 0, 1, 1, 1])).tolist()
     [0, 0, 1, 2, 3, 0]
@@ -143,49 +143,59 @@ class Probe:
     """Collects the features and labels of an epoch of a `StyleClassifier`, and sets its solution.
 
     layers, views: see `stages.LAYERS`; with two views the mirror images of training pictures besides.
-    solved: how the last solution was found.
     """
 
     def __init__(self, layers: str, views: int) -> None:
         self.layers, self.views = layers, views
-        self.solved: dict[str, Any] | None = None
+        self.described: dict[str, Any] = {"layers": layers, "views": views}  # and how the last solution was found
         self._collected: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def begin(self, model: "StyleClassifier") -> None:
-        """Before an epoch. Refuses what a probe can't be trained in."""
-        if model.trainer.world_size > 1:
-            raise UserError("tuning=probe is solved at once, by one process: use trainer.devices=1")
-        self._collected.clear()
+    def prepare(self, data: Any) -> None:
+        """Before training, of the data module: pictures as they are. Refuses what would vary them."""
+        if (augmentation := getattr(data, "augmentation", None)) is None:
+            return
+        data.augmentation, data.views = replace(augmentation, flip=False), self.views
+        if data.transform is not None or data.augmentation != type(augmentation)(flip=False):
+            raise UserError(
+                "tuning=probe takes each picture as it is (with probe.views=2 mirrored besides): leave "
+                "data.crop_scale, data.color_jitter and data.transform out"
+            )
 
     @torch.no_grad()
-    def collect(self, model: "StyleClassifier", batch: Batch | FeatureBatch, first: nn.Module) -> None:
-        """Keep a batch's features, the input of `first`: (batch, views, width)."""
+    def collect(self, model: "StyleClassifier", batch: Batch | FeatureBatch) -> FeatureBatch | None:
+        """Keep a batch's features; with the epoch's last batch solve, set the layer, and return all of them."""
+        trainer, first = model.trainer, model._first[0]
         if isinstance(batch, FeatureBatch):
             features = batch.features if batch.features.ndim == 3 else batch.features[:, None]
         else:
             images = batch.images.to(model.dtype)
             views = [images, images.flip(3)][: self.views]
-            features = torch.stack([input_of(first, model.network, one).flatten(1) for one in views], 1)
-        self._collected.append((features.float(), batch.labels, batch.index))
-
-    @torch.no_grad()
-    def finish(self, model: "StyleClassifier", tail: nn.Module, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Solve, set the layer, and return the logits of the collected pictures (rows, classes), and their labels."""
-        start = time.perf_counter()
-        features, labels, index = (torch.cat(column) for column in zip(*self._collected, strict=True))
+            features = torch.stack([input_of(first, model.network, one) for one in views], 1)
+        self._collected.append((features, batch.labels, batch.index))
+        if not trainer.is_last_batch:
+            return None
+        if trainer.world_size > 1:
+            raise UserError("tuning=probe is solved at once, by one process: use trainer.devices=1")
+        whole = FeatureBatch(*(torch.cat(column) for column in zip(*self._collected, strict=True)))
         self._collected.clear()
+        self._solve(model, whole)
+        model.optimizers().step()  # of no size: Lightning counts the epoch by it
+        trainer.should_stop = True  # another epoch would solve the same
+        return whole._replace(features=whole.features[:, 0])
+
+    def _solve(self, model: "StyleClassifier", whole: FeatureBatch) -> None:
+        start, index = time.perf_counter(), whole.index.tolist()
         known = getattr(model.trainer.datamodule, "units", None)
-        units = index.tolist() if known is None else [known[i] for i in index.tolist()]
-        solved = solve(features, labels, units, model.num_classes, weights)
+        units = index if known is None else [known[i] for i in index]
+        solved = solve(whole.features, whole.labels, units, model.num_classes, model._class_weights)
         _set(model.network, model.new_layer, solved)
         seconds = time.perf_counter() - start
-        told = {"layers": self.layers, "views": self.views} | solved.plain()
-        self.solved = told | {"paintings": len(labels), "seconds": round(seconds, 3)}
+        self.described |= {"paintings": len(index), **solved.plain(), "seconds": round(seconds, 3)}
         steps = ", ".join(f"{strength:g} {value:.3f}" for strength, value in solved.accuracies.items())
-        log.info("probe: %d features of %d paintings; accuracy over folds by C: %s", *features.shape[::-2], steps)
+        width = whole.features.shape[2]
+        log.info("probe: %d features of %d paintings; accuracy over folds by C: %s", width, len(index), steps)
         norm = f"gradient norm {solved.gradient_norm:.1e} of the weights'"
-        log.info("probe: C = %g, solved in %.1f s: %s", solved.strength, seconds, norm)
-        return tail(features[:, 0].to(next(tail.parameters()))).float(), labels
+        log.info("probe: C = %g, solved in %.1f s, %s", solved.strength, seconds, norm)
 
 
 def _set(network: nn.Module, layer: nn.Module, solved: Solved) -> None:

@@ -120,6 +120,7 @@ class StagesClassifier(nn.Module):
             tokens = stage(values)  # (batch, tokens, width)
             return torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1)
         maps = stage(values.permute(0, 3, 1, 2) if self.channels_last else values)
+        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
         mean = maps.mean((2, 3), keepdim=True)
         if self.channels_last or not self.with_deviation:
             return mean.flatten(1)

@@ -1,12 +1,13 @@
 """What is trained: the new layer (`head_only`), also the classifier before it (`classifier`), also the last stage of
-convolutions (`upper`), or the whole network (`full`)."""
+convolutions (`upper`), or the whole network (`full`); or a probe is solved (`probe`)."""
 
 from torch import nn
 from torchvision.models import vision_transformer
 
 from brushwork.errors import unknown
+from brushwork.models.stages import StagesClassifier
 
-TUNINGS = ("head_only", "classifier", "upper", "full")
+TUNINGS = ("head_only", "classifier", "upper", "full", "probe")
 
 # Names of the children of torchvision's networks that contain the blocks.
 _HOLD_BLOCKS = ("features", "layers", "blocks", "trunk_output")
@@ -67,7 +68,9 @@ def classifier_of(network: nn.Module, new_layer: nn.Module) -> nn.Module:
 
 def first_trained(network: nn.Module, new_layer: nn.Module, tuning: str) -> nn.Module | None:
     """The module where training begins, all before it frozen; None where that is inside the convolutions."""
-    if tuning == "head_only":
+    if tuning == "probe" and isinstance(network, StagesClassifier):
+        return network.head
+    if tuning in ("head_only", "probe"):
         return new_layer
     return classifier_of(network, new_layer) if tuning == "classifier" else None
 
@@ -78,7 +81,7 @@ def _trained_stages(network: nn.Module, new_layer: nn.Module, tuning: str) -> li
     found = stages(network, new_layer)
     own = set(classifier_of(network, new_layer).modules())
     classifier = sum(stage[0] in own for stage in found)
-    count = {"head_only": 1, "classifier": classifier, "upper": classifier + 1, "full": len(found)}[tuning]
+    count = {"head_only": 1, "probe": 1, "classifier": classifier, "upper": classifier + 1, "full": len(found)}[tuning]
     return [(stage, position >= len(found) - count) for position, stage in enumerate(found)]
 
 
@@ -94,7 +97,7 @@ def choose_parameters(network: nn.Module, new_layer: nn.Module, tuning: str) -> 
 
 def set_train_mode(network: nn.Module, new_layer: nn.Module, tuning: str) -> None:
     """Train mode for what is trained; what is frozen stays in eval mode, its dropout included."""
-    network.train(tuning != "head_only")
+    network.train(tuning not in ("head_only", "probe"))
     for stage, is_trained in _trained_stages(network, new_layer, tuning):
         for module in stage:
             module.train(is_trained)

@@ -212,13 +212,15 @@ class Loaders:
         )
 
     def _gather_features(self, part: str, rows: Rows, order: EpochOrder) -> Callable[[Tensor], Tensor]:
-        """Of each painting its features, in training those of its mirror image where it would be mirrored."""
+        """Of each painting its features, in training those of its mirror image where it would be, or both."""
         data, views = self.data, torch.tensor(self._views())
         row_of_view = torch.full((len(data.parts), 2), -1)  # -1: a view that is not needed
         row_of_view[tuple(views.T)] = torch.arange(len(views))
         row_of_view = row_of_view.to(rows.values.device)
 
         def gather(index: Tensor) -> Tensor:
+            if part == "train" and data.views == 2:
+                return torch.stack([rows[row_of_view[index, view]] for view in (0, 1)], 1)
             mirrored = torch.zeros_like(index)
             if part == "train" and data.augmentation.flip:
                 mirrored = augment.flips(index, data.seed, order.epoch).long()
@@ -229,7 +231,9 @@ class Loaders:
     def _views(self) -> list[tuple[int, int]]:
         """Which features are needed: a painting's position in the catalogue; 1 for its mirror image."""
         plain = [(i, 0) for i, part in enumerate(self.data.parts) if part in ("train", "val", "test")]
-        return plain + [(i, 1) for i in self.data.indices("train") if self.data.augmentation.flip]
+        return plain + [
+            (i, 1) for i in self.data.indices("train") if self.data.augmentation.flip or self.data.views == 2
+        ]
 
     def _open_features(self) -> Rows | None:
         """The features of the frozen backbone; None where the network has none that stay the same, or no room."""
@@ -240,7 +244,7 @@ class Loaders:
         extractor = module.feature_extractor() if repeats and hasattr(module, "feature_extractor") else None
         if extractor is None:
             return None
-        key = str((data.preprocessing, extractor.about))
+        key = str((data.preprocessing, extractor.about, data.views))
         if key not in self._features:
             views, pictures = self._views(), self._open_pictures
             self._features[key] = store.open_features(data.catalogue, views, extractor, data.preprocessing, pictures)

@@ -107,6 +107,7 @@ class WikiArtDataModule(L.LightningDataModule):
         self.on_bad_image, self.strict, self.max_megapixels = on_bad_image, strict, max_megapixels
         self.predict, self.paint_demo = predict and Path(files.expanded(predict)), paint_demo
         arguments.check(self)
+        self.views = 1  # of a training painting at once; 2: its mirror image besides, with kept features
         self._loaders = Loaders(self)
 
     # -- which paintings ----------------------------------------------------------------------------------------------
@@ -158,6 +159,11 @@ class WikiArtDataModule(L.LightningDataModule):
     def skipped(self) -> list[tuple[str, str]]:
         """(path, reason) of each file that was left out."""
         return self._selection.skipped
+
+    @property
+    def units(self) -> list[int]:
+        """For each painting the number of its group: see `Selection`."""
+        return self._selection.units
 
     @property
     def split_hash(self) -> str:

@@ -1,6 +1,7 @@
 """Which paintings a run uses: listed, checked and split, once."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,12 +23,15 @@ class Selection(NamedTuple):
     catalogue: without the files that can't be read. parts: of each of its paintings.
     skipped: (path, reason) of each file that was left out.
     split_hash: names the split before the training part is thinned.
+    units: of each painting the number of its group, which folds within the training part don't divide: near duplicates,
+        and where the split keeps artists apart all by one artist.
     """
 
     catalogue: Catalogue
     parts: Parts
     skipped: list[tuple[str, str]]
     split_hash: str
+    units: list[int]
 
 
 def select(data: "WikiArtDataModule") -> Selection:
@@ -48,7 +52,25 @@ def select(data: "WikiArtDataModule") -> Selection:
     _report_copies(catalogue, parts, pairs, data.strict)
     splits.check(catalogue, parts)
     thinned = splits.thin(parts, catalogue.paintings, data.train_fraction, data.seed)
-    return Selection(catalogue, thinned, skipped, splits.split_hash(catalogue, parts))
+    units = _units(catalogue, parts, together)
+    return Selection(catalogue, thinned, skipped, splits.split_hash(catalogue, parts), units)
+
+
+def _units(catalogue: Catalogue, parts: Parts, together: Sequence[Sequence[int]]) -> list[int]:
+    """See `Selection`."""
+    by_artist, parts_of = defaultdict(list), defaultdict(set)
+    for i, (painting, part) in enumerate(zip(catalogue.paintings, parts, strict=True)):
+        if painting.artist is not None and part != "unused":
+            by_artist[painting.artist].append(i)
+            parts_of[painting.artist].add(part)
+    apart = all(len(found) == 1 for found in parts_of.values())
+    groups = [*together, *(by_artist.values() if apart else ())]
+    unit_of = list(range(len(parts)))
+    pairs = [duplicates.Pair(group[0], other, 0, False) for group in groups for other in group[1:]]
+    for group in duplicates.connected(pairs, len(parts)) if pairs else ():
+        for i in group:
+            unit_of[i] = group[0]
+    return unit_of
 
 
 def _report_copies(catalogue: Catalogue, parts: Parts, pairs: Sequence[duplicates.Pair], strict: bool) -> None:

@@ -94,6 +94,8 @@ class ModelConfig:
     optimizer: Any = MISSING
     scheduler: Any = None
     seed: int = MISSING
+    probe_layers: str = MISSING
+    probe_views: int = MISSING
 
 
 @dataclass
@@ -109,6 +111,14 @@ class TuningConfig:
     """What is trained (conf/tuning/)."""
 
     name: str = MISSING
+
+
+@dataclass
+class ProbeConfig:
+    """What a linear probe's features are (tuning=probe)."""
+
+    layers: str = MISSING
+    views: int = MISSING
 
 
 @dataclass
@@ -128,6 +138,7 @@ class Config:
     model: ModelConfig = MISSING
     head: HeadConfig = MISSING
     tuning: TuningConfig = MISSING
+    probe: ProbeConfig = MISSING
     optimizer: Any = MISSING
     scheduler: Any = None
     trainer: Any = MISSING
@@ -135,10 +146,11 @@ class Config:
     logger: Any = None
 
 
+_PROBE = ("probe_layers", "probe_views")
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
     "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
-    "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
+    "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", *_PROBE),
     "split": (),
     "scheduler": (),
 }
@@ -193,6 +205,8 @@ def make_job(cfg: DictConfig) -> Job:
     for group, keys in _INTERPOLATED.items():
         null = [key for key in _NEWER if _is_empty((resolved[group] or {}).get(key))]
         resolved[group] = resolved[group] and _without(resolved[group], (*keys, *null))
+    if settings.tuning.name != "probe":
+        del resolved["probe"]
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
@@ -252,7 +266,7 @@ def _checked(model: partial) -> partial:
     from brushwork.models import initial, optimization
 
     chosen = model.keywords | {"scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))}
-    initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw")))
+    initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw", *_PROBE)))
     optimization.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
 

@@ -21,7 +21,7 @@ from brushwork.training.averaging import AveragedWeights
 from brushwork.training.config import Job
 from brushwork.training.loggers import finish
 from brushwork.training.record import RunRecord
-from brushwork.training.trainer_options import arrange, check_trainer, user_error
+from brushwork.training.trainer_options import arrange, check_trainer, for_probe, user_error
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
     settings = job.settings
     prepare_process(settings.seed, settings.threads)
     options = devices.resolve(job.trainer, job.sweep_number, settings.data.batch_size)
+    if settings.tuning.name == "probe":
+        options, ckpt_path = for_probe(settings, options, ckpt_path, job.sweep_number is not None)
     options, callbacks, loggers = arrange(options, job.callbacks, job.loggers, job.folder)
     check_trainer(options, callbacks, loggers, settings.patience)
     # Raises where the network can't take pictures of this size.

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from brushwork import csv_files, files, run_folder
 from brushwork.errors import UserError
 from brushwork.models.classifier import StyleClassifier
+from brushwork.models.probe import Probe
 from brushwork.models.scores import Scores
 from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
@@ -84,6 +85,7 @@ class RunRecord(L.Callback):
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
         self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
         self.logits: dict[str, torch.Tensor] = {}  # of the same paintings: see `run_folder.LOGITS`
+        self._probe: Probe | None = None
         self._made = time.perf_counter()
         self.write = False  # not in processes of a DDP run but the first, nor in a fast_dev_run
 
@@ -99,6 +101,7 @@ class RunRecord(L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if not isinstance(pl_module, StyleClassifier):
             raise UserError(f"RunRecord records a StyleClassifier, not a {type(pl_module).__name__}: leave it out")
+        self._probe = pl_module.probe
         pl_module.logs_to_loggers = False  # done here, with the epoch as the step
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -269,6 +272,7 @@ class RunRecord(L.Callback):
         self.result |= {
             "status": status,
             "error": error,
+            "probe": self._probe and self._probe.described,
             "best": best and {key: best.get(key) for key in run_folder.EPOCH_KEYS},
             "last": last and {key: last.get(key) for key in run_folder.EPOCH_KEYS},
             "val_interval_95": best and baselines.interval_95(best["val/accuracy"], len(self.predictions["best"])),

@@ -1,5 +1,6 @@
 """Options of Lightning's Trainer: those that a run sets itself, and checks of what would not do what it says."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from brushwork.errors import UserError, one_line, unknown
 from brushwork.models.checkpoint import AtomicCheckpointIO
 from brushwork.models.optimization import FIGURES, better
+from brushwork.training.config import Config
+
+log = logging.getLogger(__name__)
 
 _NEED_LOGGER = (lightning_callbacks.LearningRateMonitor, lightning_callbacks.DeviceStatsMonitor)
 # Callbacks that look for an attribute of the module which ours does not have, and the setting that does what they do.
@@ -41,6 +45,22 @@ class StopAfterSteps(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
         trainer.should_stop |= trainer.global_step >= self.max_steps
+
+
+def for_probe(
+    settings: Config, options: dict[str, Any], ckpt_path: Path | None, in_sweep: bool
+) -> tuple[dict[str, Any], Path | None]:
+    """Trainer options and checkpoint of a probe, which is solved in one epoch; UserError for what would do nothing."""
+    idle = {key: getattr(settings, key) for key in ("scheduler", "ema_decay", "patience")}
+    idle |= {"model.loss": settings.model.loss, "ckpt_path": None if in_sweep else ckpt_path}
+    idle |= {f"trainer.{key}": options.get(key) for key in ("gradient_clip_val", "gradient_clip_algorithm")}
+    idle |= {"trainer.accumulate_grad_batches": options.get("accumulate_grad_batches", 1) != 1}
+    if named := [key for key, value in idle.items() if value]:
+        raise UserError(f"tuning=probe is solved at once, without steps: leave {' and '.join(named)} out")
+    if (precision := str(options.get("precision", "32-true"))) not in ("32-true", "32", "64-true", "bf16-mixed"):
+        raise UserError(f"tuning=probe needs more digits than trainer.precision={precision}: use bf16-mixed or 32-true")
+    log.info("tuning=probe is solved in one epoch: optimizer and trainer.max_epochs do nothing")
+    return options | {"max_epochs": 1}, None
 
 
 def arrange(
