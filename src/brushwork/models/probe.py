@@ -33,7 +33,8 @@ class Solved:
     """A probe, and how it was found.
 
     weight: (width, classes) for the standardised features; bias: (classes,); mean and deviation (width,) of features.
-    strength: C. gradient_norm: relative to the weights'. accuracies: of each strength, over all folds.
+    strength: C. gradient_norm: relative to the weights'. scores: of each strength, over all folds, the accuracy and
+        the mean cross-entropy.
     """
 
     weight: Tensor
@@ -42,7 +43,7 @@ class Solved:
     deviation: Tensor
     strength: float
     gradient_norm: float
-    accuracies: dict[float, float] = field(default_factory=dict)
+    scores: dict[float, tuple[float, float]] = field(default_factory=dict)
 
     def logits(self, features: Tensor) -> Tensor:
         """(batch, classes) of features (batch, width)."""
@@ -54,8 +55,8 @@ class Solved:
             "features": len(self.weight),
             "strength": self.strength,
             "gradient_norm": self.gradient_norm,
-            "folds": FOLDS if self.accuracies else 0,
-            "cross_validated": {f"{strength:g}": round(value, 6) for strength, value in self.accuracies.items()},
+            "folds": FOLDS if self.scores else 0,
+            "cross_validated": {f"{strength:g}": round(right, 6) for strength, (right, _) in self.scores.items()},
         }
 
 
@@ -79,32 +80,34 @@ def solve(
     share = torch.ones(classes, device=device) if weights is None else weights.to(device)
     shares = (share[doubled] / views)[:, None]
     fold = torch.from_numpy(balanced_folds(np.asarray(units), labels.cpu().numpy())).to(device)
-    accuracies: dict[float, float] = {}
+    scores: dict[float, tuple[float, float]] = {}
     if fold.max() > 0:
         within = shares * (fold.repeat_interleave(views)[:, None] != torch.arange(fold.max() + 1, device=device))
-        accuracies = _cross_validated(features[:, 0].float(), rows.float(), doubled, within.float(), labels, fold)
-    strength = _best(accuracies) if accuracies else _STRENGTH
+        scores = _cross_validated(features[:, 0].float(), rows.float(), doubled, within.float(), labels, fold)
+    strength = _best(scores) if scores else _STRENGTH
     (found,) = logistic.path(rows, doubled, shares, [strength], classes)
     norm = found.gradient_norm.item()
-    return Solved(found.weight[0], found.bias[0], mean, deviation, strength, norm, accuracies)
+    return Solved(found.weight[0], found.bias[0], mean, deviation, strength, norm, scores)
 
 
-def _best(accuracies: dict[float, float]) -> float:
-    """The strength of the highest accuracy, of equals the smallest: the strongest penalty."""
-    return min(accuracies, key=lambda strength: (-accuracies[strength], strength))
+def _best(scores: dict[float, tuple[float, float]]) -> float:
+    """The strength of the highest accuracy; of equals that of the smallest cross-entropy, since of very small weights
+    the direction alone tells the class."""
+    return min(scores, key=lambda strength: (-scores[strength][0], scores[strength][1]))
 
 
 def _cross_validated(
     scored: Tensor, rows: Tensor, of_rows: Tensor, shares: Tensor, labels: Tensor, fold: Tensor
-) -> dict[float, float]:
-    """The accuracy of each strength, on a path that goes on where the best lies at its end."""
+) -> dict[float, tuple[float, float]]:
+    """The accuracy and mean cross-entropy of each strength, on a path that goes on where the best lies at its end."""
     classes, found = int(labels.max()) + 1, {}
 
     def walk(strengths: Iterator[float]) -> None:
         for solution in logistic.path(rows, of_rows, shares, strengths, classes, _WHILE_CHOOSING):
             logits = torch.einsum("nw,pwc->npc", scored, solution.weight) + solution.bias  # (paintings, folds, classes)
-            answers = logits.argmax(2).gather(1, fold[:, None])[:, 0]
-            found[solution.strength] = (answers == labels).double().mean().item()
+            held_out = logits[torch.arange(len(fold)), fold]  # (paintings, classes)
+            right = (held_out.argmax(1) == labels).double().mean().item()
+            found[solution.strength] = right, nn.functional.cross_entropy(held_out, labels).item()
 
     def rising() -> Iterator[float]:
         yield from STRENGTHS
@@ -114,8 +117,6 @@ def _cross_validated(
     walk(rising())
     while (least := min(found)) == _best(found) and least > _LIMITS[0]:
         walk(iter([least / 10]))
-        if found[least / 10] == found[least]:  # no weights are left to shrink
-            break
     return dict(sorted(found.items()))
 
 
@@ -191,7 +192,7 @@ class Probe:
         _set(model.network, model.new_layer, solved)
         seconds = time.perf_counter() - start
         self.described |= {"paintings": len(index), **solved.plain(), "seconds": round(seconds, 3)}
-        steps = ", ".join(f"{strength:g} {value:.3f}" for strength, value in solved.accuracies.items())
+        steps = ", ".join(f"{strength:g} {right:.3f}" for strength, (right, _) in solved.scores.items())
         width = whole.features.shape[2]
         log.info("probe: %d features of %d paintings; accuracy over folds by C: %s", width, len(index), steps)
         norm = f"gradient norm {solved.gradient_norm:.1e} of the weights'"

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torchvision import models
 
 from brushwork.errors import UserError
+from brushwork.models.stages import StagesClassifier
 from brushwork.saliency.maps import Targets, method, score_gradient
 
 # The last layer of each family whose output is spatial maps, (batch, channels, rows, columns): Grad-CAM's.
@@ -106,12 +107,15 @@ def require_relus(model: nn.Module) -> None:
 
 def last_spatial_layer(model: nn.Module) -> nn.Module:
     """The layer whose output are the last spatial maps; raises a UserError where none is known."""
-    kind = type(network_of(model))
+    network = network_of(model)
+    if isinstance(network, StagesClassifier) and not network.class_token:
+        return network.stages[-1]  # of the lower ones a map would be finer
+    kind = network.family if isinstance(network, StagesClassifier) else type(network)
     if kind not in _LAST_SPATIAL:
         raise UserError(
             f"gradcam needs spatial maps before the classifier; {kind.__name__} has none known: use gradient"
         )
-    return _LAST_SPATIAL[kind](network_of(model))
+    return _LAST_SPATIAL[kind](network)
 
 
 REQUIREMENTS = {"guided_backprop": require_relus, "gradcam": last_spatial_layer}
