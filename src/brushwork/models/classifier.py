@@ -112,6 +112,11 @@ class StyleClassifier(L.LightningModule):
         return self._new_layer[0]
 
     @property
+    def first_trained(self) -> nn.Module | None:
+        """The module where training begins; None where that is inside the convolutions."""
+        return self._first[0]
+
+    @property
     def num_classes(self) -> int:
         return self.hparams.num_classes
 
@@ -129,13 +134,9 @@ class StyleClassifier(L.LightningModule):
         """What computes the input of the first trained layer; None where that input changes in training."""
         if not can_be_cached(self.hparams.tuning, self.trainer.precision):
             return None
-        return FrozenFeatures(
-            self.network,
-            self._first[0],
-            self.trainer.datamodule.preprocessing,
-            self.trainer.strategy.root_device,
-            self.trainer.precision_plugin,
-        )
+        trainer = self.trainer
+        where = trainer.datamodule.preprocessing, trainer.strategy.root_device, trainer.precision_plugin
+        return FrozenFeatures(self.network, self.first_trained, *where)
 
     # -- training -----------------------------------------------------------------------------------------------------
 

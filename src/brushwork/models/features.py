@@ -46,6 +46,18 @@ class FrozenFeatures:
             return input_of(self.first_trained, self.network, images).cpu()
 
 
+class PooledFeatures(FrozenFeatures):
+    """The features before the head, (batch, width): see `logits_and_features`."""
+
+    def __init__(self, network: nn.Module, head: nn.Module, *arguments: Any) -> None:
+        super().__init__(network, head, *arguments)
+        if isinstance(head, nn.Conv2d):  # else they are the others
+            self.about["network"] += ", means"
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        return _pooled(super().__call__(pictures))
+
+
 def can_be_cached(tuning_name: str, precision: str) -> bool:
     """Whether a picture's features are the same in each epoch; not where a precision later converts the weights."""
     return tuning_name in ("head_only", "probe", "classifier") and (
@@ -65,7 +77,12 @@ def logits_and_features(head: nn.Module, forward: Callable[[], Tensor]) -> tuple
     mean over the places.
     """
     logits, features = (values.float() for values in _passed(head, forward))
-    return logits, features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
+    return logits, _pooled(features)
+
+
+def _pooled(features: Tensor) -> Tensor:
+    """(batch, width)."""
+    return features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
 
 
 def _passed(layer: nn.Module, forward: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:

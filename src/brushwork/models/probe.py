@@ -61,7 +61,12 @@ class Solved:
 
 
 def solve(
-    features: Tensor, labels: Tensor, units: Sequence[int], classes: int, weights: Tensor | None = None
+    features: Tensor,
+    labels: Tensor,
+    units: Sequence[int],
+    classes: int,
+    weights: Tensor | None = None,
+    tolerance: float = logistic.TOLERANCE,
 ) -> Solved:
     """The probe of some paintings, all of them at the optimum of the strength that cross-validation chose.
 
@@ -69,7 +74,7 @@ def solve(
         features: (paintings, views, width): of each painting, of its mirror image besides or not. It is scored by the
             first.
         labels: (paintings,). units: (paintings,): what has one number is in one fold.
-        weights: (classes,) of the losses.
+        weights: (classes,) of the losses. tolerance: see `logistic.path`.
     """
     views, device = features.shape[1], features.device if features.device.type == "cuda" else torch.device("cpu")
     features, labels = features.to(device, torch.float64), labels.to(device)
@@ -85,7 +90,7 @@ def solve(
         within = shares * (fold.repeat_interleave(views)[:, None] != torch.arange(fold.max() + 1, device=device))
         scores = _cross_validated(features[:, 0].float(), rows.float(), doubled, within.float(), labels, fold)
     strength = _best(scores) if scores else _STRENGTH
-    (found,) = logistic.path(rows, doubled, shares, [strength], classes)
+    (found,) = logistic.path(rows, doubled, shares, [strength], classes, tolerance)
     norm = found.gradient_norm.item()
     return Solved(found.weight[0], found.bias[0], mean, deviation, strength, norm, scores)
 
@@ -165,7 +170,7 @@ class Probe:
     @torch.no_grad()
     def collect(self, model: "StyleClassifier", batch: Batch | FeatureBatch) -> FeatureBatch | None:
         """Keep a batch's features; with the epoch's last batch solve, set the layer, and return all of them."""
-        trainer, first = model.trainer, model._first[0]
+        trainer, first = model.trainer, model.first_trained
         if isinstance(batch, FeatureBatch):
             features = batch.features if batch.features.ndim == 3 else batch.features[:, None]
         else:

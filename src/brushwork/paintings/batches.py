@@ -185,6 +185,16 @@ class Loaders:
             batches = (rows[some] for some in torch.tensor(index).split(self.data.batch_size))
         return (pictures.permute(0, 3, 1, 2) for pictures in batches)
 
+    def of_extractor(self, extractor: store.Extractor, index: list[int]) -> Tensor:
+        """See `WikiArtDataModule.features`."""
+        data, views = self.data, [(i, 0) for i in index]
+        rows = None
+        if data.store:
+            rows = store.open_features(data.catalogue, views, extractor, data.preprocessing, self._open_pictures)
+        return (
+            torch.cat([*map(extractor, self.of_paintings(index))]) if rows is None else rows[torch.arange(len(index))]
+        )
+
     def files(self, index: list[int]) -> PictureFiles:
         """The files of paintings, by their catalogue positions."""
         data = self.data

@@ -20,6 +20,7 @@ from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.described import with_parts
 from brushwork.paintings.selection import Selection, select
 from brushwork.paintings.splits import Fractions, Parts
+from brushwork.paintings.store import Extractor
 from brushwork.preprocessing import IMAGENET, Preprocessing, normalize
 
 
@@ -256,6 +257,10 @@ class WikiArtDataModule(L.LightningDataModule):
     def pictures(self, index: list[int]) -> Iterator[Tensor]:
         """Paintings, by their catalogue positions, as validation reads them: uint8 (batch, 3, height, width)."""
         return self._loaders.of_paintings(index)
+
+    def features(self, extractor: Extractor, index: list[int]) -> Tensor:
+        """The features of paintings, by their catalogue positions, under a frozen network: (paintings, *shape)."""
+        return self._loaders.of_extractor(extractor, index)
 
     def training_images(self, index: list[int]) -> Tensor:
         """Paintings, by their catalogue positions, as the network sees them in the running epoch of training."""

@@ -22,7 +22,7 @@ CURVES = {  # the report's figures 5 to 7, by the names of their files: columns 
     "figure-6-training-loss": ["train/loss"],
     "figure-7-both": ["val/accuracy", "train/loss"],
 }
-BASELINE_STYLES = dict(zip(BASELINES, (":", "-.", "--"), strict=True))
+BASELINE_STYLES = dict(zip(BASELINES, (":", "-.", "--", (0, (5, 1)), (0, (1, 3))), strict=True))
 _REPORTS_COLORS = {"replace_last": "tab:blue", "replace_two": "tab:red"}
 _COLORS = ("tab:green", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive", "tab:cyan")
 _LABELS = {"val/accuracy": "validation accuracy", "train/loss": "training loss"}
@@ -50,7 +50,7 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
             mean_in_band(axes, epochs, values, color=color, marker="o", linewidth=2.2, label=_label(arm, arm.runs))
         if column.endswith("accuracy"):
             for name, label in BASELINES.items():
-                known = {b for run in all_runs if (b := run.result["baselines"][name]) is not None}
+                known = {b for run in all_runs if (b := run.result["baselines"].get(name)) is not None}
                 for number, value in enumerate(sorted(known)):  # one for each split
                     look = {"color": "0.35", "linestyle": BASELINE_STYLES[name], "linewidth": 1.2}
                     axes.axhline(value, label="_" if number else label, **look)

@@ -16,7 +16,7 @@ from brushwork.errors import UserError, one_line
 log = logging.getLogger(__name__)
 
 # Settings of where and how a run is stored and shown, not of what it computes; and its seed.
-_STORED = ("name", "run_dir", "ckpt_path", "keep_last", "callbacks", "logger", "data.store")
+_STORED = ("name", "run_dir", "ckpt_path", "keep_last", "callbacks", "logger", "data.store", "baselines.probe")
 _IGNORED = (*_STORED, "threads", "data.workers", "seed")
 
 

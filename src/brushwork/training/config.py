@@ -122,6 +122,13 @@ class ProbeConfig:
 
 
 @dataclass
+class BaselinesConfig:
+    """Which baselines a run computes that take more than a moment."""
+
+    probe: bool | None = MISSING
+
+
+@dataclass
 class Config:
     """The root of conf/train.yaml; the last five are Lightning's and torch's own, by _target_."""
 
@@ -139,6 +146,7 @@ class Config:
     head: HeadConfig = MISSING
     tuning: TuningConfig = MISSING
     probe: ProbeConfig = MISSING
+    baselines: BaselinesConfig = MISSING
     optimizer: Any = MISSING
     scheduler: Any = None
     trainer: Any = MISSING
@@ -157,7 +165,7 @@ _INTERPOLATED = {
 # Left out where they are empty: older runs lack them.
 _NEWER = ("transform", "loss", "table", "columns", "file", "interval")
 # What doesn't change what a run computes, at the root and in data.
-_NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
+_NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger", "baselines")
 _DATA_NOT_HASHED = ("root", "workers", "store")
 
 
@@ -207,6 +215,8 @@ def make_job(cfg: DictConfig) -> Job:
         resolved[group] = resolved[group] and _without(resolved[group], (*keys, *null))
     if settings.tuning.name != "probe":
         del resolved["probe"]
+    if resolved["baselines"] == {"probe": True}:
+        del resolved["baselines"]
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN

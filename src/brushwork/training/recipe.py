@@ -49,7 +49,13 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
         checkpoint.check_resumable(ckpt_path, options.get("max_epochs"))
     model = make_model(job, load=ckpt_path is None)
     entries = {"name": settings.name, "command": job.command_line, "config_hash": job.config_hash}
-    record = RunRecord(job.folder, config=job.resolved, entries=entries, ends_with_fit=False)
+    record = RunRecord(
+        job.folder,
+        config=job.resolved,
+        entries=entries,
+        ends_with_fit=False,
+        initial_baselines=settings.baselines.probe,
+    )
     trainer = make_trainer(job, options, [record, *callbacks], loggers)
     sweep.announce_disk_need(job, *checkpoint_bytes(callbacks, settings.ema_decay, model))
 

@@ -20,7 +20,7 @@ from brushwork.models.scores import Scores
 from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import WikiArtDataModule
-from brushwork.training import resume, run_facts
+from brushwork.training import initial_features, resume, run_facts
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class RunRecord(L.Callback):
         config: the settings for config.yaml; None: those of the model and the data module.
         entries: of result.json, known to the caller (name, command, config_hash).
         ends_with_fit: the end of fit is the end of the run; else the caller calls `write_result("finished")`.
+        initial_baselines: a probe and nearest neighbours of the initial weights (see `initial_features`).
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class RunRecord(L.Callback):
         config: dict[str, Any] | None = None,
         entries: dict[str, Any] | None = None,
         ends_with_fit: bool = True,
+        initial_baselines: bool = True,
     ) -> None:
         self.folder, self.config, self.ends_with_fit = Path(folder), config, ends_with_fit
+        self.initial_baselines = initial_baselines
         self._entries = entries or {}
         self.result: dict[str, Any] = run_folder.new_result() | self._entries
         self.catalogue: Catalogue | None = None
@@ -85,6 +88,7 @@ class RunRecord(L.Callback):
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
         self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
         self.logits: dict[str, torch.Tensor] = {}  # of the same paintings: see `run_folder.LOGITS`
+        self.initial: initial_features.Answers = {}  # of the initial weights' features
         self._probe: Probe | None = None
         self._made = time.perf_counter()
         self.write = False  # not in processes of a DDP run but the first, nor in a fast_dev_run
@@ -120,7 +124,9 @@ class RunRecord(L.Callback):
         self.write = trainer.is_global_zero and not trainer.fast_dev_run
         if not trainer.is_global_zero:
             return
-        self.result = run_facts.new_result(trainer, pl_module, data) | self._entries
+        if data is not None and self.initial_baselines and self.write:
+            self.initial = initial_features.answers(trainer, pl_module, data)
+        self.result = run_facts.new_result(trainer, pl_module, data, self.initial) | self._entries
         run_facts.announce(trainer, pl_module, data)
         if self.write:
             self._write_first_files(self.config or run_facts.config_of(trainer, pl_module, data), data)
@@ -262,7 +268,7 @@ class RunRecord(L.Callback):
         csv_files.write(self.folder / run_folder.PREDICTIONS, run_folder.PREDICTIONS_COLUMNS, rows)
         arrays = {name: values.numpy() for name, values in self.logits.items()}
         with files.atomic_path(self.folder / run_folder.LOGITS) as temporary, open(temporary, "wb") as file:
-            np.savez(file, class_names=np.array(names), **arrays)
+            np.savez(file, class_names=np.array(names), **arrays, **self.initial)
 
     def write_result(self, status: str = "running", error: str | None = None) -> None:
         """Bring the result up to date with the history, and write it."""

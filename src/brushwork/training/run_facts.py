@@ -18,13 +18,15 @@ from brushwork.models import checkpoint, tuning
 from brushwork.models.classifier import StyleClassifier
 from brushwork.paintings import baselines, color_texture
 from brushwork.paintings.datamodule import WikiArtDataModule
-from brushwork.training import devices
+from brushwork.training import devices, initial_features
 
 log = logging.getLogger(__name__)
 
 
-def new_result(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None) -> dict[str, Any]:
-    """result.json before the first epoch, with the baselines of the data."""
+def new_result(
+    trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule | None, initial: initial_features.Answers
+) -> dict[str, Any]:
+    """result.json before the first epoch, with the baselines of the data and of the initial weights."""
     described, total = checkpoint.describe(model), tuning.count(list(model.network.parameters()))
     result = run_folder.new_result() | {
         "data": described.get("data"),
@@ -42,20 +44,23 @@ def new_result(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModu
         return result
     by_features = color_texture.accuracies(data.catalogue, data.parts, data.max_megapixels)
     result |= {"data_hash": data.unchecked_catalogue.data_hash, "split_hash": data.split_hash}
-    result |= _baselines(data, "val", by_features)
+    result |= _baselines(data, "val", by_features, initial)
     if "test" in data.parts:
         test = {"paintings": data.parts.count("test"), "best": None, "last": None}
-        result["test"] = test | _baselines(data, "test", by_features)
+        result["test"] = test | _baselines(data, "test", by_features, initial)
     return result
 
 
-def _baselines(data: WikiArtDataModule, part: str, by_features: dict[str, float]) -> dict[str, Any]:
-    """The accuracies on a part without a network, and their 95% intervals."""
+def _baselines(
+    data: WikiArtDataModule, part: str, by_features: dict[str, float], initial: initial_features.Answers
+) -> dict[str, Any]:
+    """The accuracies on a part without training the network, and their 95% intervals."""
     train, held_out = data.part("train"), data.part(part)
     found = {
         "majority": baselines.majority(train, held_out),
         "artist_lookup": baselines.artist_lookup(train, held_out),
         "color_texture": by_features.get(part),
+        **initial_features.accuracies(initial, data, part),
     }
     intervals = {
         name: None if value is None else baselines.interval_95(value, len(held_out)) for name, value in found.items()

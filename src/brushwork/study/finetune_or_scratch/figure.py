@@ -76,7 +76,7 @@ def _keys(panels: Sequence[Panel], weights: str) -> list[Line2D]:
         label = TUNINGS.get(tuning, tuning).replace(" and ", "\nand ")
         keys.append(Line2D([], [], color="0.2", linestyle=style, marker=marker, markersize=5.5, label=label))
     known = [name for name in BASELINES if any(name in panel.baselines for panel in panels)]
-    keys += [heading("no network")] if known else []
+    keys += [heading("baselines")] if known else []
     for name in known:
         keys.append(Line2D([], [], color="0.45", linestyle=BASELINE_STYLES[name], label=BASELINES[name]))
     band = "\nlines: means over seeds;\nbands: lowest to highest seed"

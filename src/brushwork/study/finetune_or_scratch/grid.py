@@ -173,7 +173,7 @@ def _baselines(points: Sequence[Point]) -> dict[str, dict[int, float]]:
     for name in run_folder.BASELINES:
         by_seed: dict[int, dict[int, float | None]] = {}
         for point in points:
-            values = {run.seed: run.result["baselines"][name] for run in point.arm.runs}
+            values = {run.seed: run.result["baselines"].get(name) for run in point.arm.runs}
             by_seed.setdefault(point.paintings, {}).update(values)
         means = {paintings: sum(of.values()) / len(of) for paintings, of in by_seed.items() if None not in of.values()}
         if means:
