@@ -13,8 +13,8 @@ CONFIG = "config.yaml"  # the resolved configuration; .hydra/ is Hydra's own cop
 RESULT = "result.json"  # status, best and last epoch, baselines, hashes, versions
 METRICS = "metrics.csv"  # one row an epoch
 PREDICTIONS = "predictions.csv"  # each held-out painting at the best and at the last epoch
-# {part}_{epoch}, val_best say: float32 (paintings, classes), in the order of its predictions; and of a probe and nearest
-# neighbours of the initial weights the classes, probe_val say: (paintings,)
+# {part}_{epoch}, val_best say: float32 (paintings, classes), in the order of its predictions; and the
+# classes by a probe and nearest neighbours of the initial weights, probe_val say, (paintings,)
 LOGITS = "logits.npz"
 SPLIT = "split.csv"  # which painting is in which part
 SKIPPED = "skipped.csv"  # files left out by data.on_bad_image=skip, with the reason

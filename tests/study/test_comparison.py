@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brushwork import run_folder, tables
+from brushwork import csv_files, run_folder, tables
 from brushwork.errors import UserError
 from brushwork.study import arms, comparison, comparison_tables, figures, predictions, reported, runs
 from brushwork.study.comparison import Comparison
@@ -50,6 +50,22 @@ def test_a_clear_difference_has_its_interval(compare) -> None:
     assert compared.spreads["validation accuracy, last epoch"][0].mean == 0.25
     assert compared.spreads["majority (no pixel)"][1].mean == 0.5
     assert "colour and texture (no network)" not in compared.spreads
+
+
+def test_an_arm_is_tested_against_the_probe_of_its_initial_weights(write_run: WriteRun) -> None:
+    for head, counts in {"a": [10, 10, 10], "b": [30, 32, 34]}.items():
+        for seed, count in enumerate(counts):
+            folder = write_run(f"{head}-{seed}", right(count), seed=seed, head=head)
+            rows = csv_files.read(folder / run_folder.PREDICTIONS)
+            names = sorted({row["style"] for row in rows})
+            answers = [(names.index(row["style"]) + (i >= 10)) % 2 for i, row in enumerate(rows)]  # 10 right
+            np.savez(folder / run_folder.LOGITS, class_names=np.array(names), probe_val=np.array(answers))
+    compared = comparison.of_arms(arms.group(runs.find([folder.parent])))
+    same, better = compared.from_probes
+    assert same.over_seeds.mean == 0
+    assert better.by_seed == pytest.approx([0.5, 0.55, 0.6])
+    assert better.verdict.startswith("b is better than the linear probe of its initial weights by 55.0 points (95%")
+    assert compared.verdicts[-1] == better.verdict
 
 
 def test_worse_says_by_how_much(compare) -> None:

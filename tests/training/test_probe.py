@@ -50,6 +50,9 @@ def test_a_run_leaves_what_every_run_leaves(make_full_job: MakeJob, tmp_path: Pa
     assert isinstance(network, StagesClassifier)
     assert StyleClassifier.load_from_checkpoint(folder / run_folder.BEST).probe.layers == "upper"
 
+    with pytest.raises(UserError, match=r"is a probe of several stages \(probe.layers=upper\)"):
+        jobs.run_job(make_full_job(f"model.weights={folder / run_folder.BEST}", folder="next"))
+
 
 def test_last_folds_into_the_last_layer(make_job: MakeJob, tmp_path: Path, paintings: Path) -> None:
     jobs.run_job(make_job(*PROBE, "probe.layers=last", "model=resnet18"))
@@ -78,6 +81,7 @@ def test_the_same_run_twice_and_without_kept_features(make_job: MakeJob, tmp_pat
     assert one["best"]["train/loss"] == pytest.approx(files["best"]["train/loss"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_views_add_mirror_images(make_job: MakeJob, tmp_path: Path) -> None:
     jobs.run_job(make_job(*PROBE, "probe.views=2", folder="store"))
     jobs.run_job(make_job(*PROBE, "probe.views=2", "data.store=false", folder="files"))

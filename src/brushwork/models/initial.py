@@ -50,6 +50,11 @@ def initialized(chosen: Any, head: str | heads.Head) -> tuple[nn.Module, nn.Modu
             checkpoint.refuse_other_network(path, described, chosen.architecture, chosen.head)
             if chosen.class_names is not None:
                 checkpoint.refuse_other_classes(path, described["class_names"], chosen.class_names)
+            if (layers := described.get("probe", {}).get("layers")) and stages.is_of_stages(content["state_dict"]):
+                raise UserError(
+                    f"{path} is a probe of several stages (probe.layers={layers}), whose layers no head has: name the "
+                    f"weights that it began with, {described['initial_weights']}"
+                )
             new_layer = heads.replace_head(network, head, chosen.num_classes)  # its weights are in the checkpoint too
             load_strictly(network, checkpoint.network_state(content), path)
             split_hash = described.get("split_hash")

@@ -1,6 +1,6 @@
 """A classifier on several stages of a network, the means and deviations of their channels, and where these are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -149,6 +149,11 @@ def network_and_layer(
         return network, new_layer
     found = StagesClassifier(network, layers, _outputs(new_layer), image_size)
     return found, found.head[1]
+
+
+def is_of_stages(state: Iterable[str]) -> bool:
+    """Whether the keys of a checkpoint's weights are of a `StagesClassifier`."""
+    return any(".backbone." in key for key in state)
 
 
 def _outputs(layer: nn.Module) -> int:

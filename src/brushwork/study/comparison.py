@@ -28,6 +28,7 @@ class Comparison:
     spreads: {label of a quantity: for each arm, None where a run lacks it}.
     over_paintings: for each arm, the interval of the last epoch's accuracy for other paintings, by artist.
     predictions: for each arm; None where its runs were scored on different paintings.
+    from_probes: of the arms that have them, the differences from the probes of their initial weights.
     same_paintings: whether all arms were scored on the same. left_out: a line for each run that is not compared.
     """
 
@@ -39,6 +40,7 @@ class Comparison:
     predictions: list[Predictions | None] = field(repr=False)
     same_paintings: bool
     left_out: list[str]
+    from_probes: list[Difference] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -48,8 +50,8 @@ class Comparison:
 
     @property
     def verdicts(self) -> list[str]:
-        """What each difference shows, in a sentence or two."""
-        return [one.verdict for one in self.differences]
+        """What each difference shows, and whether arms beat the probe of their initial weights."""
+        return [one.verdict for one in (*self.differences, *self.from_probes)]
 
     @property
     def tables(self) -> dict[str, tables.Table]:
@@ -146,6 +148,7 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
     runs.require_accuracy(run for arm in compared for run in arm.runs)
     bar = tqdm(compared, desc="reading predictions", unit=" arms", leave=False, disable=None)
     read = [arm.predictions for arm in bar]
+    probes = [difference.from_probe(arm, len(compared)) for arm in compared]
     same, (reference, *others) = arms.on_same_paintings(compared), compared
     spreads = {one.label: [one.spread(arm) for arm in compared] for one in comparison_tables.QUANTITIES}
     return Comparison(
@@ -157,4 +160,5 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
         predictions=read,
         same_paintings=same,
         left_out=list(left_out),
+        from_probes=difference.corrected([one for one in probes if one]),
     )

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from brushwork import statistics, web_page
 from brushwork.errors import UserError
 from brushwork.statistics import LEVEL, MOST_SEEDS, Interval, McNemar, Spread
-from brushwork.study import arms
+from brushwork.study import arms, predictions
 from brushwork.study.arms import Arm
+
+PROBE = "the linear probe of its initial weights"
 
 
 @dataclass(frozen=True)
@@ -75,16 +79,41 @@ def between(reference: Arm, arm: Arm, count: int, same_paintings: bool) -> Diffe
         both = " and ".join(f"{one.name} ({arms.named(one.seeds)})" for one in (reference, arm))
         raise UserError(f"{both} have no seed in common: train the same ones")
     by_seed = [arm.runs[j].accuracy - reference.runs[i].accuracy for i, j in pairs]
+    correct = None
+    if same_paintings:
+        correct = reference.predictions.correct[[i for i, _ in pairs]], arm.predictions.correct[[j for _, j in pairs]]
+    return _found(arm, [arm.seeds[j] for _, j in pairs], reference.name, by_seed, correct, count)
+
+
+def from_probe(arm: Arm, count: int) -> Difference | None:
+    """The difference of an arm from the linear probe of its initial weights, as `between`; None where a run lacks it,
+    or the runs were scored on different paintings."""
+    theirs = [predictions.by_initial_probe(run) for run in arm.runs]
+    if arm.predictions is None or any(one is None for one in theirs):
+        return None
+    own, theirs = arm.predictions.correct, np.stack(theirs)  # (seeds, paintings)
+    by_seed = (own.mean(1) - theirs.mean(1)).tolist()
+    return _found(arm, arm.seeds, PROBE, by_seed, (theirs, own), count)
+
+
+def _found(
+    arm: Arm,
+    seeds: list[int],
+    reference: str,
+    by_seed: list[float],
+    correct: tuple[np.ndarray, np.ndarray] | None,
+    count: int,
+) -> Difference:
+    """See `between`. correct: of the reference and of the arm, (seeds, paintings); None for different paintings."""
     over_seeds = statistics.spread(by_seed)
     over_paintings = tests = None
-    if same_paintings:
-        theirs = reference.predictions.correct[[i for i, _ in pairs]]  # (seeds, paintings)
-        own = arm.predictions.correct[[j for _, j in pairs]]
+    if correct is not None:
+        theirs, own = correct
         over_paintings = statistics.cluster_interval(own.mean(0) - theirs.mean(0), arm.predictions.artists.tolist())
         tests = [statistics.mcnemar(*both) for both in zip(theirs, own, strict=True)]
-    seeds, deviation, p = [arm.seeds[j] for _, j in pairs], over_seeds.deviation, statistics.paired_p(by_seed)
+    deviation, p = over_seeds.deviation, statistics.paired_p(by_seed)
     needed = deviation and statistics.seeds_needed(deviation, 0.01, LEVEL / count)
-    return Difference(arm.name, reference.name, seeds, by_seed, over_seeds, p, over_paintings, tests, needed)
+    return Difference(arm.name, reference, seeds, by_seed, over_seeds, p, over_paintings, tests, needed)
 
 
 def corrected(differences: Sequence[Difference]) -> list[Difference]:

@@ -61,6 +61,23 @@ def _table(run: Run) -> np.ndarray:
     return np.array(values)
 
 
+def by_initial_probe(run: Run) -> np.ndarray | None:
+    """Whether the linear probe of a run's initial weights is right, (paintings,) bool, in the order of `Predictions`;
+    None for a run without it."""
+    path = run.folder / run_folder.LOGITS
+    if not path.exists():
+        return None
+    with np.load(path) as kept:
+        if "probe_val" not in kept:
+            return None
+        predicted = kept["class_names"][kept["probe_val"]]
+    rows = [
+        r for r in csv_files.read(run.folder / run_folder.PREDICTIONS) if (r["part"], r["epoch"]) == ("val", "last")
+    ]
+    right = predicted == np.array([row["style"] for row in rows])
+    return right[sorted(range(len(rows)), key=lambda i: rows[i]["path"])]
+
+
 def held_out(run: Run) -> HeldOut | None:
     """The last epoch's probabilities before and after calibration, on the test part or else within the validation part;
     None for a run of an earlier version, or one that was not calibrated."""

@@ -27,11 +27,13 @@ Answers = dict[str, np.ndarray]  # "probe_val", "knn_test", ...: (paintings,) cl
 
 
 def answers(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule) -> Answers:
-    """The answers for the paintings of val and test, cached by weights and data.
+    """The answers for the paintings of val and test, cached by weights and data; none of random weights.
 
     Features are the input of the layer that the head strategy made (of maps the means); of a run with tuning=probe its
     own, which it needs anyhow and whose probe is the run itself.
     """
+    if model.hparams.weights is None or model.hparams.redraw:
+        return {}
     arguments = data.preprocessing, trainer.strategy.root_device, trainer.precision_plugin
     if model.probe:
         extractor = FrozenFeatures(model.network, model.first_trained, *arguments)
@@ -57,9 +59,6 @@ def answers(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule)
         with open(path, "wb") as file:
             np.savez(file, **found)
 
-    # Random weights are of one run alone.
-    if model.hparams.weights is None:
-        return compute()
     return files.cached(files.cache_folder() / f"initial-features-{key}.npz", load, compute, save)
 
 
