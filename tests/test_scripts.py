@@ -55,7 +55,7 @@ def test_help_imports_nothing_heavy(name: str) -> None:
 
 
 def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
-    options = ["--model", "squeezenet1_1", "--weights", weights, "--target", "tabby", "--top", 2]
+    options = ["--model", "squeezenet1_1", "--weights", weights, "--target", "tabby", "--top", 2, "--device", "cpu"]
     code, out, error = run("saliency", photos, *options, "--out", "maps", "--batch-size", 2)
     assert (code, error) == (0, "")
     names = ["one", "one_2", "zwei größer"]
