@@ -49,8 +49,9 @@ def answers(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule)
 
     def compute() -> Answers:
         start = time.perf_counter()
-        parts = {part: data.indices(part) for part in ("train", "val", "test")}
-        features = {name: data.features(extractor, index).to(model.device) for name, index in parts.items() if index}
+        parts = {part: index for part in ("train", "val", "test") if (index := data.indices(part))}
+        whole = data.features(extractor, [i for index in parts.values() for i in index]).to(model.device)
+        features = dict(zip(parts, whole.split([*map(len, parts.values())]), strict=True))
         found = _answers(features, data, bool(model.probe), weights)
         log.info("baselines of the initial weights: %.1f s", time.perf_counter() - start)
         return found
