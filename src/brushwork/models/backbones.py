@@ -1,70 +1,87 @@
-"""torchvision's classifiers: their names, how they are built, their preprocessing."""
+"""What a network is built from: torchvision's classifiers and timm's networks, by one interface."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
-from torch.overrides import TorchFunctionMode
-from torchvision import models
+from PIL import Image
+from torch import Tensor, nn
 
-from brushwork.errors import UserError, unknown
+from brushwork.errors import UserError
+from brushwork.models import timm_networks, torchvision_networks
+from brushwork.models.modes import without_memory
+from brushwork.models.torchvision_networks import architectures
 from brushwork.preprocessing import Preprocessing
 
-_TRAINED_WITH_AUXILIARY_HEADS = {"googlenet", "inception_v3"}  # several outputs in training
+# From whose names, sizes and weights all else is made; each has the functions that are called here.
+Library = Any
 
 
-def architectures() -> list[str]:
-    """The torchvision classifiers that can be fine-tuned here."""
-    return [name for name in models.list_models(module=models) if name not in _TRAINED_WITH_AUXILIARY_HEADS]
+def library_of(architecture: str) -> tuple[Library, str]:
+    """The module for a network, and its name there: "timm:NAME" is timm's, any other name torchvision's."""
+    if is_timm(architecture):
+        return timm_networks, architecture.removeprefix(timm_networks.PREFIX)
+    return torchvision_networks, architecture
 
 
-def weights_enum(architecture: str) -> type[models.WeightsEnum]:
-    """torchvision's weights of an architecture; an unknown one is refused with the nearest name."""
-    if architecture not in architectures():
-        raise unknown("model.architecture", architecture, architectures())
-    return models.get_model_weights(architecture)
+def is_timm(architecture: str) -> bool:
+    """Whether a name is one of timm's."""
+    return architecture.startswith(timm_networks.PREFIX)
 
 
-def named_weights(architecture: str, weights: str = "imagenet") -> models.WeightsEnum:
-    """torchvision's weights of that name; "imagenet" is version 1, the one most papers used."""
-    enum = weights_enum(architecture)
-    if weights == "imagenet":
-        return enum.__members__.get("IMAGENET1K_V1", enum.DEFAULT)
-    return enum[weights]
+def check(architecture: str, setting: str = "model.architecture") -> None:
+    """Refuse an unknown name, with the nearest one."""
+    library, name = library_of(architecture)
+    if library is torchvision_networks and name not in architectures() and timm_networks.knows(name):
+        raise UserError(f"{setting}={name} is a network of timm: use {setting}={timm_networks.PREFIX}{name}")
+    library.check(name, setting)
 
 
-def smallest_size(architecture: str) -> int:
-    """Pixels a side of the smallest picture that the network takes."""
-    return max(named_weights(architecture).meta["min_size"])
+def weight_names(architecture: str) -> list[str]:
+    """The names of published weights, of which the first is the usual one."""
+    library, name = library_of(architecture)
+    return library.WEIGHTS if library is timm_networks else library.weight_names(name)
+
+
+def smallest_size(architecture: str, image_size: int | None = None) -> int:
+    """Pixels a side of the smallest picture that the network takes, as it is built for `image_size`."""
+    library, name = library_of(architecture)
+    return library.smallest_size(name, image_size)
 
 
 def preprocessing(architecture: str, image_size: int | None = None, resize: str = "squash") -> Preprocessing:
     """The network's own normalisation and input size, which `image_size` overrides if the architecture can take it."""
-    weights = named_weights(architecture)
-    transforms = weights.transforms()
-    own = transforms.crop_size[0]
-    size = own if image_size is None else image_size
-    smallest = smallest_size(architecture)
-    if size < smallest:
+    library, name = library_of(architecture)
+    return library.preprocessing(name, image_size, resize)
+
+
+def transform(
+    architecture: str, weights: str | None, image_size: int | None = None
+) -> Callable[[Image.Image], Tensor]:
+    """Any picture to the input (3, height, width) of a published network, as its weights expect it."""
+    library, name = library_of(architecture)
+    return library.transform(name, weights, image_size)
+
+
+def refuse_other_size(network: nn.Module, image_size: int | None) -> None:
+    """Refuse pictures of another size than a network was built for, which only timm's transformers are."""
+    built = timm_networks.built_size(network)
+    if built and image_size and image_size != built:
         raise UserError(
-            f"data.image_size={size} is too small for {architecture}: it needs at least {smallest} pixels a side"
+            f"image_size={image_size}: the network was built for {built} pixels: "
+            f"StyleClassifier(..., image_size={image_size})"
         )
-    if architecture.startswith(("vit_", "maxvit_")) and size != own:
-        raise UserError(f"data.image_size={size}: {architecture} takes {own} pixels and no other size")
-    return Preprocessing(size, tuple(transforms.mean), tuple(transforms.std), resize)
 
 
-def build(architecture: str, gain: float | None = None) -> nn.Module:
-    """A torchvision classifier with random weights, drawn from torch's global random state.
+def build(architecture: str, gain: float | None = None, image_size: int | None = None) -> nn.Module:
+    """A classifier with random weights, drawn from torch's global random state.
 
-    A `gain` replaces torchvision's initialisation of convolutions and linear layers: standard deviation
+    A `gain` replaces the library's initialisation of convolutions and linear layers: standard deviation
     gain / sqrt(fan_in) and zero bias (He et al. 2015 has gain = sqrt 2).
     """
-    # A vision transformer takes one size of picture: vit_h_14's weights 518 pixels, where torchvision builds for 224.
-    size = {"image_size": preprocessing(architecture).image_size} if architecture.startswith("vit_") else {}
-    weights_enum(architecture)
-    network = models.get_model(architecture, weights=None, **size)
+    library, name = library_of(architecture)
+    network = library.build(name, image_size)
     if gain is not None:
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -74,21 +91,9 @@ def build(architecture: str, gain: float | None = None) -> nn.Module:
     return network
 
 
-class _WithoutMemory(TorchFunctionMode):
-    """torch.empty, with which layers allocate their weights, allocates nothing, and nothing is drawn.
-
-    torch.device("meta") would do the same to the tensors from which some networks compute their sizes.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
-
-
 def shapes(architecture: str) -> nn.Module:
     """A classifier without weights, for its names and shapes: built in hundredths of a second, however large."""
-    with torch.random.fork_rng(devices=[]), _WithoutMemory():
+    with without_memory():
         return build(architecture)
 
 

@@ -13,6 +13,7 @@ from brushwork import files, run_folder
 from brushwork.calibration import Calibration
 from brushwork.errors import UserError
 from brushwork.models import heads, optimization
+from brushwork.models.backbones import is_timm
 from brushwork.models.factories import comparable, restore
 from brushwork.models.familiarity import Familiarity
 from brushwork.models.published import DESCRIBED, KEY, PREFIX
@@ -108,6 +109,7 @@ def arguments(content: dict[str, Any]) -> dict[str, Any]:
         "scheduler": restore("scheduler", described.get("scheduler")),
         "loss": restore("loss", saved.get("loss")),
         **{key: described[key] for key in ("tuning", "seed") if key in described},
+        **({"image_size": described["preprocessing"]["image_size"]} if is_timm(described["architecture"]) else {}),
         **{f"probe_{key}": described["probe"][key] for key in ("layers", "views") if "probe" in described},
     }
 

@@ -32,7 +32,7 @@ SGD = partial(torch.optim.SGD, lr=0.01, momentum=0.9)  # the report's, section 2
 
 
 class StyleClassifier(L.LightningModule):
-    """A torchvision classifier with a new head, for `lightning.Trainer` or on its own.
+    """A classifier of torchvision's or timm's with a new head, for `lightning.Trainer` or on its own.
 
     Example:
         >>> model = StyleClassifier("alexnet", head="replace_two", num_classes=10, weights=None)
@@ -40,10 +40,10 @@ class StyleClassifier(L.LightningModule):
         Linear(in_features=4096, out_features=10, bias=True)
 
     Args:
-        architecture: a name of torchvision's (`backbones.architectures()`).
+        architecture: a name of torchvision's (`backbones.architectures()`), or "timm:" and one of timm's.
         head: "replace_last", "replace_two", or a function (network, num_classes) -> new layer that changes the network.
         num_classes: outputs of the new layer.
-        weights: what training begins from: "imagenet", a name of torchvision's, the path of a state dict or of a
+        weights: what training begins from: "imagenet" (timm's: of the name's tag), a name of torchvision's, the path of a state dict or of a
             checkpoint of this class, or None for random weights.
         tuning: what is trained: "full", "upper", "classifier", "head_only"; or "probe", which is solved at once.
         probe_layers: its features, "upper", "last" or "all" (see `stages`). probe_views: 2 adds mirror images.
@@ -56,6 +56,7 @@ class StyleClassifier(L.LightningModule):
         verify_weights: check the hash in the name of a downloaded file.
         init_gain: draw random weights with deviation init_gain / sqrt(fan_in); None: torchvision's way.
         redraw: draw each layer's weights anew, with the mean and deviation of the loaded ones.
+        image_size: pixels a side; None: the network's own. timm's transformers are built for it.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class StyleClassifier(L.LightningModule):
         redraw: bool = False,
         probe_layers: str = "upper",
         probe_views: int = 1,
+        image_size: int | None = None,
     ) -> None:
         super().__init__()
         check(architecture, head, tuning, weights, init_gain, redraw, probe_layers, probe_views)
@@ -89,7 +91,7 @@ class StyleClassifier(L.LightningModule):
         self.hparams.update({name: factories.describe(factory) for name, factory in made.items()})
         network, new_layer, self._split_of_weights = initialized(self.hparams, head)
         self.network = network.to(memory_format=torch.channels_last)
-        self.preprocessing = backbones.preprocessing(architecture)
+        self.preprocessing = backbones.preprocessing(architecture, image_size)
         self.loss_function = make_loss(reduction="none")
         # In lists, so that torch does not register these parts of `network` a second time.
         self._new_layer = [new_layer]
@@ -129,6 +131,7 @@ class StyleClassifier(L.LightningModule):
     def preprocessing_for(self, image_size: int | None, resize: str | None) -> Preprocessing:
         """The preprocessing at another size or resize mode; None: the network's own."""
         own = self.preprocessing
+        backbones.refuse_other_size(self.network, image_size)
         return backbones.preprocessing(self.hparams.architecture, image_size or own.image_size, resize or own.resize)
 
     def feature_extractor(self) -> FrozenFeatures | None:

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision import models
 
 from brushwork.errors import UserError, unknown
+from brushwork.models import timm_networks
 
 # The name of each family's last layer: a 1x1 convolution in SqueezeNet, Linear in the others.
 _LAST_LAYER: dict[type[nn.Module], str] = {
@@ -39,7 +40,7 @@ def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
     In AlexNet, Linear(4096, 1000) becomes Linear(4096, num_classes); in SqueezeNet, it remains a 1x1 convolution.
 
     Args:
-        model: a torchvision classifier, changed in place. Its output becomes (batch, num_classes).
+        model: a network of torchvision's or timm's, changed in place. Its output becomes (batch, num_classes).
 
     Returns:
         The new layer, randomly initialised by torch's defaults (SqueezeNet's as torchvision does).
@@ -47,6 +48,8 @@ def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
     Raises:
         UserError: the architecture is not known, or its last layer is not what torchvision's has.
     """
+    if timm_networks.is_one(model):
+        return _replace_last_of_timm(model, num_classes)
     if type(model) not in _LAST_LAYER:
         raise unknown("architecture for head=replace_last", type(model).__name__, (c.__name__ for c in _LAST_LAYER))
     name, is_convolution = _LAST_LAYER[type(model)], isinstance(model, models.SqueezeNet)
@@ -62,6 +65,19 @@ def replace_last(model: nn.Module, num_classes: int) -> nn.Module:
     model.set_submodule(name, new)
     if hasattr(model, "num_classes"):
         model.num_classes = num_classes
+    return new
+
+
+def _replace_last_of_timm(model: nn.Module, num_classes: int) -> nn.Module:
+    """The layer that timm's own `reset_classifier` makes, with its initialisation."""
+    model.reset_classifier(num_classes)
+    new = model.get_classifier()
+    if not isinstance(new, nn.Linear | nn.Conv2d):
+        kind = f"{len(new)} layers" if isinstance(new, list | tuple) else f"a {type(new).__name__}"
+        raise UserError(
+            f"the classifier of timm's {model.pretrained_cfg['architecture']} is {kind} and no single linear layer, "
+            f"which head=replace_last needs: choose another network"
+        )
     return new
 
 
@@ -82,6 +98,8 @@ def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
     Raises:
         UserError: the network has no two fully connected layers to replace.
     """
+    if timm_networks.is_one(model):
+        refuse_of_timm("replace_two")
     if type(model) not in _THREE_LINEAR:
         raise UserError(
             f"head=replace_two needs a network with three fully connected layers (AlexNet or VGG); "
@@ -99,7 +117,11 @@ def replace_two(model: nn.Module, num_classes: int) -> nn.Module:
 
 
 def last_layer(model: nn.Module) -> str:
-    """The name of a torchvision classifier's last layer, before its head is changed."""
+    """The name of a network's last layer, before its head is changed; of a network of timm that has none, of an
+    identity in its place."""
+    if timm_networks.is_one(model):
+        classifier = model.get_classifier()
+        return next((name for name, part in model.named_modules() if part is classifier), "head")
     return _LAST_LAYER[type(model)]
 
 
@@ -124,6 +146,15 @@ def _check_layer(model: nn.Module, name: str, expected: type[nn.Module]) -> None
         raise UserError(
             f"expected {type(model).__name__}.{name} to be a {expected.__name__}, but got "
             f"{type(layer).__name__}: the network was changed before"
+        )
+
+
+def refuse_of_timm(head: "str | Head") -> None:
+    """Refuse a strategy that no network of timm can have."""
+    if head in ("replace_two", replace_two):
+        raise UserError(
+            "head=replace_two merges the last two of three fully connected layers (AlexNet, VGG), and timm's networks "
+            "have one: use head=replace_last"
         )
 
 

@@ -21,8 +21,10 @@ def check(
     probe_views: int = 1,
 ) -> None:
     """Refuse unknown names and values out of range, before any work is done."""
-    backbones.weights_enum(architecture)
+    backbones.check(architecture)
     heads.check(head)
+    if backbones.is_timm(architecture):
+        heads.refuse_of_timm(head)
     tuning.check(tuning_name)
     stages.check(probe_layers, probe_views)
     if gain is not None and not gain > 0:
@@ -40,7 +42,7 @@ def initialized(chosen: Any, head: str | heads.Head) -> tuple[nn.Module, nn.Modu
     Raises:
         UserError: there are no such weights, or they don't fit.
     """
-    network = backbones.build(chosen.architecture, chosen.init_gain)
+    network = backbones.build(chosen.architecture, chosen.init_gain, chosen.image_size)
     new_layer, split_hash, random = None, None, []  # random: parameters that the weights lack
     if chosen.weights is not None:
         path = path_of(chosen.architecture, chosen.weights, chosen.verify_weights)
@@ -71,6 +73,6 @@ def initialized(chosen: Any, head: str | heads.Head) -> tuple[nn.Module, nn.Modu
                     f"{path} has no {name} that fits, and head {chosen.head} keeps it: choose other weights"
                 )
     if chosen.tuning == "probe":
-        size = backbones.smallest_size(chosen.architecture)
+        size = backbones.smallest_size(chosen.architecture, chosen.image_size)
         network, new_layer = stages.network_and_layer(network, new_layer, chosen.probe_layers, size)
     return network, new_layer, split_hash

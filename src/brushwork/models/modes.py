@@ -1,10 +1,12 @@
-"""Eval mode and frozen parameters, for networks that are used and not trained."""
+"""Eval mode, frozen parameters, no memory: for networks that are used and not trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 
 def freeze(network: nn.Module) -> nn.Module:
@@ -42,3 +44,22 @@ def repeatable() -> Iterator[None]:
         yield
     finally:
         cudnn.benchmark, cudnn.deterministic = before
+
+
+class _WithoutMemory(TorchFunctionMode):
+    """torch.empty, with which layers allocate their weights, allocates nothing, and nothing is drawn.
+
+    torch.device("meta") would do the same to the tensors from which some networks compute their sizes.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Networks built here have names and shapes but no weights, which takes hundredths of a second, however large."""
+    with torch.random.fork_rng(devices=[]), _WithoutMemory():
+        yield

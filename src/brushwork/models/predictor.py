@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from brushwork import run_folder
 from brushwork.calibration import Calibration
 from brushwork.errors import UserError, unknown
-from brushwork.models import backbones, checkpoint, class_names, heads, misfits, published
+from brushwork.models import backbones, checkpoint, class_names, heads, misfits, published, torchvision_networks
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import logits_and_features
@@ -67,19 +67,24 @@ class Predictor:
 
 
 def imagenet(
-    architecture: str, weights: str | None, verify: bool = True, alternatives: str = ALTERNATIVES
+    architecture: str,
+    weights: str | None,
+    verify: bool = True,
+    alternatives: str = ALTERNATIVES,
+    image_size: int | None = None,
 ) -> Predictor:
-    """A torchvision classifier with its weights' own preprocessing of photos; its classes are ImageNet's 1000.
+    """A published classifier with its weights' own preprocessing of photos; its classes are ImageNet's 1000.
 
-    Where a file has another number of classes, they are numbered. A checkpoint of ours is as `load_predictor` has it.
+    Where it has another number of classes, they are numbered. A checkpoint of ours is as `load_predictor` has it.
 
     Args:
-        weights: "imagenet", a name of torchvision's, a file's path, or None for random weights.
+        weights: "imagenet" (timm's: of the name's tag), a name of torchvision's, a file's path, or None for random weights.
         alternatives: what a UserError suggests where the weights are unavailable.
+        image_size: pixels a side for which timm's transformers are built; None: their own.
     """
-    enum = backbones.weights_enum(architecture)
+    backbones.check(architecture)
     with torch.random.fork_rng(devices=[]):  # the caller's random state must not change
-        network = backbones.build(architecture)
+        network = backbones.build(architecture, image_size=image_size)
     if weights is not None:
         path = path_of(architecture, weights, verify, alternatives, setting="weights")
         content = read_file(path)
@@ -91,15 +96,16 @@ def imagenet(
                 )
             return _trained(path, content)
         load(network, path, content)
-    chosen = backbones.named_weights(architecture, weights if weights in enum.__members__ else "imagenet")
-    transform = chosen.transforms()
-    categories = backbones.named_weights(architecture).meta["categories"]  # some weights' own have None
+    transform, used = backbones.transform(architecture, weights, image_size), backbones.preprocessing(architecture)
+    categories = torchvision_networks.IMAGENET_CLASSES
     last = network.get_submodule(heads.last_layer(network))
+    if not hasattr(last, "bias"):
+        raise UserError(f"{architecture} has no classes of its own: train a classifier on it first, by train.py")
     outputs = len(last.bias)
     if outputs != len(categories):
         categories = [str(number) for number in range(outputs)]
     name = architecture if weights is not None else f"{architecture} (random weights)"
-    return Predictor(name, freeze(network), categories, transform, tuple(transform.mean), tuple(transform.std), last)
+    return Predictor(name, freeze(network), categories, transform, used.mean, used.std, last)
 
 
 def load_predictor(path: Path) -> Predictor:
@@ -131,7 +137,7 @@ def _trained(path: Path, content: dict[str, Any]) -> Predictor:
 
 
 def named_predictor(model: str, weights: str | None, classes: Path | None = None) -> Predictor:
-    """The network that a script's --model and --weights name: a torchvision classifier, or a checkpoint of ours.
+    """The network that a script's --model and --weights name: a network of torchvision or timm, or a checkpoint of ours.
 
     `classes` is a file of the names of its classes: see `class_names.read`.
     """
@@ -144,7 +150,7 @@ def named_predictor(model: str, weights: str | None, classes: Path | None = None
 
 
 def _named(model: str, weights: str | None) -> Predictor:
-    if model in backbones.architectures():
+    if backbones.is_timm(model) or model in backbones.architectures():
         alternatives = "or use --weights PATH of a state dict, or --weights null for random weights"
         return imagenet(model, {None: "imagenet", "null": None}.get(weights, weights), alternatives=alternatives)
     if Path(model).is_file() or published.is_one(model):

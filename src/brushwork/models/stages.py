@@ -12,6 +12,7 @@ from torchvision.models.squeezenet import Fire
 from torchvision.models.swin_transformer import SwinTransformerBlock
 
 from brushwork.errors import UserError, unknown
+from brushwork.models import timm_networks
 from brushwork.models.modes import in_eval_mode
 
 LAYERS = ("upper", "last", "all")
@@ -83,23 +84,29 @@ class StagesClassifier(nn.Module):
     The network's layers after the last stage are not part of it.
 
     Args:
-        network: torchvision's.
+        network: torchvision's or timm's.
         layers: "upper", the last four stages; "all"; or "last", the channels' means alone before the last layer.
         image_size: pixels a side that the network takes.
     """
 
     def __init__(self, network: nn.Module, layers: str, num_classes: int, image_size: int) -> None:
         super().__init__()
-        names = _names(network, layers)
+        of_timm = timm_networks.is_one(network)
+        names = timm_networks.stage_names(network, layers, _UPPER) if of_timm else _names(network, layers)
         self.family, self.with_deviation = type(network), layers != "last"
         # A part of the network's own tokens is the class token.
-        self.class_token = isinstance(network, models.VisionTransformer)
+        self.class_token = isinstance(network, models.VisionTransformer) or (
+            of_timm and timm_networks.prefix_tokens(network) > 0
+        )
         self.channels_last = isinstance(network, models.SwinTransformer)
         what = "means and deviations" if self.with_deviation else "means"
         what = "tokens" if self.class_token or self.channels_last else what
         self.about = f"{what} of {self.family.__name__} {', '.join(names)}"
         nodes = {name: str(number) for number, name in enumerate(names)}
-        self.backbone = feature_extraction.create_feature_extractor(network, nodes, suppress_diff_warning=True)
+        if of_timm:
+            self.backbone = timm_networks.Stages(network, names)
+        else:
+            self.backbone = feature_extraction.create_feature_extractor(network, nodes, suppress_diff_warning=True)
         self.stages = nn.ModuleList(nn.Identity() for _ in names)  # what is pooled, for those who look at maps
         with torch.no_grad(), in_eval_mode(self.backbone):
             width = self.features(torch.zeros(1, 3, image_size, image_size)).shape[1]

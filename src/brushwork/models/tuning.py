@@ -9,8 +9,8 @@ from brushwork.models.stages import StagesClassifier
 
 TUNINGS = ("head_only", "classifier", "upper", "full", "probe")
 
-# Names of the children of torchvision's networks that contain the blocks.
-_HOLD_BLOCKS = ("features", "layers", "blocks", "trunk_output")
+# Names of the children of torchvision's and timm's networks that contain the blocks.
+_HOLD_BLOCKS = ("features", "layers", "blocks", "stages", "trunk_output")
 
 
 def check(tuning: str) -> None:

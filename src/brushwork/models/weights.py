@@ -14,11 +14,22 @@ from torch import Tensor, nn
 
 from brushwork import downloads, files
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.models import backbones, fitting, heads, misfits, published, weight_files
+from brushwork.models import (
+    backbones,
+    fitting,
+    heads,
+    hub_files,
+    misfits,
+    naming,
+    published,
+    timm_networks,
+    torchvision_networks,
+    weight_files,
+)
 
 log = logging.getLogger(__name__)
 
-# What an error suggests instead of torchvision's weights, in training.
+# What an error suggests instead of published weights, in training.
 ALTERNATIVES = (
     "or use model.weights=PATH of a state dict, or model.weights=null for random weights "
     "(model.verify_weights=false takes a cached file unchecked)"
@@ -32,18 +43,30 @@ def path_of(
     alternatives: str = ALTERNATIVES,
     setting: str = "model.weights",
 ) -> Path:
-    """The file of weights: "imagenet" or a name of torchvision's (see `cached`), or else a path, or hf://USER/NAME.
+    """The file of weights: a name of published ones (`backbones.weight_names`), or else a path, or hf://USER/NAME.
 
     Raises:
         UserError: there is no such name or file; lists what `setting` accepts.
     """
-    names = ["imagenet", *backbones.weights_enum(architecture).__members__]
+    backbones.check(architecture)
+    names = backbones.weight_names(architecture)
+    if weights in names and backbones.is_timm(architecture):
+        return _of_timm(backbones.library_of(architecture)[1], verify, alternatives)
     if weights in names:
-        return cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
+        return cached(torchvision_networks.named_weights(architecture, weights).url, verify, alternatives)
     path = Path(files.expanded(weights))
     if not (path.exists() or published.on_hub(path)):
         raise unknown(setting, weights, [*names, "null", "a file's path", "hf://USER/NAME"])
     return path
+
+
+def _of_timm(name: str, verify: bool, alternatives: str) -> Path:
+    source = timm_networks.source(name)
+    if source is None:
+        raise UserError(f"timm has no weights for {name}: name another tag of it, {alternatives}")
+    if source.repository:
+        return hub_files.path_of(source.repository, source.files, alternatives)
+    return cached(source.url, verify, alternatives)
 
 
 def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
@@ -95,7 +118,7 @@ def state_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def load(network: nn.Module, path: Path, content: Mapping, replaced: Sequence[str] = ()) -> list[str]:
-    """Load what a file holds into a torchvision classifier, by matching names (see `fitting.fit`); log what was done.
+    """Load what a file holds into a network, by matching names (see `fitting.fit`); log what was done.
 
     The last layer gets as many outputs as the file has, unless it is among the layers that are `replaced` afterwards.
 
@@ -111,8 +134,15 @@ def load(network: nn.Module, path: Path, content: Mapping, replaced: Sequence[st
     """
     last = heads.last_layer(network)
     wanted, found = network.state_dict(), weight_files.tensors_in(content)
+    keys = fitting.keys_of(last, wanted), fitting.keys_of(replaced, wanted)
     try:
-        state, notes = fitting.fit(found, wanted, fitting.keys_of(last, wanted), fitting.keys_of(replaced, wanted))
+        try:
+            state, notes = fitting.fit(found, wanted, *keys)
+        except fitting.Misfit:
+            if not timm_networks.is_one(network):
+                raise
+            state, notes = fitting.fit(_as_timm_has_it(network, found, wanted), wanted, *keys)
+            notes = ["names and position embeddings as timm converts them", *notes]
     except UserError as error:
         raise UserError(f"{path} {error}") from None
     except fitting.Misfit:
@@ -134,9 +164,19 @@ def load(network: nn.Module, path: Path, content: Mapping, replaced: Sequence[st
     return [key for key in wanted if key not in state]
 
 
+def _as_timm_has_it(
+    network: nn.Module, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> Mapping[str, Tensor]:
+    prefix = naming.likely_prefix(found, wanted)
+    inside = {key.removeprefix(prefix): tensor for key, tensor in found.items() if key.startswith(prefix)}
+    return timm_networks.converted(network, inside)
+
+
 def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     """Load a state dict in which every key and shape must match, or else raise a UserError that names those."""
     expected = network.state_dict()
+    if timm_networks.is_one(network) and state.keys() == expected.keys():  # of pictures of another size
+        state = timm_networks.converted(network, state)
     if state.keys() != expected.keys() or any(state[key].shape != expected[key].shape for key in expected):
         raise misfits.refusal(network, path, state)
     _put(network, state)

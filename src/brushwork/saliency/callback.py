@@ -61,8 +61,8 @@ class SaliencyLogger(L.Callback):
                 raise UserError(f"expected callbacks.saliency.{name} to be at least 1, but got {value}")
         if self.method not in methods.METHODS:
             raise unknown("callbacks.saliency.method", self.method, methods.METHODS)
-        if self.reference is not None and self.reference not in backbones.architectures():
-            raise unknown("callbacks.saliency.reference", self.reference, backbones.architectures())
+        if self.reference is not None:
+            backbones.check(self.reference, "callbacks.saliency.reference")
         self._active = False
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -171,7 +171,7 @@ class SaliencyLogger(L.Callback):
         found = reference
         if reference is None or (self.reference, self.reference_weights) != (architecture, weights):
             try:
-                found = predictor.imagenet(architecture, weights, self.verify_weights)
+                found = predictor.imagenet(architecture, weights, self.verify_weights, image_size=hparams.get("image_size"))
             except UserError as error:  # training could load them: they have no last layer, which it replaces
                 log.warning("saliency: without the network before training: %s", error)
                 return None

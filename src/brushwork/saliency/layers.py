@@ -1,5 +1,6 @@
 """Saliency methods that work on a network's layers, guided backprop and Grad-CAM, and the networks that have them."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torchvision import models
 
 from brushwork.errors import UserError
+from brushwork.models import timm_networks
 from brushwork.models.stages import StagesClassifier
 from brushwork.saliency.maps import Targets, method, score_gradient
 
@@ -24,6 +26,8 @@ _LAST_SPATIAL: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     models.ShuffleNetV2: lambda model: model.conv5,
     models.MNASNet: lambda model: model.layers,
     models.MaxVit: lambda model: model.blocks[-1],
+    # What the last attention reads: after it only the class token reaches the classifier.
+    models.VisionTransformer: lambda model: model.encoder.layers[-1].ln_1,
     models.SwinTransformer: lambda model: model.permute,  # before it channels come last
 }
 _OTHER_THAN_RELU = (nn.GELU, nn.SiLU, nn.Hardswish)
@@ -86,9 +90,20 @@ def gradcam(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
 
     with last_spatial_layer(model).register_forward_hook(keep):
         of_layer = score_gradient(model, images, targets, at=lambda: seen[0])[1]
+    of_layer, values = (_as_maps(network_of(model), one) for one in (of_layer, seen[0].detach()))
     weights = of_layer.mean((2, 3), keepdim=True)  # (batch, channels, 1, 1)
-    coarse = relu((weights * seen[0].detach()).sum(1, keepdim=True))  # (batch, 1, rows, columns)
+    coarse = relu((weights * values).sum(1, keepdim=True))  # (batch, 1, rows, columns)
     return interpolate(coarse.float(), images.shape[2:], mode="bilinear")[:, 0]
+
+
+def _as_maps(network: nn.Module, values: Tensor) -> Tensor:
+    """Maps (batch, channels, rows, columns), of a vision transformer's tokens (batch, tokens, channels) those of the
+    patches as the grid that they are; class token and registers are no places and are left out."""
+    if values.ndim != 3:
+        return values
+    patches = values[:, getattr(network, "num_prefix_tokens", 1) :]  # torchvision's have a class token
+    side = math.isqrt(patches.shape[1])
+    return patches.unflatten(1, (side, side)).permute(0, 3, 1, 2)
 
 
 def network_of(model: nn.Module) -> nn.Module:
@@ -111,11 +126,20 @@ def last_spatial_layer(model: nn.Module) -> nn.Module:
     if isinstance(network, StagesClassifier) and not network.class_token:
         return network.stages[-1]  # of the lower ones a map would be finer
     kind = network.family if isinstance(network, StagesClassifier) else type(network)
+    if timm_networks.is_one(network) and (layer := _last_spatial_of_timm(network)):
+        return layer
     if kind not in _LAST_SPATIAL:
         raise UserError(
             f"gradcam needs spatial maps before the classifier; {kind.__name__} has none known: use gradient"
         )
     return _LAST_SPATIAL[kind](network)
+
+
+def _last_spatial_of_timm(network: nn.Module) -> nn.Module | None:
+    if hasattr(blocks := getattr(network, "blocks", None), "__len__") and hasattr(blocks[-1], "norm1"):
+        return blocks[-1].norm1
+    kind, last = type(network).__name__, {"ResNet": "layer4", "EfficientNet": "bn2", "ConvNeXt": "stages"}
+    return network.get_submodule(last[kind]) if kind in last else None
 
 
 REQUIREMENTS = {"guided_backprop": require_relus, "gradcam": last_spatial_layer}

@@ -96,6 +96,8 @@ class ModelConfig:
     seed: int = MISSING
     probe_layers: str = MISSING
     probe_views: int = MISSING
+    image_size: int | None = None
+    library: str | None = None  # "timm": the architecture is a name of timm's, with "timm:" before it or without
 
 
 @dataclass
@@ -158,7 +160,10 @@ _PROBE = ("probe_layers", "probe_views")
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
     "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
-    "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", *_PROBE),
+    "model": (
+        *("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", "image_size", "library"),
+        *_PROBE,
+    ),
     "split": (),
     "scheduler": (),
 }
@@ -206,6 +211,8 @@ def make_job(cfg: DictConfig) -> Job:
     """Plain values and built objects of a composed config; UserError for a missing or invalid value."""
     try:
         _expand_paths(cfg)
+        if cfg.model.library == "timm" and not cfg.model.architecture.startswith("timm:"):
+            cfg.model.architecture = f"timm:{cfg.model.architecture}"
         settings = OmegaConf.to_object(cfg)
         resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
@@ -275,7 +282,8 @@ def _checked(model: partial) -> partial:
     """A factory of the model whose names and ranges were checked; an empty scheduler is none."""
     from brushwork.models import initial, optimization
 
-    chosen = model.keywords | {"scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))}
+    chosen = _without(model.keywords, ["library"])
+    chosen |= {"scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))}
     initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw", *_PROBE)))
     optimization.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
