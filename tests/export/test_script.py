@@ -106,7 +106,7 @@ def test_each_network_exports(architecture: str, head: str, tmp_path: Path) -> N
         pytest.skip("one fully connected layer")
     torch.manual_seed(0)
     model = StyleClassifier(architecture, head, 7, weights=None)
-    smallest = max(backbones.named_weights(architecture).meta["min_size"])
+    smallest = backbones.smallest_size(architecture)
     size = 224 if architecture.startswith("vit") else max(64, smallest)
     model.preprocessing = backbones.preprocessing(architecture, size)
     with torch.inference_mode():

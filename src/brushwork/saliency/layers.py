@@ -79,8 +79,8 @@ def gradcam(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
 
     M = ReLU(sum over k of w_k A_k), w_k = mean over places of dS_c / dA_k, where A_k is channel k of the last
     spatial layer, before pooling; scaled up to the image bilinearly. Coarse: SqueezeNet has 13 x 13 places; the map
-    may be zero everywhere. Arguments and errors as for `gradient`, and a UserError where no such layer is known (a
-    vision transformer).
+    may be zero everywhere. A vision transformer's patches are the places, as its last attention reads them: 14 x 14
+    of ViT-B/16. Arguments and errors as for `gradient`, and a UserError where no such layer is known.
     """
     seen = []
 
@@ -123,9 +123,9 @@ def require_relus(model: nn.Module) -> None:
 def last_spatial_layer(model: nn.Module) -> nn.Module:
     """The layer whose output are the last spatial maps; raises a UserError where none is known."""
     network = network_of(model)
-    if isinstance(network, StagesClassifier) and not network.class_token:
+    if isinstance(network, StagesClassifier):
         return network.stages[-1]  # of the lower ones a map would be finer
-    kind = network.family if isinstance(network, StagesClassifier) else type(network)
+    kind = type(network)
     if timm_networks.is_one(network) and (layer := _last_spatial_of_timm(network)):
         return layer
     if kind not in _LAST_SPATIAL:
