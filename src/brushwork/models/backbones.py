@@ -56,9 +56,7 @@ def preprocessing(architecture: str, image_size: int | None = None, resize: str 
     return library.preprocessing(name, image_size, resize)
 
 
-def transform(
-    architecture: str, weights: str | None, image_size: int | None = None
-) -> Callable[[Image.Image], Tensor]:
+def transform(architecture: str, weights: str | None, image_size: int | None = None) -> Callable[[Image.Image], Tensor]:
     """Any picture to the input (3, height, width) of a published network, as its weights expect it."""
     library, name = library_of(architecture)
     return library.transform(name, weights, image_size)

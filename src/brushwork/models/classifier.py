@@ -44,7 +44,7 @@ class StyleClassifier(L.LightningModule):
         head: "replace_last", "replace_two", or a function (network, num_classes) -> new layer that changes the network.
         num_classes: outputs of the new layer.
         weights: what training begins from: "imagenet" (timm's: of the name's tag), a name of torchvision's, the path of a state dict or of a
-            checkpoint of this class, or None for random weights.
+            checkpoint of this class; None: random.
         tuning: what is trained: "full", "upper", "classifier", "head_only"; or "probe", which is solved at once.
         probe_layers: its features, "upper", "last" or "all" (see `stages`). probe_views: 2 adds mirror images.
         optimizer: parameters -> optimizer; SGD with rate 0.01 and momentum 0.9 by default, the report's.
@@ -53,8 +53,8 @@ class StyleClassifier(L.LightningModule):
         loss: called with reduction="none", makes a function (logits, labels) -> losses (batch,); cross-entropy.
         class_names: of the outputs; taken from the data module when there is one.
         seed: of dropout, a function of (seed, epoch). zero_init: start the new layer at zero.
-        verify_weights: check the hash in the name of a downloaded file.
-        init_gain: draw random weights with deviation init_gain / sqrt(fan_in); None: torchvision's way.
+        verify_weights: check the hash in a downloaded file's name. init_gain: random weights of deviation
+            init_gain / sqrt(fan_in); None: the library's way.
         redraw: draw each layer's weights anew, with the mean and deviation of the loaded ones.
         image_size: pixels a side; None: the network's own. timm's transformers are built for it.
     """

@@ -24,7 +24,7 @@ def stages(network: nn.Module, new_layer: nn.Module) -> list[list[nn.Module]]:
 
     In AlexNet, VGG and SqueezeNet a stage of convolutions reaches from one max pooling to the next; elsewhere each of
     the network's blocks is one (ResNet's layer1 to layer4). What the classifier holds before the new layer is the
-    last stage but one. A normalisation belongs to the stage before it.
+    last stage but one. A normalisation, and the attention by which SigLIP pools, belong to the stage before them.
     """
     inside = classifier_of(network, new_layer)
     found: list[list[nn.Module]] = []
@@ -40,7 +40,7 @@ def stages(network: nn.Module, new_layer: nn.Module) -> list[list[nn.Module]]:
         for block in blocks:
             begins = begins or not pooled or isinstance(block, nn.MaxPool2d)
             if _has_parameters(block):
-                if not found or (begins and _has_kernels(block)):
+                if not found or (begins and _has_kernels(block) and name != "attn_pool"):
                     found.append([])
                     begins = False
                 found[-1].append(block)

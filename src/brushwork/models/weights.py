@@ -154,7 +154,7 @@ def load(network: nn.Module, path: Path, content: Mapping, replaced: Sequence[st
         raise misfits.refusal(network, path, found) from None
     if notes:
         log.info("%s: %s", path, "; ".join(notes))
-    classes = {len(state[key]) for key in fitting.keys_of(last, state)} - {len(wanted[f"{last}.weight"])}
+    classes = {len(state[key]) for key in fitting.keys_of(last, state)} - {len(wanted[key]) for key in keys[0]}
     if replaced:
         state = {key: tensor for key, tensor in state.items() if tensor.shape == wanted[key].shape}
     elif classes:

@@ -171,7 +171,9 @@ class SaliencyLogger(L.Callback):
         found = reference
         if reference is None or (self.reference, self.reference_weights) != (architecture, weights):
             try:
-                found = predictor.imagenet(architecture, weights, self.verify_weights, image_size=hparams.get("image_size"))
+                found = predictor.imagenet(
+                    architecture, weights, self.verify_weights, image_size=hparams.get("image_size")
+                )
             except UserError as error:  # training could load them: they have no last layer, which it replaces
                 log.warning("saliency: without the network before training: %s", error)
                 return None

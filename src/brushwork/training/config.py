@@ -156,14 +156,11 @@ class Config:
     logger: Any = None
 
 
-_PROBE = ("probe_layers", "probe_views")
+_PROBE, _TIMM = ("probe_layers", "probe_views"), ("image_size", "library")
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
     "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
-    "model": (
-        *("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", "image_size", "library"),
-        *_PROBE,
-    ),
+    "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", *_PROBE, *_TIMM),
     "split": (),
     "scheduler": (),
 }
@@ -282,8 +279,9 @@ def _checked(model: partial) -> partial:
     """A factory of the model whose names and ranges were checked; an empty scheduler is none."""
     from brushwork.models import initial, optimization
 
-    chosen = _without(model.keywords, ["library"])
-    chosen |= {"scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))}
+    chosen = _without(model.keywords, ["library"]) | {
+        "scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))
+    }
     initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw", *_PROBE)))
     optimization.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
