@@ -135,7 +135,7 @@ def add_run(logger: Logger, record: RunRecord, pl_module: StyleClassifier) -> No
     config = yaml.safe_load(config_text)
     chosen, result = pl_module.hparams, record.result
     weights = result["weights"] if os.sep not in result["weights"] else readable(Path(result["weights"]).name)
-    learning_rate = config["optimizer"].get("lr", float("nan"))
+    learning_rate = 0.0 if pl_module.probe else config["optimizer"].get("lr", float("nan"))
     values = {
         "head": chosen.head,
         "tuning": chosen.tuning,
