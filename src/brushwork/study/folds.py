@@ -111,6 +111,4 @@ def warnings(arm: str, run: Run) -> list[str]:
     if not run.absent:
         return []
     used = named([one.config["split"]["fold"] for one in run.folds])
-    return [
-        f"{arm}, seed {run.seed}, has no finished run of fold {named(run.absent)}: pooled are {used}, which all have"
-    ]
+    return [f"{arm}, seed {run.seed}: fold {named(run.absent)} has no finished run, pooled are {used}, which all have"]
