@@ -103,7 +103,7 @@ def main() -> int:
         raise UserError("--resume needs the folder to go on in: --out DIR")
 
     # torch takes seconds to import, which --help and a mistyped option don't need.
-    from brushwork import events, photo_files, tables
+    from brushwork import events, photo_files, result_folder, tables
     from brushwork.models.predictor import named_predictor
     from brushwork.models.weights import state_hash
     from brushwork.saliency import methods, segment
@@ -138,7 +138,7 @@ def main() -> int:
         "photos": f"{len(paths)} photos ({files.short_hash([str(path) for path in paths])[:4]})",
     }
     refusal = f"another process writes to {out.resolve()}: wait for it, or choose another --out"
-    with files.lock(out / results.LOCK, refusal), exit_on_signals():
+    with files.lock(out / result_folder.LOCK, refusal), exit_on_signals():
         results.begin(out, about, resume)
         start = time.perf_counter()
         made, problems = draw(arguments, predictor, paths, annotated, target, chosen, out, resume)

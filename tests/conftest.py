@@ -134,6 +134,18 @@ def both_heads(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Pat
     return once(tmp_path_factory, "logs", train)
 
 
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Path:
+    """The run folder of one epoch of the small network on 64 pixels, 24 of the paintings trained on: read only."""
+    from brushwork.training import job as jobs
+
+    def train(folder: Path) -> None:
+        off = [f"callbacks.{name}=null" for name in ("last", "dashboard", "saliency")]
+        jobs.run_job(small_job(folder, paintings, "data.image_size=64", "trainer.max_epochs=1", *off))
+
+    return once(tmp_path_factory, "small-run", train)
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Iterator[Run]:
     """Run a script in this process, in an empty folder: exit status, standard output, standard error."""

@@ -45,8 +45,11 @@ NOT_RUN = {
     "pip install '.[app]'": _INSTALLS,
     "pip install '.[box]'": _INSTALLS,
     "pip install '.[data]'": _INSTALLS,
+    "pip install '.[export]'": _INSTALLS,
+    "pip install '.[hub]'": _INSTALLS,
     "pip install '.[launchers]'": _INSTALLS,
     "pip install '.[mlflow]'": _INSTALLS,
+    "pip install '.[parquet]'": _INSTALLS,
     "pip install '.[wandb]'": _INSTALLS,
     ".venv/bin/pre-commit install": "changes the repository",
     ".venv/bin/python": "no command without arguments",
@@ -66,6 +69,9 @@ RUN = {
     "python scripts/stores.py": [],
     "python scripts/saliency.py husky.jpg flamingo.jpg": NO_WEIGHTS,
     "python scripts/saliency.py photos/ --target tabby": NO_WEIGHTS,
+    "python scripts/predict.py logs/.../checkpoints/best.ckpt husky.jpg photos/": [],
+    "python scripts/predict.py logs/.../checkpoints/best.ckpt photos/ --out answers": [],
+    "python scripts/predict.py logs/.../checkpoints/best.ckpt 'photos/**/*.jpg' --json": [],
     "python scripts/compare.py logs/wikiart": [],
     "python scripts/figures.py logs/paper": [],
 }
@@ -73,6 +79,7 @@ SLOW = {"python scripts/compare.py logs/wikiart", "python scripts/figures.py log
 # Appended to a training: small, on the CPU, and nothing downloaded.
 SMALL = ["data.image_size=64", "data.batch_size=8", "data.workers=0", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
 NOT_TRAINED = {
+    "python train.py model=squeezenet1_1 model.weights=hf://USER/NAME": "needs the hub: tests/export/test_hub.py",
     "python train.py ckpt_path=logs/.../checkpoints/last.ckpt": "needs an interrupted run: tests/training",
     "python train.py trainer.devices=2": "two processes: tests/test_train_command.py",
 }
@@ -227,7 +234,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path, run: Run, small: Path) -> Path:
+def home(tmp_path: Path, run: Run, small: Path, small_run: Path) -> Path:
     """The working directory, with what the commands name: read only."""
     (tmp_path / "data").mkdir()
     for root in ("data/wikiart", "data/paper", "PATH", "PAINTINGS"):
@@ -238,6 +245,7 @@ def home(tmp_path: Path, run: Run, small: Path) -> Path:
     listed = [{"Datei": row["path"], "Stil": row["style"]} for row in rows]
     csv_files.write(tmp_path / "labels.csv", ["Datei", "Stil"], listed)
     (tmp_path / "logs/...").mkdir(parents=True)
+    (tmp_path / "logs/.../checkpoints").symlink_to(small_run / "checkpoints")
     csv_files.write(tmp_path / "logs/.../split.csv", ["path", "part"], rows)
     return tmp_path
 

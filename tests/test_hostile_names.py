@@ -208,3 +208,20 @@ def test_a_font_that_is_installed_helps(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(manager, "ttflist", [entry for entry in manager.ttflist if entry.name == "DejaVu Serif"])
     assert [entry.name for entry in fonts.fallbacks("abc")] == ["DejaVu Serif"]
     assert Path(fonts.for_line("abc", 12).path).name.startswith("DejaVuSerif")
+
+
+@pytest.mark.slow
+def test_predict(run: Run, logs: Path, hostile: Path, tmp_path: Path) -> None:
+    best = logs / "share-1.0" / run_folder.BEST
+    options = ["--labels", hostile, "--explain", "gradient", "--similar", 1, "--embed", "parquet", "--out", "answers"]
+    code, _, error = run("predict", best, hostile, *options)
+    assert code == 1
+    assert error.count("error: ") == error.count("\n") == 1
+    out = tmp_path / "answers"
+    rows = csv_files.read(out / "predictions.csv")
+    assert {row["path"] for row in rows} == listed(hostile)
+    assert all(row["true"] == row["path"].split("/")[0] for row in rows)
+    assert {row["similar_1"] for row in rows} <= listed(hostile)
+    assert [row["path"] for row in csv_files.read(out / "skipped.csv")] == [BROKEN]
+    assert as_text(out / "predictions.html").count('<section class="answer">') == len(NAMES)
+    assert len(list(out.glob("*.png"))) == len(NAMES) + 2  # and the confusion matrix, the mistakes

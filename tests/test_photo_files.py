@@ -1,5 +1,7 @@
 """Photos among files and folders."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,32 @@ def test_found_by_file_and_folder(folder: Path, caplog: pytest.LogCaptureFixture
     (folder / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty has no photo"):
         photo_files.find([folder / "empty"])
+
+
+def test_found_by_glob_and_list(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "below").mkdir()
+    for name in ("below/z.png", "below/.hidden.png", "notes.txt", "a[1].png"):
+        (folder / name).write_bytes((folder / "0.png").read_bytes())
+
+    def names(*inputs: str) -> list[str]:
+        return [photo.name for photo in photo_files.found([Path(given) for given in inputs])]
+
+    monkeypatch.chdir(folder)
+    assert names("[0-1].png", "a[1].png") == ["0.png", "1.png", "a[1].png"]
+    assert names("**/*") == [*(f"{number}.png" for number in range(6)), "a[1].png", "below/z.png"]
+    assert "ignored files that are no images: 1 .txt" in caplog.text
+    assert names("b*") == ["z.png"]
+    assert names("below", f"{folder}/below") == ["below/z.png", f"{folder}/below/z.png"]  # not twice z.png
+    with pytest.raises(UserError, match=r"no photo matches x\*\.png"):
+        names("x*.png")
+    for content, expected in [
+        (b"0.png\r\nbelow\n\ngone\xff.png", ["0.png", "z.png", "gone\udcff.png"]),
+        (b"1.png\0new\nline.png\0", ["1.png", "new\nline.png"]),
+    ]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert names("-") == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    with pytest.raises(UserError, match="the list on standard input is empty"):
+        names("-")

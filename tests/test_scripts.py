@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from brushwork import csv_files, run_folder
 from brushwork.paintings import demo
-from tests.conftest import REPOSITORY, Run, small_job
+from tests.conftest import REPOSITORY, Run
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +27,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory, paintings: Path) -> Path:
-    """best.ckpt of the small network, one epoch on 64 pixels."""
-    from brushwork.training import job as jobs
-
-    folder = tmp_path_factory.mktemp("run")
-    off = [f"callbacks.{name}=null" for name in ("last", "dashboard", "saliency")]
-    options = ["data.image_size=64", "trainer.max_epochs=1", *off]
-    jobs.run_job(small_job(folder, paintings, *options))
-    return folder / run_folder.BEST
+@pytest.fixture
+def checkpoint(small_run: Path) -> Path:
+    return small_run / run_folder.BEST
 
 
 @pytest.fixture
@@ -49,7 +42,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["app", "saliency", "compare", "finetune_or_scratch", "figures", "prepare_wikiart"])
+@pytest.mark.parametrize(
+    "name", ["app", "predict", "export", "saliency", "compare", "finetune_or_scratch", "figures", "prepare_wikiart"]
+)
 def test_help_imports_nothing_heavy(name: str) -> None:
     command = [sys.executable, "-X", "importtime", str(REPOSITORY / "scripts" / f"{name}.py"), "--help"]
     process = subprocess.run(command, capture_output=True, text=True)
@@ -60,7 +55,7 @@ def test_help_imports_nothing_heavy(name: str) -> None:
 
 
 def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
-    options = ["--model", "squeezenet1_1", "--weights", weights, "--target", "tabby", "--top", 2]
+    options = ["--model", "squeezenet1_1", "--weights", weights, "--target", "tabby", "--top", 2, "--device", "cpu"]
     code, out, error = run("saliency", photos, *options, "--out", "maps", "--batch-size", 2)
     assert (code, error) == (0, "")
     names = ["one", "one_2", "zwei größer"]

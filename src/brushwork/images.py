@@ -118,6 +118,8 @@ def read(
         raise UserError(f"{path}: not an image; fetch it again or remove it") from None
     except Image.DecompressionBombError:
         raise UserError(f"{path}: over Pillow's limit of 178 megapixels; make it smaller") from None
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; correct its name") from None
     except PermissionError:
         raise UserError(f"{path}: no permission to read it; change its permissions") from None
     except Exception as error:

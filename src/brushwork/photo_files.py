@@ -1,10 +1,13 @@
-"""Photos among files and folders, and a unique name for the results of each."""
+"""Photos among files, folders, globs and lists, and a unique name for the results of each."""
 
+import glob
 import itertools
 import logging
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from brushwork import files, images
 from brushwork.errors import UserError
@@ -14,33 +17,85 @@ log = logging.getLogger(__name__)
 _STEM_BYTES = 200
 
 
-def find(inputs: Iterable[Path]) -> list[Path]:
-    """The given files, and the photos in given folders, which are searched recursively and sorted by path.
+class Found(NamedTuple):
+    """A photo: its path, and its name as given or, of a folder's photos, below that folder."""
 
-    Hidden files are skipped; other files that are not images are counted in a warning. Raises a UserError where an
-    input does not exist, or a folder has no photo.
+    path: Path
+    name: str
+
+
+def find(inputs: Iterable[Path]) -> list[Path]:
+    """The paths of `found`."""
+    return [one.path for one in found(inputs)]
+
+
+def found(inputs: Iterable[Path]) -> list[Found]:
+    """The given files, the photos in given folders, which are searched recursively and sorted by path, and what a glob
+    matches that no shell has expanded (`**` too); `-` is a list on standard input, a path a line or after a zero byte.
+
+    Hidden files are skipped; other files that are no images are counted in a warning. A file of the list is taken
+    without a look: what reads it says that it is missing. Where two photos would share their names, all have the given
+    folders in front. Raises a UserError where another input does not exist, or a folder has no photo.
     """
-    found, ignored, broken = [], [], []
+    photos: list[Found] = []
+    ignored: list[str] = []
     for given in inputs:
-        if given.is_file():
-            found.append(given)
-            continue
-        if not given.is_dir():
+        if str(given) == "-":
+            for path in _listed(sys.stdin.buffer.read()):
+                photos += _in_folder(path, ignored) if path.is_dir() else [Found(path, str(path))]
+        elif given.is_file():
+            photos.append(Found(given, str(given)))
+        elif given.is_dir():
+            photos += _in_folder(given, ignored)
+        elif glob.has_magic(str(given)):
+            photos += _matching(given, ignored)
+        else:
             raise UserError(f"there is no file or folder {given.resolve()}: name photos, or a folder of photos")
-        paths = sorted(given.rglob("*"))
-        broken += [path for path in paths if path.is_symlink() and not path.exists()]
-        paths = [path for path in paths if path.is_file()]
-        shown = [path for path in paths if not any(map(images.is_hidden, path.relative_to(given).parts))]
-        photos = [path for path in shown if images.is_image_file(path.name)]
-        if not photos:
-            raise UserError(f"{given.resolve()} has no photo ({', '.join(images.EXTENSIONS)}): name another folder")
-        found += photos
-        ignored += [path.name for path in shown if not images.is_image_file(path.name)]
-    if broken:
-        log.warning("%d broken links are left out: %s", len(broken), ", ".join(map(str, broken[:10])))
     if ignored:
         log.warning("ignored files that are no images: %s", images.count_others(ignored))
-    return found
+    if len({photo.name for photo in photos}) < len(photos):
+        return [Found(photo.path, str(photo.path)) for photo in photos]
+    return photos
+
+
+def _listed(content: bytes) -> list[Path]:
+    """The paths in a list: a line each, or separated by zero bytes (find -print0)."""
+    lines = content.split(b"\0") if b"\0" in content else content.replace(b"\r\n", b"\n").split(b"\n")
+    paths = [Path(files.expanded(os.fsdecode(line))) for line in lines if line.strip()]
+    if not paths:
+        raise UserError("the list on standard input is empty: write a path a line")
+    return paths
+
+
+def _in_folder(folder: Path, ignored: list[str]) -> list[Found]:
+    paths = sorted(folder.rglob("*"))
+    broken = [path for path in paths if path.is_symlink() and not path.exists()]
+    if broken:
+        log.warning("%d broken links are left out: %s", len(broken), ", ".join(map(str, broken[:10])))
+    names = [(path, path.relative_to(folder)) for path in paths if path.is_file()]
+    shown = [(path, name) for path, name in names if not any(map(images.is_hidden, name.parts))]
+    photos = [Found(path, str(name)) for path, name in shown if images.is_image_file(path.name)]
+    if not photos:
+        raise UserError(f"{folder.resolve()} has no photo ({', '.join(images.EXTENSIONS)}): name another folder")
+    ignored += [path.name for path, _ in shown if not images.is_image_file(path.name)]
+    return photos
+
+
+def _matching(pattern: Path, ignored: list[str]) -> list[Found]:
+    """What a shell would take for a glob; under `**`, files alone, since it matches the folders between as well."""
+    paths = [Path(path) for path in sorted(glob.glob(str(pattern), recursive=True))]
+    photos = []
+    for path in paths:
+        if path.is_dir() and "**" not in pattern.parts:
+            photos += _in_folder(path, ignored)
+        elif path.is_file() and not images.is_hidden(path.name):
+            if images.is_image_file(path.name):
+                photos.append(Found(path, str(path)))
+            else:
+                ignored.append(path.name)
+    if not photos:
+        raise UserError(f"no photo matches {pattern}: name photos, or a folder of photos")
+    return photos
 
 
 def stems(paths: Iterable[Path]) -> list[str]:

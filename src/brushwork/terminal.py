@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -75,10 +75,10 @@ def take_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def show_log() -> None:
-    """In a script: write the log to standard output."""
+def show_log(stream: TextIO | None = None) -> None:
+    """In a script: write the log to standard output, or to another stream."""
     log = logging.getLogger("brushwork")
-    log.addHandler(TerminalHandler(sys.stdout))
+    log.addHandler(TerminalHandler(stream or sys.stdout))
     log.setLevel(logging.INFO)
 
 

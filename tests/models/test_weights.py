@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from brushwork import downloads
 from brushwork.errors import UserError
 from brushwork.models import backbones, fitting, heads, misfits, predictor
 from brushwork.models import weights as wf
@@ -99,7 +100,7 @@ def test_download_is_verified_and_cached(weights_cache: Path, address: str) -> N
 def test_failed_download_leaves_nothing(
     weights_cache: Path, address: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wf, "DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.5)
     start = time.perf_counter()
     with pytest.raises(
         UserError, match=rf"{name} cannot be downloaded .*put the file at .*{name}.*model\.weights=null"

@@ -15,6 +15,7 @@ from brushwork.errors import UserError
 from brushwork.models import heads, optimization
 from brushwork.models.factories import comparable, restore
 from brushwork.models.familiarity import Familiarity
+from brushwork.models.published import DESCRIBED, KEY, PREFIX
 from brushwork.models.weight_files import read_file, tensors_in
 from brushwork.models.weights import load_strictly
 from brushwork.preprocessing import Preprocessing
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     from brushwork.models.classifier import StyleClassifier
 
 log = logging.getLogger(__name__)
-
-# Under which a checkpoint holds its description (see `describe`), beside Lightning's own keys.
-KEY = "brushwork"
-_PREFIX = "network."  # of the classifier's network in Lightning's state dict
-
-# What each description has.
-_DESCRIBED = {"architecture", "head", "class_names", "preprocessing"}
 
 # What must be equal for a run to be resumed.
 _RESUMED = (
@@ -141,13 +135,14 @@ def _take_calibration(model: "StyleClassifier", described: dict[str, Any]) -> No
 def is_ours(content: dict[str, Any]) -> bool:
     """Whether what a file held is a checkpoint of a `StyleClassifier`."""
     described = content.get(KEY)
-    return (
-        isinstance(described, dict) and described.keys() >= _DESCRIBED and isinstance(content.get("state_dict"), dict)
-    )
+    return isinstance(described, dict) and described.keys() >= DESCRIBED and isinstance(content.get("state_dict"), dict)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A whole checkpoint. Raise a UserError if it is missing, damaged, holds code, or is another program's."""
+    """A whole checkpoint, or what was made of one by scripts/export.py: a folder, or hf://USER/NAME.
+
+    Raises a UserError if it is missing, damaged, holds code, or is another program's.
+    """
     content = read_file(Path(files.expanded(path)))
     if not is_ours(content):
         raise UserError(f"{path} is no checkpoint of Brushwork: name one that a run wrote, {run_folder.LAST} say")
@@ -186,7 +181,7 @@ def check_resumable(path: Path, max_epochs: int | None) -> None:
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
     """The network's own state dict in a checkpoint."""
     tensors = tensors_in({"state_dict": content["state_dict"]})
-    prefix = f"state_dict/{_PREFIX}"
+    prefix = f"state_dict/{PREFIX}"
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 

@@ -14,12 +14,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from brushwork.batch import Batch, FeatureBatch, from_pair
 from brushwork.calibration import Calibration
-from brushwork.models import backbones, checkpoint, factories, heads, optimization
+from brushwork.models import backbones, checkpoint, factories, heads, optimization, published
 from brushwork.models.factories import Factory
 from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import FrozenFeatures, can_be_cached
 from brushwork.models.initial import check, initialized
-from brushwork.models.modes import in_eval_mode
+from brushwork.models.modes import in_eval_mode, repeatable
 from brushwork.models.prediction import Answers, Picture, answered, listed, load
 from brushwork.models.scores import Scores
 from brushwork.models.tuning import choose_parameters, first_trained, set_train_mode
@@ -213,7 +213,8 @@ class StyleClassifier(L.LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         batch = self._as_batch(batch)
-        logits = self._logits(batch).float()
+        with repeatable():
+            logits = self._logits(batch).float()
         probability, predicted = logits.softmax(1).max(1)
         loss = self.loss_function(logits, batch.labels)
         self._answers.append((batch.index, batch.labels, predicted, probability, loss, logits))
@@ -286,3 +287,8 @@ class StyleClassifier(L.LightningModule):
         """
         path = Path(checkpoint_path)
         return checkpoint.made_again(cls, path, checkpoint.read(path), head).to(map_location)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, map_location: Any = "cpu") -> "StyleClassifier":
+        """As `load_from_checkpoint`, of what scripts/export.py made: "USER/NAME" on the hub, or a folder."""
+        return cls.load_from_checkpoint(published.place(source), map_location=map_location)

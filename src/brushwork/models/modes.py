@@ -25,3 +25,14 @@ def in_eval_mode(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """cuDNN chooses its kernels by rules, not by timing (`trainer.benchmark`), whose choice differs from process to
+    process: what is scored here is predicted to the same bits later."""
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

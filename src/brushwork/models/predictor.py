@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from brushwork import run_folder
 from brushwork.calibration import Calibration
 from brushwork.errors import UserError, unknown
-from brushwork.models import backbones, checkpoint, class_names, heads, misfits
+from brushwork.models import backbones, checkpoint, class_names, heads, misfits, published
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import logits_and_features
@@ -103,7 +103,8 @@ def imagenet(
 
 
 def load_predictor(path: Path) -> Predictor:
-    """The trained network of a checkpoint, with the preprocessing of its validation; needs no data."""
+    """The trained network of a checkpoint, or of what scripts/export.py made of one (a folder, or hf://USER/NAME), with
+    the preprocessing of its validation; needs no data."""
     return _trained(path, checkpoint.read(path))
 
 
@@ -146,7 +147,7 @@ def _named(model: str, weights: str | None) -> Predictor:
     if model in backbones.architectures():
         alternatives = "or use --weights PATH of a state dict, or --weights null for random weights"
         return imagenet(model, {None: "imagenet", "null": None}.get(weights, weights), alternatives=alternatives)
-    if Path(model).is_file():
+    if Path(model).is_file() or published.is_one(model):
         if weights is not None:
             raise UserError(f"--model {model} is a checkpoint and has its own weights: leave --weights {weights} out")
         content = read_file(Path(model))
@@ -157,4 +158,4 @@ def _named(model: str, weights: str | None) -> Predictor:
         return _trained(Path(model), content)
     if Path(model).suffix in (".ckpt", ".pth", ".pt", ".safetensors") or len(Path(model).parts) > 1:
         raise UserError(f"there is no checkpoint {Path(model).resolve()}: name one that a run wrote, {run_folder.BEST}")
-    raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path"])
+    raise unknown("--model", model, [*backbones.architectures(), "a checkpoint's path", "hf://USER/NAME"])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from brushwork.errors import UserError, one_line
-from brushwork.models import torchscript
+from brushwork.models import published, torchscript
 
 _LONGEST = 300  # characters of a name
 _DEEPEST = 8  # dictionaries and lists in one another
@@ -80,11 +80,14 @@ _STAND_INS = [
 def read_file(path: Path) -> dict:
     """The content of a file of weights or of a checkpoint, tensors on the CPU; the extension does not matter.
 
-    Values of numpy and argparse beside the tensors become objects without content.
+    Values of numpy and argparse beside the tensors become objects without content. An export has what its checkpoint
+    had: see `published.read`.
 
     Raises:
         UserError: the file is missing, damaged, or holds code, which is not executed; names the class that it needs.
     """
+    if published.is_one(path):
+        return published.read(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder: name the file of weights in it")
     if not path.is_file():

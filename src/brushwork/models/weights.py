@@ -2,27 +2,21 @@
 
 import hashlib
 import logging
-import multiprocessing
 import re
 import socket
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
 
-from brushwork import files
+from brushwork import downloads, files
 from brushwork.errors import UserError, one_line, unknown
-from brushwork.models import backbones, fitting, heads, misfits, weight_files
+from brushwork.models import backbones, fitting, heads, misfits, published, weight_files
 
 log = logging.getLogger(__name__)
-
-DOWNLOAD_TIMEOUT = 10.0  # seconds to connect, and between two pieces of data
 
 # What an error suggests instead of torchvision's weights, in training.
 ALTERNATIVES = (
@@ -38,7 +32,7 @@ def path_of(
     alternatives: str = ALTERNATIVES,
     setting: str = "model.weights",
 ) -> Path:
-    """The file of weights: "imagenet" or a name of torchvision's (see `cached`), or else a path.
+    """The file of weights: "imagenet" or a name of torchvision's (see `cached`), or else a path, or hf://USER/NAME.
 
     Raises:
         UserError: there is no such name or file; lists what `setting` accepts.
@@ -47,8 +41,8 @@ def path_of(
     if weights in names:
         return cached(backbones.named_weights(architecture, weights).url, verify, alternatives)
     path = Path(files.expanded(weights))
-    if not path.exists():
-        raise unknown(setting, weights, [*names, "null", "a file's path"])
+    if not (path.exists() or published.on_hub(path)):
+        raise unknown(setting, weights, [*names, "null", "a file's path", "hf://USER/NAME"])
     return path
 
 
@@ -70,10 +64,10 @@ def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         log.info("downloading %s to %s", url, path)
         try:
-            _wait_for_answer(url)
+            downloads.wait_for_answer(url)
             with ExitStack() as stack:
                 stack.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
-                socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+                socket.setdefaulttimeout(downloads.TIMEOUT)
                 # Writes beside `path`, checks the hash, then renames.
                 torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix and prefix[1])
         except (OSError, RuntimeError) as error:  # URLError and HTTPError are OSErrors
@@ -89,19 +83,6 @@ def cached(url: str, verify: bool, alternatives: str = ALTERNATIVES) -> Path:
             f"downloaded again, {alternatives}"
         )
     return path
-
-
-def _wait_for_answer(url: str) -> None:
-    """Raise OSError if the server does not respond in time; a socket's timeout does not cover the DNS lookup."""
-    request = urllib.request.Request(url, method="HEAD")
-    try:
-        with ThreadPool(1) as pool:  # its thread is a daemon: if it hangs, nothing waits for it
-            response = pool.apply_async(urllib.request.urlopen, [request, None, DOWNLOAD_TIMEOUT])
-            response.get(DOWNLOAD_TIMEOUT).close()
-    except multiprocessing.TimeoutError:
-        raise TimeoutError(f"no answer in {DOWNLOAD_TIMEOUT:g} s") from None
-    except urllib.error.HTTPError:
-        pass  # it responds: the download reports what is wrong
 
 
 def state_hash(state: Mapping[str, Tensor]) -> str:

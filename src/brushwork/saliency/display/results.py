@@ -6,7 +6,6 @@ about.json         the settings that a resumed run must share
 of --evaluate      sanity.csv, sanity.png, evaluation.md          of --gallery    gallery.html
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,14 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from brushwork import csv_files, drawing, events, files, tables
-from brushwork.errors import UserError
+from brushwork import csv_files, drawing, events, files, result_folder, tables
 from brushwork.models.predictor import Predictor
 from brushwork.saliency.display.sheet import cells, page
 from brushwork.saliency.evaluation import report, sanity_report
 from brushwork.saliency.evaluation.measures import MEASURES
 from brushwork.saliency.photos import Photo
 
-TABLE, ABOUT, LOCK = "maps.csv", "about.json", ".lock"
+TABLE = "maps.csv"
 SANITY, CURVE, EVALUATION, GALLERY = "sanity.csv", "sanity.png", "evaluation.md", "gallery.html"
 
 # A cell is empty where it does not apply: `true` is the true class where it is known, `completeness_error` and
@@ -39,43 +37,21 @@ Row = dict[str, str]
 
 
 def refuse_to_replace(out: Path, stems: Sequence[str], paths: Sequence[Path], overwrite: bool, resume: bool) -> None:
-    """Raises a UserError that names a file which would be overwritten without --overwrite; photos never are."""
-    photos = {path.resolve() for path in paths}
-    for stem in stems:
-        if (out / f"{stem}.png").resolve() in photos:
-            raise UserError(f"{out / stem}.png is one of the photos: choose another --out")
-    names = [*(f"{stem}.png" for stem in stems), TABLE, SANITY, EVALUATION, GALLERY]
-    existing = [name for name in names if (out / name).exists()]
-    if existing and not overwrite and not (resume and (out / ABOUT).exists()):
-        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        alternatives = "choose another --out, --resume (an interrupted run), or --overwrite"
-        raise UserError(f"{out.resolve()} holds {existing[0]}{more} already: {alternatives}")
+    """See `result_folder.refuse_to_replace`."""
+    pictures, others = [f"{stem}.png" for stem in stems], (TABLE, SANITY, EVALUATION, GALLERY)
+    result_folder.refuse_to_replace(out, pictures, others, paths, overwrite, resume)
 
 
 def begin(out: Path, about: Mapping[str, Any], resume: bool) -> None:
-    """Writes the settings into the folder and removes earlier tables; raises a UserError where a resumed run's settings
-    differ."""
-    about = json.loads(json.dumps(about))  # as it is read back
-    if resume and (out / ABOUT).exists():
-        before = json.loads((out / ABOUT).read_text(encoding="utf-8"))
-        for key in before | about:
-            if before.get(key) != about.get(key):
-                differ = f"was begun with {key} {before.get(key)}, not {about.get(key)}"
-                raise UserError(f"{out.resolve()} {differ}: resume with the same, or choose another --out")
-        return
-    for name in (TABLE, SANITY, CURVE, EVALUATION, GALLERY):
-        (out / name).unlink(missing_ok=True)
-    files.write_json(out / ABOUT, about)
+    """See `result_folder.begin`."""
+    result_folder.begin(out, about, (TABLE, SANITY, CURVE, EVALUATION, GALLERY), resume)
 
 
 def restart_table(out: Path, methods: Sequence[str], resume: bool) -> list[Row]:
     """Begins the table with the rows of finished photos, which have a row for each method and all their files."""
     table, kept = out / TABLE, []
-    if resume and table.exists():
-        rows = csv_files.read(table)
-        if not table.read_bytes().endswith(b"\n"):  # a killed process left part of a line
-            rows = rows[:-1]
-        for of_photo in by_photo(rows).values():
+    if resume:
+        for of_photo in by_photo(result_folder.whole_rows(table)).values():
             names = [row[column] for row in of_photo.values() for column in ("picture", "map") if row[column]]
             if of_photo.keys() >= set(methods) and all((out / name).is_file() for name in names):
                 kept += of_photo.values()
@@ -119,8 +95,7 @@ def save(out: Path, photo: Photo, class_names: Sequence[str], top: int) -> tuple
         if photo.objects and (piece := photo.objects.get(method)):
             row |= zip(("box_left", "box_top", "box_right", "box_bottom"), map(str, piece.box), strict=True)
         rows.append(row | {name: f"{value:.6f}" for name, value in photo.scores.get(method, {}).items()})
-    with open(out / TABLE, "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write(csv_files.lines(COLUMNS, rows))
+    result_folder.append(out / TABLE, COLUMNS, rows)
     return rows, picture
 
 
