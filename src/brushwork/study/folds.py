@@ -22,7 +22,9 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
     Of the folds of a split those are used that all seeds of all arms have; `Run.absent` has the numbers that one lacks.
     Raises UserError where there is none, or a run's test part was not scored.
     """
-    of_folds = [run for run in runs if flat(run.config).get(_FOLD) is not None]
+    of_folds, found = [], []
+    for run in runs:
+        (found if flat(run.config).get(_FOLD) is None else of_folds).append(run)
     keys = [key for key in differences(of_folds) if key != _FOLD]
     groups: dict[tuple, dict[int, Run]] = {}
     for run in of_folds:
@@ -37,7 +39,6 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
     for same in groups.values():
         split = _split(same)
         common[split] = common.get(split, set(same)) & set(same)
-    found = [run for run in runs if run not in of_folds]
     for same in groups.values():
         numbers = common[_split(same)]
         if not numbers:

@@ -136,12 +136,13 @@ def add_run(logger: Logger, record: RunRecord, pl_module: StyleClassifier) -> No
     chosen, result = pl_module.hparams, record.result
     weights = result["weights"] if os.sep not in result["weights"] else readable(Path(result["weights"]).name)
     learning_rate = config["optimizer"].get("lr", float("nan"))
+    split = config["split"]
     values = {
         "head": chosen.head,
         "tuning": chosen.tuning,
         "model": chosen.architecture,
         "weights": weights,
-        "split": f"{config['split']['name']} seed {config['split']['seed']}",
+        "split": f"{split['name']} seed {split['seed']}" + (f" fold {split['fold']}" if "fold" in split else ""),
         "seed": result["seed"],
         "learning rate": learning_rate,
     }
