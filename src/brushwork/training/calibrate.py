@@ -16,7 +16,7 @@ from brushwork.models.familiarity import Familiarity
 from brushwork.models.predictor import load_predictor
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.preprocessing import normalize
-from brushwork.training.record import RunRecord
+from brushwork.training.record import RunRecord, tested_part
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Calibrate(L.Callback):
         record, epoch = _record(trainer), "best" if trainer.ckpt_path else "last"
         before = record and record.result["calibration"][epoch]
         answers = record and record.held_out("test", epoch)
-        if before and answers:
+        if before and answers and tested_part(trainer) == "test":
             logits, labels, _ = answers
             found = calibration.on_test(logits, labels, before["temperature"])
             record.result["calibration"][epoch] = found.figures()

@@ -63,6 +63,9 @@ class DataConfig:
     split_seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
+    folds: int | None = None
+    fold: int | None = None
+    known_fraction: float | None = None
     seed: int = MISSING
 
 
@@ -75,6 +78,9 @@ class SplitConfig:
     seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
+    folds: int | None = None
+    fold: int | None = None
+    known_fraction: float | None = None
 
 
 @dataclass
@@ -157,13 +163,16 @@ class Config:
 _PROBE = ("probe_layers", "probe_views")
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
-    "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
+    "data": (
+        *("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction"),
+        *("folds", "fold", "known_fraction", "seed"),
+    ),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", *_PROBE),
     "split": (),
     "scheduler": (),
 }
 # Left out where they are empty: older runs lack them.
-_NEWER = ("transform", "loss", "table", "columns", "file", "interval")
+_NEWER = ("transform", "loss", "table", "columns", "file", "interval", "folds", "fold", "known_fraction")
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger", "baselines")
 _DATA_NOT_HASHED = ("root", "workers", "store")
@@ -213,10 +222,8 @@ def make_job(cfg: DictConfig) -> Job:
     for group, keys in _INTERPOLATED.items():
         null = [key for key in _NEWER if _is_empty((resolved[group] or {}).get(key))]
         resolved[group] = resolved[group] and _without(resolved[group], (*keys, *null))
-    if settings.tuning.name != "probe":
-        del resolved["probe"]
-    if resolved["baselines"] == {"probe": True}:
-        del resolved["baselines"]
+    idle = {"probe": settings.tuning.name != "probe", "baselines": resolved["baselines"] == {"probe": True}}
+    resolved = _without(resolved, [key for key, is_idle in idle.items() if is_idle])  # older runs lack them
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
