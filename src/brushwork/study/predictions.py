@@ -65,20 +65,20 @@ def _table(run: Run, part: str) -> np.ndarray:
 
 
 def by_initial_probe(run: Run) -> np.ndarray | None:
-    """Whether the linear probe of a run's initial weights is right, (paintings,) bool, in the order of `Predictions`;
-    None for a run without it."""
-    path = run.folder / run_folder.LOGITS
-    if not path.exists():
-        return None
-    with np.load(path) as kept:
-        if "probe_val" not in kept:
+    """Whether the linear probe of a run's initial weights is right, (paintings,) bool, in the order of `read`, of
+    pooled folds together; None for a run without it."""
+    paths, right = [], []
+    for one in run.members:
+        try:
+            with np.load(one.folder / run_folder.LOGITS) as kept:
+                predicted = kept["class_names"][kept[f"probe_{run.part}"]]
+        except (OSError, KeyError):  # of an earlier version, or of random weights
             return None
-        predicted = kept["class_names"][kept["probe_val"]]
-    rows = [
-        r for r in csv_files.read(run.folder / run_folder.PREDICTIONS) if (r["part"], r["epoch"]) == ("val", "last")
-    ]
-    right = predicted == np.array([row["style"] for row in rows])
-    return right[sorted(range(len(rows)), key=lambda i: rows[i]["path"])]
+        rows = csv_files.read(one.folder / run_folder.PREDICTIONS)
+        rows = [row for row in rows if (row["part"], row["epoch"]) == (run.part, "last")]
+        paths += [row["path"] for row in rows]
+        right += (predicted == np.array([row["style"] for row in rows])).tolist()
+    return np.array(right)[np.argsort(paths, kind="stable")]
 
 
 def held_out(run: Run) -> HeldOut | None:
