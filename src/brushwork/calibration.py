@@ -49,7 +49,7 @@ class Calibration:
         if not self.is_fitted:
             raise UserError(
                 "this checkpoint was not calibrated, so no confidence is known that reaches a precision: "
-                "train with callbacks.calibration and a validation part, or leave --withhold out"
+                "train with callbacks.calibrate and a validation part, or leave --withhold out"
             )
         reached = [confidence for confidence, of_answers, _ in self.curve if of_answers >= precision]
         if not reached:

@@ -56,8 +56,8 @@ def read(photos: Sequence[Found], place: Path, class_names: Sequence[str]) -> li
     where = [os.path.abspath(photo.path) for photo in photos]  # noqa: PTH100 (a link is what its name says)
     found = {number: known[path] for number, path in enumerate(where) if path in known}
     for names in (where, [photo.name for photo in photos]):
-        left = {names[number]: number for number in range(len(photos)) if number not in found}
-        found |= {left[name]: listed[path] for name, path in matching.match(listed, left).items()}
+        matched = matching.match(listed, (name for number, name in enumerate(names) if number not in found))
+        found |= {n: listed[matched[name]] for n, name in enumerate(names) if n not in found and name in matched}
     if not found:
         raise UserError(
             f"--labels {place.resolve()} names none of the {len(photos)} pictures ({photos[0].name}, for one): "

@@ -39,6 +39,7 @@ class Calibrate(L.Callback):
 
     def __init__(self, last: bool = True, familiarity: bool = True) -> None:
         self.last, self.familiarity = last, familiarity
+        self.temperatures: dict[str, float] = {}  # by epoch, where one was fitted
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         record = _record(trainer)
@@ -53,6 +54,7 @@ class Calibrate(L.Callback):
                 return
             logits, labels, artists = answers
             fitted = calibration.fit(logits, labels)
+            self.temperatures[epoch] = fitted.temperature
             found = calibration.within(logits, labels, artists, fitted.temperature)
             record.result["calibration"][epoch] = found and found.figures()
             if epoch == "last":
@@ -71,11 +73,10 @@ class Calibrate(L.Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         """Measures on paintings that no temperature has seen."""
         record, epoch = _record(trainer), "best" if trainer.ckpt_path else "last"
-        before = record and record.result["calibration"][epoch]
         answers = record and record.held_out("test", epoch)
-        if before and answers:
+        if answers and epoch in self.temperatures:
             logits, labels, _ = answers
-            found = calibration.on_test(logits, labels, before["temperature"])
+            found = calibration.on_test(logits, labels, self.temperatures[epoch])
             record.result["calibration"][epoch] = found.figures()
             record.write_result(record.result["status"])
 
