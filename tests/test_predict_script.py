@@ -263,6 +263,10 @@ def test_answers_explained(run: Run, small_run: Path, paintings: Path, tmp_path:
     assert "results: answers (NAME.png, predictions.csv, predictions.html, confusion.png" in out
     code, _, error = run("predict", best, "answers/confusion_2.png", "--explain", "gradient", "--out", "answers")
     assert (code, error) == (1, "error: answers/confusion_2.png is one of the photos: choose another --out\n")
+    (tmp_path / "none.jpg").touch()  # after a whole batch: the last one has no answers
+    code, out, error = run("predict", best, "confusion.jpg", "none.jpg", "--batch-size", 1, *command[4:], "--out", "x")
+    assert (code, error.count("\n")) == (1, 1)
+    assert out.splitlines()[-1] == "results: x (NAME.png, predictions.csv, skipped.csv, predictions.html)"
 
 
 @pytest.mark.parametrize("kind", ["npy", "parquet"])

@@ -15,6 +15,7 @@ FOLDS = 5
 _LOG_TEMPERATURES = (np.log(0.05), np.log(20.0))  # beyond them nothing changes that a reader would see
 _FEWEST = 10  # answers by which a confidence threshold's precision is judged
 _POINTS = 200  # of a stored curve
+_ROUNDING = 1e-6  # of float32, in which predictions compute: the painting at a threshold is above it
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Calibration:
                 f"no confidence reaches a precision of {precision:g} on the {self.paintings} validation paintings "
                 f"({best:.3f} is the highest): ask for less"
             )
-        return float(min(reached))
+        return float(min(reached)) * (1 - _ROUNDING)
 
 
 def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:
