@@ -95,7 +95,7 @@ def main() -> int:
 
     photos = photo_files.found(arguments.pictures, arguments.out)
     checkpoints = [Path(text) for text in (arguments.checkpoint, *arguments.ensemble)]
-    predictors = [load_predictor(checkpoint) for checkpoint in checkpoints]
+    predictors = [dataclasses.replace(load_predictor(path), name=str(path)) for path in checkpoints]
     device = devices.choose(arguments.device)
     devices.keep_freed_memory()
     if device.type == "cuda":

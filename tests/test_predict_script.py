@@ -211,6 +211,10 @@ def test_what_the_labels_say(run: Run, small_run: Path, paintings: Path, tmp_pat
     assert Image.open(tmp_path / "answers/confusion.png").width > 300
     assert (tmp_path / "answers/mistakes.png").exists() == (not all(right))
 
+    (tmp_path / "link.jpg").symlink_to(folder / judged[0]["path"])
+    code, out, _ = run("predict", best, tmp_path / "link.jpg", "--labels", folder, "--json")
+    assert json.loads(out)["true"] == judged[0]["true"]
+
     moved = tmp_path / "moved"  # without the paintings: by name; without the run folder: not at all
     shutil.copytree(small_run, moved)
     (moved / "config.yaml").write_text("data:\n  root: /nowhere\n")

@@ -55,7 +55,7 @@ def test_help_imports_nothing_heavy(name: str) -> None:
 
 
 def test_a_picture_a_map_and_a_line_for_each_photo(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
-    options = ["--model", "squeezenet1_1", "--weights", weights, "--target", "tabby", "--top", 2]
+    options = ["--model", "squeezenet1_1", "--weights", weights, "--target", "tabby", "--top", 2, "--device", "cpu"]
     code, out, error = run("saliency", photos, *options, "--out", "maps", "--batch-size", 2)
     assert (code, error) == (0, "")
     names = ["one", "one_2", "zwei größer"]
@@ -112,6 +112,7 @@ def test_maps_by_another_method_with_boxes(run: Run, photos: Path, weights: Path
 def test_an_interrupted_run_goes_on(run: Run, photos: Path, weights: Path, tmp_path: Path) -> None:
     """From a folder as a kill leaves it: a row torn, a photo with one of its two methods, a map not yet there."""
     options = ["--model", "squeezenet1_1", "--weights", weights, "--method", "gradient,gradcam", "--out", "maps"]
+    options += ["--device", "cpu"]
     command = ["saliency", photos, *options, "--resume"]
     assert run(*command)[0] == 0  # nothing there yet: begins
     maps, table = tmp_path / "maps", tmp_path / "maps/maps.csv"

@@ -110,6 +110,24 @@ def test_predictions_use_it(folder: Path, sixty: Path) -> None:
     assert mine.probability == pytest.approx(expected.max().item(), abs=1e-5)
 
 
+def test_kernels_are_chosen_by_rules_where_answers_are_scored_and_predicted(
+    sixty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a GPU's answers would not be those of the run to the last bit."""
+    found = []
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", True)
+    model = StyleClassifier("mobilenet_v3_small", "replace_last", 3, weights=None)
+    model.network.register_forward_hook(lambda *_: found.append((model.training, cudnn.benchmark, cudnn.deterministic)))
+    data = WikiArtDataModule(sixty, split="random", image_size=32, batch_size=48, workers=0, store=False)
+    options = {"enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu", "logger": False}
+    trainer = L.Trainer(max_epochs=1, num_sanity_val_steps=0, benchmark=True, **options)
+    trainer.fit(model, data)
+    trainer.predict(model, data)
+    assert found == [(True, True, False), (False, False, True), (False, False, True)]
+    assert (cudnn.benchmark, cudnn.deterministic) == (True, False)
+
+
 def test_rewriting_changes_the_description_alone(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     path.write_bytes((folder / run_folder.LAST).read_bytes())
@@ -170,7 +188,7 @@ def test_validation_by_one_artist_is_measured_on_the_test_part(tmp_path: Path, m
     record.write, record.result = True, {"status": "finished", "calibration": {"best": None, "last": None}}
     monkeypatch.setattr(record, "held_out", lambda part, epoch: (logits, labels, ["Monet"] * 20))
     monkeypatch.setattr(record, "write_result", lambda status: None)
-    trainer, model = SimpleNamespace(callbacks=[record, callback], ckpt_path=None), SimpleNamespace()
+    trainer, model = SimpleNamespace(callbacks=[record, callback], ckpt_path=None, datamodule=None), SimpleNamespace()
     callback.on_fit_end(trainer, model)
     assert record.result["calibration"] == {"best": None, "last": None}
     callback.on_test_end(trainer, model)

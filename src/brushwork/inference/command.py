@@ -107,7 +107,9 @@ class Command:
         chosen, table = self.options, self.options.labels
         return {
             "command": "predict",
-            "networks": [f"{one.name} ({state_hash(one.network.state_dict())[:8]})" for one in self.predictors],
+            "networks": [
+                f"{Path(one.name).name} ({state_hash(one.network.state_dict())[:8]})" for one in self.predictors
+            ],
             "device": next(self.first.network.parameters()).device.type,
             "batch_size": self.batch_size,
             "max_megapixels": chosen.max_megapixels,

@@ -52,9 +52,12 @@ def read(photos: Sequence[Found], place: Path, class_names: Sequence[str]) -> li
         UserError: it has no style of any picture, or none that is a class.
     """
     listed = _of_folder(place) if place.is_dir() else _of_table(place)
-    known = {os.path.abspath(place / path): about for path, about in listed.items()} if place.is_dir() else {}  # noqa: PTH100
+    found: dict[int, tuple[tuple[str, ...], str]] = {}
     where = [os.path.abspath(photo.path) for photo in photos]  # noqa: PTH100 (a link is what its name says)
-    found = {number: known[path] for number, path in enumerate(where) if path in known}
+    for placed in (os.path.abspath, os.path.realpath) if place.is_dir() else ():
+        known = {os.path.join(placed(place), path): about for path, about in listed.items()}  # noqa: PTH118
+        left = [number for number in range(len(photos)) if number not in found]
+        found |= {number: known[path] for number in left if (path := placed(photos[number].path)) in known}
     for names in (where, [photo.name for photo in photos]):
         matched = matching.match(listed, (name for number, name in enumerate(names) if number not in found))
         found |= {n: listed[matched[name]] for n, name in enumerate(names) if n not in found and name in matched}

@@ -19,7 +19,7 @@ from brushwork.models.factories import Factory
 from brushwork.models.familiarity import Familiarity
 from brushwork.models.features import FrozenFeatures, can_be_cached
 from brushwork.models.initial import check, initialized
-from brushwork.models.modes import in_eval_mode
+from brushwork.models.modes import in_eval_mode, repeatable
 from brushwork.models.prediction import Answers, Picture, answered, listed, load
 from brushwork.models.scores import Scores
 from brushwork.models.tuning import choose_parameters, first_trained, set_train_mode
@@ -213,7 +213,8 @@ class StyleClassifier(L.LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         batch = self._as_batch(batch)
-        logits = self._logits(batch).float()
+        with repeatable():
+            logits = self._logits(batch).float()
         probability, predicted = logits.softmax(1).max(1)
         loss = self.loss_function(logits, batch.labels)
         self._answers.append((batch.index, batch.labels, predicted, probability, loss, logits))

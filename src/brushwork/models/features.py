@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from brushwork.models import tuning
-from brushwork.models.modes import in_eval_mode
+from brushwork.models.modes import in_eval_mode, repeatable
 from brushwork.models.weights import state_hash
 from brushwork.preprocessing import Preprocessing, normalize
 
@@ -68,7 +68,7 @@ def logits_and_features(head: nn.Module, forward: Callable[[], Tensor]) -> tuple
 def _passed(layer: nn.Module, forward: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
     """What `forward` returns, and what reached the layer meanwhile."""
     caught = []
-    with layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
+    with repeatable(), layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
         returned = forward()
     return returned, caught[0]
 

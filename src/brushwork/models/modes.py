@@ -25,3 +25,20 @@ def in_eval_mode(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """cuDNN chooses its kernels by rules, not by timing (`trainer.benchmark`), whose choice differs from process to
+    process: what is scored here is predicted to the same bits later.
+
+    `deterministic` is part of the key under which torch keeps what it has chosen: without it the choice of a training
+    step of the same shape would be used.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = before

@@ -38,21 +38,24 @@ class Predictions(NamedTuple):
         return ", ".join(style if len(counts) == 1 else f"{style} {count}" for style, count in counts.most_common())
 
 
-def read(runs: Sequence[Run]) -> Predictions | None:
-    """Validation predictions of the last epoch; None where runs were scored on different paintings. Raises UserError
-    where a run has none."""
-    tables = [_table(run) for run in runs]
+def read(runs: Sequence[Run], part: str | None = None) -> Predictions | None:
+    """Predictions of the last epoch for a part (None: `Run.part`), of pooled folds together; None where runs were
+    scored on different paintings. Raises UserError where a run has none."""
+    tables = []
+    for run in runs:
+        together = np.concatenate([_table(one, part or run.part) for one in run.members])
+        tables.append(together[np.argsort(together[:, 0], kind="stable")])  # folds' known paintings may be the same
     if any(not np.array_equal(table[:, :3], tables[0][:, :3]) for table in tables):
         return None
     predicted, probability = (np.stack([table[:, column] for table in tables]) for column in (3, 4))
     return Predictions(*tables[0][:, :3].T, predicted, probability.astype(float))
 
 
-def _table(run: Run) -> np.ndarray:
+def _table(run: Run, part: str) -> np.ndarray:
     """(paintings, 5): _COLUMNS, sorted by path."""
     path = run.folder / run_folder.PREDICTIONS
     try:
-        rows = [row for row in csv_files.read(path) if (row["part"], row["epoch"]) == ("val", "last")]
+        rows = [row for row in csv_files.read(path) if (row["part"], row["epoch"]) == (part, "last")]
         values = sorted([row[column] for column in _COLUMNS] for row in rows)
     except (OSError, KeyError) as error:
         raise UserError(f"{path} can't be read ({error}): train this run again, or leave it out") from None

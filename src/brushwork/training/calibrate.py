@@ -16,7 +16,7 @@ from brushwork.models.familiarity import Familiarity
 from brushwork.models.predictor import load_predictor
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.preprocessing import normalize
-from brushwork.training.record import RunRecord
+from brushwork.training.record import RunRecord, tested_part
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Calibrate(L.Callback):
         record = _record(trainer)
         if record is None or not record.write:
             return
+        self.temperatures.clear()  # of an earlier fit
         for epoch, path in (("best", record.folder / run_folder.BEST), ("last", record.folder / run_folder.LAST)):
             answers = record.held_out("val", epoch)
             if answers is None:
@@ -74,7 +75,7 @@ class Calibrate(L.Callback):
         """Measures on paintings that no temperature has seen."""
         record, epoch = _record(trainer), "best" if trainer.ckpt_path else "last"
         answers = record and record.held_out("test", epoch)
-        if answers and epoch in self.temperatures:
+        if answers and epoch in self.temperatures and tested_part(trainer) == "test":
             logits, labels, _ = answers
             found = calibration.on_test(logits, labels, self.temperatures[epoch])
             record.result["calibration"][epoch] = found.figures()

@@ -63,6 +63,9 @@ class DataConfig:
     split_seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
+    folds: int | None = None
+    fold: int | None = None
+    known_fraction: float | None = None
     seed: int = MISSING
 
 
@@ -75,6 +78,9 @@ class SplitConfig:
     seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
+    folds: int | None = None
+    fold: int | None = None
+    known_fraction: float | None = None
 
 
 @dataclass
@@ -137,13 +143,16 @@ class Config:
 
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
-    "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
+    "data": (
+        *("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction"),
+        *("folds", "fold", "known_fraction", "seed"),
+    ),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed"),
     "split": (),
     "scheduler": (),
 }
 # Left out where they are empty: older runs lack them.
-_NEWER = ("transform", "loss", "table", "columns", "file", "interval")
+_NEWER = ("transform", "loss", "table", "columns", "file", "interval", "folds", "fold", "known_fraction")
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger")
 _DATA_NOT_HASHED = ("root", "workers", "store")
