@@ -176,6 +176,7 @@ def test_a_full_disk_costs_the_temperature_not_the_run(
         job := make_job(*QUICK, NO_PICTURES, f"data.root={sixty}", "trainer.max_epochs=1", "callbacks.last=null")
     )
     assert "is not calibrated" in caplog.text
+    assert run_folder.read_result(job.folder)["calibration"]["best"] is None
     assert run_folder.read_result(job.folder)["status"] == "finished"
     assert load_predictor(job.folder / run_folder.BEST).calibration.temperature == 1
     assert not list(job.folder.rglob("*.tmp"))

@@ -55,21 +55,23 @@ class Calibrate(L.Callback):
                 return
             logits, labels, artists = answers
             fitted = calibration.fit(logits, labels)
+            if path.exists() and (epoch == "best" or self.last) and not self._stored(path, fitted, trainer):
+                continue
             self.temperatures[epoch] = fitted.temperature
             found = calibration.within(logits, labels, artists, fitted.temperature)
             record.result["calibration"][epoch] = found and found.figures()
             if epoch == "last":
                 pl_module.calibration = fitted
-            if path.exists() and (epoch == "best" or self.last):
-                self._store(path, fitted, trainer)
         record.write_result(record.result["status"])
 
-    def _store(self, path: Path, fitted: calibration.Calibration, trainer: L.Trainer) -> None:
+    def _stored(self, path: Path, fitted: calibration.Calibration, trainer: L.Trainer) -> bool:
         try:
             look = training_look(path, trainer.datamodule, trainer.strategy.root_device) if self.familiarity else None
             checkpoint.add(path, calibration=fitted.plain(), familiarity=look and look.plain())
         except (UserError, OSError) as error:  # a training that has ended well must not fail by it
             log.warning("%s is not calibrated, its probabilities are the network's: %s", path, one_line(error))
+            return False
+        return True
 
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         """Measures on paintings that no temperature has seen."""
