@@ -27,6 +27,7 @@ groups of rows, for --only:
   start      --help and the first step, beside the imports of torch and lightning
   saliency   maps of VGG-16 for the predicted class, beside captum
   methods    maps of SqueezeNet by each saliency method, and their memory, beside captum
+  predict    pictures a second of predict.py, beside Pillow, torchvision's transforms and the same network
   memory     with 20,000 pictures, beside 2,000
   extras     the cost of checkpoints, dashboard and panels
 

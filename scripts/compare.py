@@ -18,10 +18,12 @@ EPILOG = """\
 examples:
   python scripts/compare.py logs/demo                               both heads, all of their seeds
   python scripts/compare.py logs/wikiart logs/more_seeds --out logs/heads
+  python scripts/compare.py logs/folds                              folds, pooled; also those of one arm
   python scripts/compare.py logs/rates --reference lr=0.01          the arm that the others are compared with
 
 Runs that differ in their seed only form an arm. Compared is the accuracy of the last epoch: by seed (paired t test)
-and by painting (bootstrap over artists, McNemar), corrected for the number of arms. Writes comparison.html,
+and by painting (bootstrap over artists, McNemar), corrected for the number of arms. Folds (experiment=folds) are
+pooled: their test parts together have every painting once. Writes comparison.html,
 comparison.md, comparison.csv and the figures as PNG.
 """
 
@@ -67,11 +69,17 @@ def panel(compared: "Comparison") -> "tuple[list[list[Cell]], str]":
     from brushwork.models.predictor import load_predictor
     from brushwork.saliency import methods
     from brushwork.saliency.display import render
+    from brushwork.study.predictions import read
     from brushwork.training import devices
 
     if not compared.same_paintings:
         return [], "the arms were scored on different paintings"
-    predictions, data, device = compared.predictions[0], compared.arms[0].runs[0].config["data"], devices.choose("auto")
+    if len({arm.runs[0].split for arm in compared.arms if arm.runs[0].folds}) > 1:
+        return [], "the arms have different folds"
+    first = compared.arms[0].runs[0]
+    # Of folds those paintings that the first one's networks were not trained on.
+    predictions = read([first.members[0]], first.part)
+    data, device = first.config["data"], devices.choose("auto")
     root = Path(data["root"])
     if not root.is_dir():
         return [], f"there are no paintings at {root.resolve()}"

@@ -98,7 +98,7 @@ def default_folder(checkpoint: Path) -> Path:
 
     if published.on_hub(checkpoint):
         raise UserError(f"an export of {checkpoint} needs a folder: --out DIR")
-    place = Path(files.expanded(checkpoint)).parent
+    place = Path(files.expanded(checkpoint)).absolute().parent
     return (place.parent if place.name == "checkpoints" else place) / "export"
 
 

@@ -93,7 +93,7 @@ def main() -> int:
     from brushwork.models.predictor import load_predictor
     from brushwork.training import devices
 
-    photos = photo_files.found(arguments.pictures)
+    photos = photo_files.found(arguments.pictures, arguments.out)
     checkpoints = [Path(text) for text in (arguments.checkpoint, *arguments.ensemble)]
     predictors = [dataclasses.replace(load_predictor(path), name=str(path)) for path in checkpoints]
     device = devices.choose(arguments.device)

@@ -111,7 +111,7 @@ def main() -> int:
     from brushwork.saliency.evaluation import annotations, report
     from brushwork.training import devices
 
-    paths = photo_files.find(arguments.photos)
+    paths = photo_files.find(arguments.photos, arguments.out)
     predictor = named_predictor(arguments.model, arguments.weights, arguments.classes)
     chosen = methods.named(arguments.method, predictor.network)
     if arguments.box:

@@ -285,6 +285,8 @@ def test_training_command_trains(command: str, home: Path) -> None:
         overrides.append("model=mobilenet_v3_small")  # AlexNet's checkpoints take seconds
     if not any("WEIGHTS.pth" in one for one in overrides):
         overrides.append("model.weights=null")
+    if "experiment=folds" in overrides or any(one.startswith("split.folds=") for one in overrides):
+        overrides += ["split.folds=3", "split.val_fraction=0.5"]  # three artists a style
     if "experiment=demo" in overrides:
         overrides.append("data.paint_demo=5")
     made = config.make_job(composed([f"run_dir={home / 'run'}", *overrides]))

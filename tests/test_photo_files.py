@@ -61,3 +61,14 @@ def test_found_by_glob_and_list(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
     with pytest.raises(UserError, match="the list on standard input is empty"):
         names("-")
+
+
+def test_results_below_a_folder_are_no_photos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "maps").mkdir()
+    (folder / "maps/0.png").write_bytes((folder / "0.png").read_bytes())
+    monkeypatch.chdir(folder)
+    for given in (folder, "**/*.png", "."):
+        assert len(photo_files.find([Path(given)], Path("maps"))) == 6
+    for given in ("maps", "maps/0.png"):  # unless they are asked for
+        assert len(photo_files.find([Path(given)], Path("maps"))) == 1
+    assert len(photo_files.find([folder], folder)) == 7

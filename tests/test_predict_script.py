@@ -228,6 +228,10 @@ def test_what_the_labels_say(run: Run, small_run: Path, paintings: Path, tmp_pat
     assert re.search(r"of these 10 pictures \d are in the training part", " ".join(out.split()))
     code, out, _ = run("predict", moved / run_folder.BEST, folder, "--labels", folder, "--root", paintings)
     assert "24 are in the training part and 6 are" in " ".join(out.split())
+    code, out, _ = run("predict", moved / run_folder.BEST, paintings / "Waves", "--labels", "table.csv", "--root", ".")
+    assert "compared with them by file name only" in out  # the folder is there, but empty of them
+    three = run("predict", best, *[waves[0]] * 3, "--labels", "table.csv", "--json")[1]
+    assert [json.loads(line)["true"] for line in three.splitlines()] == ["Waves"] * 3
     shutil.copy(best, tmp_path / "alone.ckpt")
     code, out, _ = run("predict", "alone.ckpt", paintings / "Waves", "--labels", "table.csv")
     assert "whether alone.ckpt was trained on these pictures is not known" in out
@@ -263,6 +267,10 @@ def test_answers_explained(run: Run, small_run: Path, paintings: Path, tmp_path:
     assert "results: answers (NAME.png, predictions.csv, predictions.html, confusion.png" in out
     code, _, error = run("predict", best, "answers/confusion_2.png", "--explain", "gradient", "--out", "answers")
     assert (code, error) == (1, "error: answers/confusion_2.png is one of the photos: choose another --out\n")
+    (tmp_path / "none.jpg").touch()  # after a whole batch: the last one has no answers
+    code, out, error = run("predict", best, "confusion.jpg", "none.jpg", "--batch-size", 1, *command[4:], "--out", "x")
+    assert (code, error.count("\n")) == (1, 1)
+    assert out.splitlines()[-1] == "results: x (NAME.png, predictions.csv, skipped.csv, predictions.html)"
 
 
 @pytest.mark.parametrize("kind", ["npy", "parquet"])
@@ -309,7 +317,7 @@ def test_parquet_without_pyarrow_is_refused_in_a_line(
         (["PAINTINGS", "--explain", "gradient"], "error: --explain needs a folder for the results: --out DIR"),
         (["PAINTINGS", "--out", "x", "--explain", "gradkam"], "unknown saliency method 'gradkam': did you mean"),
         (["PAINTINGS", "--device", "tpu"], "--device tpu is not available"),
-        (["PAINTINGS", "--out", "taken"], "error: [Errno 17]"),
+        (["PAINTINGS", "--out", "taken"], "error: {folder}/taken is a file: choose another --out"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -1,9 +1,11 @@
 """Brushwork's side: the real configuration, composed and run as train.py does."""
 
+import io
 import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 
@@ -11,7 +13,7 @@ from benchmarks.setup import REPOSITORY, Setup
 from brushwork import csv_files, run_folder
 
 # Brushwork's heavy modules are imported in the functions: each process loads only what its side needs.
-CALLBACKS = ("best", "last", "dashboard", "saliency", "progress_bar")
+CALLBACKS = ("best", "last", "calibrate", "dashboard", "saliency", "progress_bar")
 
 
 def overrides(setup: Setup, precision: str, kept: Sequence[str] = ()) -> list[str]:
@@ -86,3 +88,26 @@ def fill_store(setup: Setup) -> dict[str, float]:
         preprocessing = backbones.preprocessing("alexnet", setup.image_size)
         store.open_pictures(found, preprocessing, 89)
         return {"paintings/s": len(found.paintings) / (time.perf_counter() - start)}
+
+
+def predict(setup: Setup, architecture: str) -> dict[str, float]:
+    """What scripts/predict.py does, from the listed files to its table."""
+    import torch
+
+    from brushwork import StyleClassifier, photo_files
+    from brushwork.inference.command import Command, Options
+    from brushwork.models import checkpoint
+    from brushwork.models.predictor import load_predictor
+    from brushwork.training import devices
+
+    devices.keep_freed_memory()
+    model = StyleClassifier(architecture, "replace_last", setup.classes, weights=None)
+    with tempfile.TemporaryDirectory(dir=setup.work) as folder, redirect_stdout(io.StringIO()):
+        path = Path(folder, "best.ckpt")
+        torch.save({"state_dict": model.state_dict(), checkpoint.KEY: checkpoint.describe(model)}, path)
+        predictor = load_predictor(path)
+        predictor.network.to(setup.device)
+        photos = photo_files.found([Path(setup.root)])
+        start = time.perf_counter()
+        Command([predictor], [path], photos, Options(out=Path(folder, "out"))).run()
+        return {"pictures/s": len(photos) / (time.perf_counter() - start)}

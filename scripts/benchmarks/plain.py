@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Subset
@@ -158,3 +160,20 @@ def best_workers(setup: Setup) -> dict[str, Any]:
         images = min(batches * setup.batch_size, setup.train)
         rates[str(workers)] = images / (time.perf_counter() - start)
     return {"best": int(max(rates, key=rates.get)), "images/s": rates}
+
+
+@torch.no_grad()
+def predict(setup: Setup, architecture: str) -> dict[str, float]:
+    """Answers for files: Pillow, torchvision's transforms, batches."""
+    network = models.get_model(architecture, num_classes=setup.classes).to(setup.device).eval()
+    squash = v2.Resize((setup.image_size, setup.image_size), antialias=True)
+    to_tensor = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+    normalize = v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    transform = v2.Compose([squash, *to_tensor, normalize])
+    paths = sorted(path for path in Path(setup.root).rglob("*") if path.is_file())
+    start, answers = time.perf_counter(), []
+    for first in range(0, len(paths), setup.batch_size):
+        some = paths[first : first + setup.batch_size]
+        images = torch.stack([transform(Image.open(path).convert("RGB")) for path in some]).to(setup.device)
+        answers += network(images).softmax(1).max(1).indices.tolist()
+    return {"pictures/s": len(answers) / (time.perf_counter() - start)}

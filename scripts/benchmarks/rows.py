@@ -6,6 +6,7 @@ METHODS = (  # the same as brushwork.saliency.methods.METHODS, whose import woul
     *("gradient", "smoothgrad", "input_x_gradient", "integrated_gradients"),
     *("guided_backprop", "gradcam", "occlusion"),
 )
+PREDICTED = ("alexnet", "squeezenet1_1")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,17 @@ ROWS = (
         Row("methods", f"{method}, SqueezeNet", f"our {method}", f"captum's {method}", unit)
         for unit in ("maps/s", "MB")
         for method in METHODS
+    ),
+    *(
+        Row(
+            "predict",
+            f"predict.py, {name}",
+            f"predict, {name}",
+            f"plain predictions, {name}",
+            "pictures/s",
+            reach=(2, 2),
+        )
+        for name in PREDICTED
     ),
     Row("memory", "peak anonymous memory", "store of 20,000", "store of 2,000", "MB", "growth", (1.2, 1.2)),
     Row("extras", "both checkpoints, 5 epochs, bf16", "with checkpoints", "warm, bf16", "s", "cost"),

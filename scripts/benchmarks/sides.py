@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks.ours import overrides
-from benchmarks.rows import METHODS
+from benchmarks.rows import METHODS, PREDICTED
 from benchmarks.setup import BF16, FP32, REPOSITORY, Setup
 
 PICTURES = ["logger=tensorboard", "callbacks.saliency.reference_weights=null"]
@@ -23,7 +23,7 @@ SIDES: dict[str, tuple[str, dict[str, Any]]] = {
     "warm, fp32": ("ours.train", {"precision": FP32}),
     "cold, bf16": ("ours.train", {"precision": BF16, "cold": True}),
     "cold, head_only": ("ours.train", {"more": ["tuning=head_only"], "cold": True}),
-    "with checkpoints": ("ours.train", {"precision": BF16, "kept": ["best", "last"]}),
+    "with checkpoints": ("ours.train", {"precision": BF16, "kept": ["best", "last", "calibrate"]}),
     "with pictures": ("ours.train", {"precision": BF16, "kept": ["dashboard", "saliency"], "more": PICTURES}),
     "store": ("ours.fill_store", {}),
     "store of 2,000": ("ours.many_pictures", {"which": 0}),
@@ -34,6 +34,9 @@ SIDES: dict[str, tuple[str, dict[str, Any]]] = {
 for method in METHODS:
     SIDES[f"our {method}"] = ("maps.by_brushwork", {"architecture": "squeezenet1_1", "method": method})
     SIDES[f"captum's {method}"] = ("maps.squeezenet_by_captum", {"method": method})
+for architecture in PREDICTED:
+    SIDES[f"predict, {architecture}"] = ("ours.predict", {"architecture": architecture})
+    SIDES[f"plain predictions, {architecture}"] = ("plain.predict", {"architecture": architecture})
 PLAIN = {"plain loop", "plain loop, head_only", "Lightning's defaults"}  # need a number of workers
 WARM = {"warm, bf16", "warm, fp32", "with checkpoints", "with pictures", "first step"}  # need full caches
 ONCE = {"store of 2,000", "store of 20,000"}  # vary hardly, so are not repeated

@@ -15,6 +15,7 @@ FOLDS = 5
 _LOG_TEMPERATURES = (np.log(0.05), np.log(20.0))  # beyond them nothing changes that a reader would see
 _FEWEST = 10  # answers by which a confidence threshold's precision is judged
 _POINTS = 200  # of a stored curve
+_ROUNDING = 1e-6  # of float32, in which predictions compute: the painting at a threshold is above it
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Calibration:
         if not self.is_fitted:
             raise UserError(
                 "this checkpoint was not calibrated, so no confidence is known that reaches a precision: "
-                "train with callbacks.calibration and a validation part, or leave --withhold out"
+                "train with callbacks.calibrate and a validation part, or leave --withhold out"
             )
         reached = [confidence for confidence, of_answers, _ in self.curve if of_answers >= precision]
         if not reached:
@@ -58,7 +59,7 @@ class Calibration:
                 f"no confidence reaches a precision of {precision:g} on the {self.paintings} validation paintings "
                 f"({best:.3f} is the highest): ask for less"
             )
-        return float(min(reached))
+        return float(min(reached)) * (1 - _ROUNDING)
 
 
 def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:

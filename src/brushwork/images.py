@@ -92,7 +92,7 @@ def read(
             if megapixels > max_megapixels:
                 raise UserError(
                     f"{path}: {megapixels:.0f} megapixels, over the limit of {max_megapixels:g}; "
-                    f"make it smaller, or raise data.max_megapixels (178 at most)"
+                    f"make it smaller, or raise the limit, max_megapixels (178 at most)"
                 )
             if orientation != 1:
                 image.getexif()[ExifTags.Base.Orientation] = orientation

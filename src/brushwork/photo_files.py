@@ -24,31 +24,32 @@ class Found(NamedTuple):
     name: str
 
 
-def find(inputs: Iterable[Path]) -> list[Path]:
+def find(inputs: Iterable[Path], out: Path | None = None) -> list[Path]:
     """The paths of `found`."""
-    return [one.path for one in found(inputs)]
+    return [one.path for one in found(inputs, out)]
 
 
-def found(inputs: Iterable[Path]) -> list[Found]:
+def found(inputs: Iterable[Path], out: Path | None = None) -> list[Found]:
     """The given files, the photos in given folders, which are searched recursively and sorted by path, and what a glob
     matches that no shell has expanded (`**` too); `-` is a list on standard input, a path a line or after a zero byte.
 
-    Hidden files are skipped; other files that are no images are counted in a warning. A file of the list is taken
-    without a look: what reads it says that it is missing. Where two photos would share their names, all have the given
-    folders in front. Raises a UserError where another input does not exist, or a folder has no photo.
+    Hidden files are skipped, and what lies in `out`, a folder of results below a given one; other files that are no
+    images are counted in a warning. A file of the list is taken without a look: what reads it says that it is missing.
+    Where two photos would share their names, all have the given folders in front. Raises a UserError where another
+    input does not exist, or a folder has no photo.
     """
     photos: list[Found] = []
     ignored: list[str] = []
     for given in inputs:
         if str(given) == "-":
             for path in _listed(sys.stdin.buffer.read()):
-                photos += _in_folder(path, ignored) if path.is_dir() else [Found(path, str(path))]
+                photos += _outside(out, path, _in_folder(path, ignored)) if path.is_dir() else [Found(path, str(path))]
         elif given.is_file():
             photos.append(Found(given, str(given)))
         elif given.is_dir():
-            photos += _in_folder(given, ignored)
+            photos += _outside(out, given, _in_folder(given, ignored))
         elif glob.has_magic(str(given)):
-            photos += _matching(given, ignored)
+            photos += _outside(out, given, _matching(given, ignored))
         else:
             raise UserError(f"there is no file or folder {given.resolve()}: name photos, or a folder of photos")
     if ignored:
@@ -65,6 +66,13 @@ def _listed(content: bytes) -> list[Path]:
     if not paths:
         raise UserError("the list on standard input is empty: write a path a line")
     return paths
+
+
+def _outside(out: Path | None, given: Path, photos: list[Found]) -> list[Found]:
+    """Without the pictures of an interrupted command, which goes on with the photos that it began with."""
+    if out is None or given.absolute().is_relative_to(out.absolute()):
+        return photos
+    return [photo for photo in photos if not photo.path.absolute().is_relative_to(out.absolute())]
 
 
 def _in_folder(folder: Path, ignored: list[str]) -> list[Found]:

@@ -21,6 +21,8 @@ def refuse_to_replace(
         pictures: names of PNG files that will be written, each of which might be one of the `inputs`.
         others: names of the other results.
     """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out.resolve()} is a file: choose another --out")
     given = {path.resolve() for path in inputs} if pictures else set()
     for name in pictures:
         if (out / name).resolve() in given:

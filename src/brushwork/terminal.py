@@ -132,6 +132,9 @@ def exit_with(main: Callable[[], int]) -> NoReturn:
     take_any_name()
     try:
         sys.exit(main())
+    except BrokenPipeError:  # `| head` has enough: no error to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered would raise again
+        sys.exit(128 + signal.SIGPIPE)
     except (UserError, OSError) as error:
         print("error:", readable(str(error), keep="\n"), file=sys.stderr)
         sys.exit(1)

@@ -1,6 +1,7 @@
 """scripts/export.py, as a user starts it."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,12 @@ def test_each_network_exports(architecture: str, head: str, tmp_path: Path) -> N
     export = folder.write(path, tmp_path / "export", folder.Choices(timed=False))
     assert max(one.difference for one in export.formats[1:]) < checks.TOLERANCE
     print(architecture, head, *(f"{one.difference:.1e}" for one in export.formats[1:]))
+
+
+def test_the_default_folder_is_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From wherever the checkpoint is named."""
+    script = runpy.run_path(str(REPOSITORY / "scripts/export.py"))
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    for place, given in [("run/checkpoints", "best.ckpt"), ("run", "checkpoints/best.ckpt"), (".", "run/best.ckpt")]:
+        monkeypatch.chdir(tmp_path / place)
+        assert script["default_folder"](Path(given)) == tmp_path / "run/export"

@@ -106,7 +106,9 @@ def test_an_ensemble_is_the_mean_of_its_networks(paintings: Path) -> None:
         assert answer.agreement == agree / 2
     assert {answer.agreement for answer in both} <= {0.0, 0.5, 1.0}
     assert alone[0][0].agreement is None
-    message = "only in linear 0: Waves; only in linear 1: Cubes; name checkpoints of the same styles"
+    message = (
+        "only in network 1, linear 0: Waves; only in network 2, linear 1: Cubes; name checkpoints of the same styles"
+    )
     with pytest.raises(UserError, match=message):
         next(answers.predict([first, linear(1, ["Cubes", *STYLES[:2]])], paths))
 

@@ -139,8 +139,8 @@ def test_other_place(predictor: Predictor, checkpoint: Path, monkeypatch: pytest
     # A relative root is looked for in the folders above the run.
     moved.rename(tmp_path / "paintings")
     (checkpoint.parents[1] / run_folder.CONFIG).write_text("data:\n  root: paintings\n")
-    monkeypatch.chdir(checkpoint.parents[1])
-    assert torch.equal(TrainingIndex.of_checkpoint(predictor, checkpoint).features, before)
+    monkeypatch.chdir(checkpoint.parent)
+    assert torch.equal(TrainingIndex.of_checkpoint(predictor, Path("best.ckpt")).features, before)
 
 
 def test_a_run_folder_that_is_gone(predictor: Predictor, checkpoint: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(UserError, match=r"need timm: pip install '\.\[timm\]'"):
         model()
-    with pytest.raises(UserError, match="unknown model.architecture 'resnet81': did you mean 'resnet18'"):
+    with pytest.raises(UserError, match=r"unknown model\.architecture 'resnet81': did you mean 'resnet18'"):
         backbones.check("resnet81")
 
 
@@ -142,7 +142,7 @@ def test_weights_from_a_file(architecture: str, head: str, extension: str, tmp_p
 def test_the_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(misfits.backbones, "architectures", lambda: ["resnet18"])  # all take seconds
     torch.save(backbones.build(CONVNEXT).state_dict(), tmp_path / "weights.pth")
-    with pytest.raises(UserError, match="weights.pth does not fit VisionTransformer"):
+    with pytest.raises(UserError, match=r"weights\.pth does not fit VisionTransformer"):
         model(weights=str(tmp_path / "weights.pth"))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning as L
 import numpy as np
@@ -175,6 +176,22 @@ def test_a_full_disk_costs_the_temperature_not_the_run(
         job := make_job(*QUICK, NO_PICTURES, f"data.root={sixty}", "trainer.max_epochs=1", "callbacks.last=null")
     )
     assert "is not calibrated" in caplog.text
+    assert run_folder.read_result(job.folder)["calibration"]["best"] is None
     assert run_folder.read_result(job.folder)["status"] == "finished"
     assert load_predictor(job.folder / run_folder.BEST).calibration.temperature == 1
     assert not list(job.folder.rglob("*.tmp"))
+
+
+def test_validation_by_one_artist_is_measured_on_the_test_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cross-fitting over artists needs two of them."""
+    logits, labels = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32), np.arange(20) % 3
+    record, callback = RunRecord(tmp_path), Calibrate(familiarity=False)
+    record.write, record.result = True, {"status": "finished", "calibration": {"best": None, "last": None}}
+    monkeypatch.setattr(record, "held_out", lambda part, epoch: (logits, labels, ["Monet"] * 20))
+    monkeypatch.setattr(record, "write_result", lambda status: None)
+    trainer, model = SimpleNamespace(callbacks=[record, callback], ckpt_path=None, datamodule=None), SimpleNamespace()
+    callback.on_fit_end(trainer, model)
+    assert record.result["calibration"] == {"best": None, "last": None}
+    callback.on_test_end(trainer, model)
+    assert record.result["calibration"]["last"]["measured_on"] == "test"
+    assert record.result["calibration"]["last"]["temperature"] == model.calibration.temperature

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -25,6 +26,7 @@ from brushwork.errors import UserError
 from brushwork.models import checkpoint
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.predictor import load_predictor
+from brushwork.paintings import splits
 from brushwork.training import dashboard, recipe
 from brushwork.training import job as jobs
 from brushwork.training.config import Job
@@ -576,6 +578,49 @@ def test_the_test_part_changes_nothing_in_training(make_job: MakeJob, tmp_path: 
     job.data.parts[:] = ["unused" if row["part"] == "test" else row["part"] for row in split]
     recipe.train(job)
     assert metrics(tmp_path / "tested") == metrics(tmp_path / "unused")
+
+
+def test_a_fold_and_known_artists_are_scored_by_the_same_networks(
+    make_job: MakeJob, paintings: Path, tmp_path: Path
+) -> None:
+    """Three artists a style: one tests, one validates, one trains, and of his paintings some are kept back."""
+    fold = ["split=artist_disjoint", "split.folds=3", "split.fold=1", "split.val_fraction=0.5", "trainer.max_epochs=2"]
+    jobs.run_job(make_job(*fold, "split.known_fraction=0.3", "keep_last=true"))
+    folder = tmp_path / "run"
+    result, split = run_folder.read_result(folder), csv_files.read(folder / run_folder.SPLIT)
+    artists = {part: {row["artist"] for row in split if row["part"] == part} for part in splits.HELD_OUT}
+    trained = {row["artist"] for row in split if row["part"] == "train"}
+    assert artists["known"] == trained
+    assert not (artists["val"] | artists["test"]) & trained
+    with np.load(folder / run_folder.LOGITS) as kept:
+        logits = dict(kept)
+    for part in ("test", "known"):
+        assert result[part]["paintings"] == sum(row["part"] == part for row in split) > 2
+        for epoch, path in (("best", run_folder.BEST), ("last", run_folder.LAST)):
+            assert_gives_predictions(folder / path, paintings, part, epoch)
+            rows = [
+                r for r in csv_files.read(folder / run_folder.PREDICTIONS) if (r["part"], r["epoch"]) == (part, epoch)
+            ]
+            assert len(rows) == result[part]["paintings"] == len(logits[f"{part}_{epoch}"])
+            right = sum(row["predicted"] == row["style"] for row in rows)
+            assert result[part][epoch]["accuracy"] == pytest.approx(right / len(rows))
+    assert result["known"]["baselines"]["artist_lookup"] == 1.0
+    assert result["test"]["baselines"]["artist_lookup"] == result["test"]["baselines"]["majority"]
+    # Neither part has a say in the training: it is the same where they are not used at all.
+    job = make_job(*fold, "split.known_fraction=0.3", folder="unused")
+    job.data.parts[:] = ["unused" if row["part"] in ("test", "known") else row["part"] for row in split]
+    recipe.train(job)
+    assert metrics(folder) == metrics(tmp_path / "unused")
+
+
+def test_known_artists_without_a_test_part(make_job: MakeJob, tmp_path: Path) -> None:
+    jobs.run_job(make_job("split=artist_disjoint", "split.known_fraction=0.3", "trainer.max_epochs=1"))
+    result = run_folder.read_result(tmp_path / "run")
+    assert result["test"] is None
+    assert 0 <= result["known"]["last"]["accuracy"] <= 1
+    settings = yaml.safe_load((tmp_path / "run" / run_folder.CONFIG).read_text())
+    assert settings["split"]["known_fraction"] == 0.3
+    assert not {"folds", "fold"} & {*settings["split"], *settings["data"]}
 
 
 def test_balanced_figures_of_each_epoch(reference: Path) -> None:

@@ -20,7 +20,7 @@ _RESIZING = {
     "crop": "the largest square in the middle",
     "pad": "the whole picture, with white along its shorter side",
 }
-_PARTS = {"train": "to train", "val": "to validate", "test": "to test"}
+_PARTS = {"train": "to train", "val": "to validate", "test": "to test", "known": "by artists of these kept back"}
 
 
 class Facts(NamedTuple):
@@ -120,11 +120,12 @@ def _counts(source: Source | None) -> str:
 
 
 def _accuracies(by_part: dict[str, Measured]) -> Table:
-    heading = ["measured on", "paintings", "accuracy", "balanced accuracy", *run_folder.BASELINES.values()]
-    rows = [heading]
+    of_any = [name for name in run_folder.BASELINES if any(f.baselines[name][0] is not None for f in by_part.values())]
+    labels = [run_folder.BASELINES[name] for name in of_any]
+    rows = [["measured on", "paintings", "accuracy", "balanced accuracy", *labels]]
     for part, found in by_part.items():
         accuracy = _with_interval(found.accuracy, found.interval)
-        base = [_with_interval(value, interval) for value, interval in found.baselines.values()]
+        base = [_with_interval(value, interval) for value, interval in map(found.baselines.get, of_any)]
         rows.append([measured.PARTS[part], str(found.paintings), f"**{accuracy}**", f"{found.balanced:.3f}", *base])
     return rows
 
@@ -194,6 +195,11 @@ def _beside(found: Measured) -> str:
 
 def _training(described: dict[str, Any], source: Source | None) -> str:
     """How it was trained, as far as that is known."""
+    if probe := described.get("probe"):
+        return (
+            f"a linear classifier on {probe['features']} frozen features (`probe.layers={probe['layers']}`), logistic "
+            f"regression with C = {probe['strength']:g}, solved"
+        )
     optimizer, epochs = described.get("optimizer") or {}, source and source.run.result["last"]
     known = {
         "optimizer": str(optimizer.get("_target_", "")).rpartition(".")[2],

@@ -90,7 +90,7 @@ def write(path: Path, out: Path, choices: Choices) -> Export:
 
 def check(choices: Choices) -> None:
     """Refuse unknown formats, and packages that are missing, before any work is done."""
-    for name in choices.formats:
+    for name in choices.formats or [""]:
         if name not in FORMATS:
             raise unknown("--format", name, FORMATS)
     if choices.opset < program.SMALLEST_OPSET:

@@ -68,10 +68,13 @@ def _reader(pictures: np.ndarray) -> object:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The converters warn, on the root logger and by printing, of each tensor that they leave as it is."""
+    """The converters warn, on the root logger and by printing, of each tensor that they leave as it is; the root logger
+    gets a handler by that, which would repeat all that is logged later."""
+    handlers = [*logging.root.handlers]
     logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(logging.NOTSET)
+        logging.root.handlers[:] = handlers

@@ -52,7 +52,7 @@ class Source:
 
     def counts(self) -> dict[str, int]:
         """How many paintings each part has."""
-        return dict(Counter(part for part in ("train", "val", "test") for _ in self.rows(part)))
+        return dict(Counter(part for part in ("train", "val", "test", "known") for _ in self.rows(part)))
 
 
 def find(checkpoint: Path, content: Mapping[str, Any], data: Path | None = None) -> Source | None:

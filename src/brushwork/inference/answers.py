@@ -176,12 +176,12 @@ def _answered(
 def class_orders(members: Sequence[Predictor]) -> list[Tensor]:
     """Where each network has the first one's classes. UserError where one has others."""
     first = members[0]
-    for other in members:
+    for number, other in enumerate(members, 1):
         if sorted(first.class_names) != sorted(other.class_names):
             only_first = ", ".join(name for name in first.class_names if name not in other.class_names) or "none"
             only_other = ", ".join(name for name in other.class_names if name not in first.class_names) or "none"
             raise UserError(
-                f"an ensemble needs networks of the same classes: only in {first.name}: {only_first}; "
-                f"only in {other.name}: {only_other}; name checkpoints of the same styles"
+                f"an ensemble needs networks of the same classes: only in network 1, {first.name}: {only_first}; "
+                f"only in network {number}, {other.name}: {only_other}; name checkpoints of the same styles"
             )
     return [torch.tensor([member.class_names.index(name) for name in first.class_names]) for member in members]

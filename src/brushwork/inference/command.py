@@ -234,7 +234,8 @@ class Command:
     def _explain(self, batch: AnsweredBatch, told: Sequence[Told], draw: bool) -> None:
         """Draws the maps of a batch, and keeps what the page shows of its first pictures."""
         out = self.options.out
-        if not self.methods and not (self.with_page and len(self.entries) < explained.SHOWN):
+        on_page = self.with_page and len(self.entries) < explained.SHOWN
+        if not batch.numbers or not (self.methods or on_page):
             return
         for photo, one in zip(explained.photos(self.first, batch, self.methods, self.stems), told, strict=True):
             if isinstance(photo, UserError):

@@ -59,8 +59,8 @@ def read(photos: Sequence[Found], place: Path, class_names: Sequence[str]) -> li
         left = [number for number in range(len(photos)) if number not in found]
         found |= {number: known[path] for number in left if (path := placed(photos[number].path)) in known}
     for names in (where, [photo.name for photo in photos]):
-        missing = {names[number]: number for number in range(len(photos)) if number not in found}
-        found |= {missing[name]: listed[path] for name, path in matching.match(listed, missing).items()}
+        matched = matching.match(listed, (name for number, name in enumerate(names) if number not in found))
+        found |= {n: listed[matched[name]] for n, name in enumerate(names) if n not in found and name in matched}
     if not found:
         raise UserError(
             f"--labels {place.resolve()} names none of the {len(photos)} pictures ({photos[0].name}, for one): "

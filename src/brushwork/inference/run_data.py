@@ -33,7 +33,7 @@ class RunData:
 
 def folder_of(checkpoint: Path) -> Path:
     """The run folder in which a checkpoint lies, RUN/checkpoints/best.ckpt."""
-    return checkpoint.parent.parent
+    return checkpoint.resolve().parent.parent  # a relative one may be named from within its folder
 
 
 def of_checkpoint(checkpoint: Path, root: Path | None = None) -> RunData:

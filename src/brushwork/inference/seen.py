@@ -20,8 +20,8 @@ _SEEN = ("train", "val")
 def parts(checkpoint: Path, paths: Sequence[Path], root: Path | None = None) -> list[str]:
     """The part of the checkpoint's run that each picture was in, "train" or "val", else "".
 
-    By the content's SHA-256, of files of equal size; where the run's paintings are gone (`root`: where they are now) by
-    the files' names, and where its folder is gone not at all, each with a warning.
+    By the content's SHA-256, of files of equal size; where all of the run's paintings are gone (`root`: where they are
+    now) by the files' names, and where its folder is gone not at all, each with a warning.
     """
     try:
         data = run_data.of_checkpoint(checkpoint, root)
@@ -31,7 +31,14 @@ def parts(checkpoint: Path, paths: Sequence[Path], root: Path | None = None) -> 
     for part in _SEEN:
         for painting in data.part(part):
             part_of[_size(data.root / painting.path)].append((data.root / painting.path, part))
-    part_of.pop(-1, None)
+    gone = len(part_of.pop(-1, ()))
+    if not part_of:
+        return _by_name(checkpoint, paths)
+    if gone:
+        log.warning(
+            "%d paintings that %s was trained on are gone from %s: whether they are among these pictures is not known",
+            *(gone, checkpoint, data.root.resolve()),
+        )
     sizes = [_size(path) for path in paths]
     likely = sorted({path for size in set(sizes) for path, _ in part_of.get(size, [])})
     digests = dict(images.in_threads(_digest, likely, "comparing with the training part", "paintings"))

@@ -43,8 +43,8 @@ class StyleClassifier(L.LightningModule):
         architecture: a name of torchvision's (`backbones.architectures()`), or "timm:" and one of timm's.
         head: "replace_last", "replace_two", or a function (network, num_classes) -> new layer that changes the network.
         num_classes: outputs of the new layer.
-        weights: what training begins from: "imagenet" (timm's: of the name's tag), a name of torchvision's, the path of a state dict or of a
-            checkpoint of this class; None: random.
+        weights: what training begins from: "imagenet" (timm's: of the name's tag), a name of torchvision's, a path of a
+            state dict or of a checkpoint of this class; None: random.
         tuning: what is trained: "full", "upper", "classifier", "head_only"; or "probe", which is solved at once.
         probe_layers: its features, "upper", "last" or "all" (see `stages`). probe_views: 2 adds mirror images.
         optimizer: parameters -> optimizer; SGD with rate 0.01 and momentum 0.9 by default, the report's.
@@ -52,11 +52,10 @@ class StyleClassifier(L.LightningModule):
             {"scheduler": function, "interval": "step"} steps it after each step of the optimizer.
         loss: called with reduction="none", makes a function (logits, labels) -> losses (batch,); cross-entropy.
         class_names: of the outputs; taken from the data module when there is one.
-        seed: of dropout, a function of (seed, epoch). zero_init: start the new layer at zero.
-        verify_weights: check the hash in a downloaded file's name. init_gain: random weights of deviation
-            init_gain / sqrt(fan_in); None: the library's way.
-        redraw: draw each layer's weights anew, with the mean and deviation of the loaded ones.
-        image_size: pixels a side; None: the network's own. timm's transformers are built for it.
+        seed: of dropout, by epoch. zero_init: start the new layer at zero. verify_weights: check a download's hash.
+        init_gain: random weights of deviation init_gain / sqrt(fan_in); None: the library's way. redraw: draw each
+            layer's weights anew, with the mean and deviation of the loaded ones.
+        image_size: pixels a side, for which timm's transformers are built; None: the network's own.
     """
 
     def __init__(
@@ -130,9 +129,9 @@ class StyleClassifier(L.LightningModule):
 
     def preprocessing_for(self, image_size: int | None, resize: str | None) -> Preprocessing:
         """The preprocessing at another size or resize mode; None: the network's own."""
-        own = self.preprocessing
         backbones.refuse_other_size(self.network, image_size)
-        return backbones.preprocessing(self.hparams.architecture, image_size or own.image_size, resize or own.resize)
+        own, name = self.preprocessing, self.hparams.architecture
+        return backbones.preprocessing(name, image_size or own.image_size, resize or own.resize)
 
     def feature_extractor(self) -> FrozenFeatures | None:
         """What computes the input of the first trained layer; None where that input changes in training."""

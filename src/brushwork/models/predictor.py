@@ -78,7 +78,7 @@ def imagenet(
     Where it has another number of classes, they are numbered. A checkpoint of ours is as `load_predictor` has it.
 
     Args:
-        weights: "imagenet" (timm's: of the name's tag), a name of torchvision's, a file's path, or None for random weights.
+        weights: "imagenet" (timm's: of the name's tag), a name of torchvision's, a file's path; None: random.
         alternatives: what a UserError suggests where the weights are unavailable.
         image_size: pixels a side for which timm's transformers are built; None: their own.
     """
@@ -137,7 +137,7 @@ def _trained(path: Path, content: dict[str, Any]) -> Predictor:
 
 
 def named_predictor(model: str, weights: str | None, classes: Path | None = None) -> Predictor:
-    """The network that a script's --model and --weights name: a network of torchvision or timm, or a checkpoint of ours.
+    """The network that a script's --model and --weights name: torchvision's or timm's, or a checkpoint of ours.
 
     `classes` is a file of the names of its classes: see `class_names.read`.
     """

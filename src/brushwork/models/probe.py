@@ -131,7 +131,7 @@ def balanced_folds(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
     The largest units are dealt first, each to the fold with the fewest paintings of its classes, in shares of these.
 
     >>> balanced_folds(np.array([7, 7, 1, 2, 3, 4]), np.array([0, 0, 0, 1, 1, 1])).tolist()
-    [0, 0, 1, 2, 3, 0]
+    [0, 0, 1, 2, 3, 1]
     """
     names, first, unit = np.unique(units, return_index=True, return_inverse=True)
     counts = np.zeros((len(names), labels.max(initial=0) + 1))

@@ -240,7 +240,7 @@ class Loaders:
 
     def _views(self) -> list[tuple[int, int]]:
         """Which features are needed: a painting's position in the catalogue; 1 for its mirror image."""
-        plain = [(i, 0) for i, part in enumerate(self.data.parts) if part in ("train", "val", "test")]
+        plain = [(i, 0) for i, part in enumerate(self.data.parts) if part != "unused"]
         return plain + [
             (i, 1) for i in self.data.indices("train") if self.data.augmentation.flip or self.data.views == 2
         ]

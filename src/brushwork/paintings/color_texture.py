@@ -8,7 +8,7 @@ from PIL import Image
 from brushwork import files, images
 from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.checks import facts
-from brushwork.paintings.splits import Parts
+from brushwork.paintings.splits import HELD_OUT, Parts
 
 _SIDE = 128  # pixels to which a painting is resized
 _VERSION = 2  # of `features`: a new one computes the cache again
@@ -41,7 +41,7 @@ def features(picture: Image.Image) -> np.ndarray:
 
 
 def accuracies(catalogue: Catalogue, parts: Parts, max_megapixels: float) -> dict[str, float]:
-    """The accuracy in [0, 1] on val and test of logistic regression on the training part's standardised `features`.
+    """The accuracy in [0, 1] on each held-out part by logistic regression on training's standardised `features`.
 
     The L2 penalty is 1/C with C = 0.1 for all data.
     """
@@ -53,7 +53,7 @@ def accuracies(catalogue: Catalogue, parts: Parts, max_megapixels: float) -> dic
     labels, part_of = np.array([painting.style for painting in catalogue.paintings]), np.array(parts)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     model.fit(table[part_of == "train"], labels[part_of == "train"])
-    held_out = [part for part in ("val", "test") if part in parts]
+    held_out = [part for part in HELD_OUT if part in parts]
     return {part: float(model.score(table[part_of == part], labels[part_of == part])) for part in held_out}
 
 

@@ -18,6 +18,7 @@ from brushwork.paintings.augment import Augmentation
 from brushwork.paintings.batches import Loaders
 from brushwork.paintings.catalogue import Catalogue, Painting
 from brushwork.paintings.described import with_parts
+from brushwork.paintings.folds import Fold
 from brushwork.paintings.selection import Selection, select
 from brushwork.paintings.splits import Fractions, Parts
 from brushwork.paintings.store import Extractor
@@ -38,6 +39,9 @@ class WikiArtDataModule(L.LightningDataModule):
         split_file: the table of a given split: a run's split.csv, ArtGAN's lists, any with columns of files and parts.
         split_seed: of the split; `seed` is of the order of an epoch and the augmentation, functions of (seed, epoch).
         val_fraction, test_fraction: shares of the paintings; 0 for no test part.
+        folds, fold: of so many parts this one, counted from 0, is the test part; val_fraction is then of the others.
+        known_fraction: share of the training paintings that is kept back as the part "known", each by an artist who
+            trains; not with split="random".
         table: lists the files with their styles, artists, parts; None: the one in `root`, if there is one.
         columns: {"file", "style", "artist", "part", "date" or "genre": the header that it has in the table}.
         styles: the styles to use, in any spelling; None: every folder.
@@ -71,6 +75,9 @@ class WikiArtDataModule(L.LightningDataModule):
         split_seed: int = 0,
         val_fraction: float = 0.2,
         test_fraction: float = 0.0,
+        folds: int | None = None,
+        fold: int | None = None,
+        known_fraction: float | None = None,
         table: str | Path | None = None,
         columns: Mapping[str, str | None] | None = None,
         styles: Sequence[str] | None = None,
@@ -100,13 +107,15 @@ class WikiArtDataModule(L.LightningDataModule):
             table and Path(files.expanded(table)),
         )
         self.columns = columns
-        self.fractions = Fractions(val_fraction, test_fraction)
+        self.fractions, self.known_fraction = Fractions(val_fraction, test_fraction), known_fraction
+        self.fold = None if folds is None and fold is None else Fold(fold, folds)
         self.styles, self.limit_per_style, self.train_fraction = styles, limit_per_style, train_fraction
         self.image_size, self.resize, self.batch_size, self.seed = image_size, resize, batch_size, seed
         self.augmentation, self.transform = Augmentation(flip, crop_scale, color_jitter), transform
         self.class_weights, self.store, self.workers = class_weights, store, workers
         self.on_bad_image, self.strict, self.max_megapixels = on_bad_image, strict, max_megapixels
         self.predict, self.paint_demo = predict and Path(files.expanded(predict)), paint_demo
+        self.tested = "test"  # the part that `Trainer.test` scores: "known" for the one that was kept back
         arguments.check(self)
         self.views = 1  # of a training painting at once; 2: its mirror image besides, with kept features
         self._loaders = Loaders(self)
@@ -145,7 +154,7 @@ class WikiArtDataModule(L.LightningDataModule):
 
     @property
     def parts(self) -> Parts:
-        """For each painting of the catalogue "train", "val", "test" or "unused"."""
+        """For each painting of the catalogue "train", "val", "test", "known" or "unused"."""
         return self._selection.parts
 
     @property
@@ -241,7 +250,7 @@ class WikiArtDataModule(L.LightningDataModule):
         return self._loaders.of_part("val")
 
     def test_dataloader(self) -> Iterable[Batch | FeatureBatch]:
-        return self._loaders.of_part("test")
+        return self._loaders.of_part(self.tested)
 
     @functools.cached_property
     def predicted_paths(self) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from brushwork.errors import UserError
-from brushwork.paintings import splits
+from brushwork.paintings import arguments, folds, known, splits
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.checks import duplicates, facts, findings
 from brushwork.paintings.splits import Parts
@@ -39,19 +39,26 @@ def select(data: "WikiArtDataModule") -> Selection:
 
     UserError for a bad file, data that don't allow the split, or a copy where `data.strict`.
     """
-    catalogue, known, skipped = facts.read_good(
+    catalogue, good, skipped = facts.read_good(
         data.unchecked_catalogue, data.max_megapixels, skip=data.on_bad_image == "skip"
     )
-    pairs = duplicates.cached_pairs(known)
-    together = duplicates.connected(pairs, len(known))
+    pairs = duplicates.cached_pairs(good)
+    together = duplicates.connected(pairs, len(good))
     name = data.split_name
     if catalogue.parts_from:
         what = "used (split=random pools them)" if name == "given" else "pooled (split=given uses them)"
         log.info("split=%s: the parts by %s are %s", name, catalogue.parts_from, what)
-    parts = splits.draw(name, catalogue, data.fractions, data.split_seed, together)
+    arguments.check_folds(data, name)
+    if data.fold is None:
+        parts = splits.draw(name, catalogue, data.fractions, data.split_seed, together)
+    else:
+        parts = folds.draw(name, catalogue, data.fold, data.fractions.val, data.split_seed, together)
+    if data.known_fraction is not None:
+        parts = known.keep_back(parts, catalogue.paintings, data.known_fraction, data.split_seed, together)
     _report_copies(catalogue, parts, pairs, data.strict)
     splits.check(catalogue, parts)
     thinned = splits.thin(parts, catalogue.paintings, data.train_fraction, data.seed)
+    thinned = known.of_training_artists(thinned, catalogue.paintings)
     units = _units(catalogue, parts, together)
     return Selection(catalogue, thinned, skipped, splits.split_hash(catalogue, parts), units)
 
@@ -60,7 +67,7 @@ def _units(catalogue: Catalogue, parts: Parts, together: Sequence[Sequence[int]]
     """See `Selection`."""
     by_artist, parts_of = defaultdict(list), defaultdict(set)
     for i, (painting, part) in enumerate(zip(catalogue.paintings, parts, strict=True)):
-        if painting.artist is not None and part != "unused":
+        if painting.artist is not None and part not in ("unused", "known"):
             by_artist[painting.artist].append(i)
             parts_of[painting.artist].add(part)
     apart = all(len(found) == 1 for found in parts_of.values())

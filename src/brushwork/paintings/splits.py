@@ -16,7 +16,9 @@ from brushwork.paintings.listing import PARTS
 
 log = logging.getLogger(__name__)
 
-Parts = list[str]  # for each painting of a catalogue, in its order, "train", "val", "test" or "unused"
+# For each painting of a catalogue, in its order, "train", "val", "test", "known" or "unused".
+Parts = list[str]
+HELD_OUT = ("val", "test", "known")  # what a network is scored on: see `folds` and `known` for the last
 SPLITS = (
     "auto",
     "random",
@@ -96,15 +98,9 @@ def artist_disjoint(
     styles of (share of the style's paintings - requested share)^2 is smallest, until none moves. The shares are
     approximate, and logged. UserError if too many artists are unknown, or a style has too few.
     """
-    unknown = sum(painting.artist is None for painting in paintings) / max(len(paintings), 1)
-    if unknown > MAX_UNKNOWN:
-        raise UserError(
-            f"split=artist_disjoint needs to know the artists, but {unknown:.0%} of the paintings have none in their "
-            f"file name ({MAX_UNKNOWN:.0%} at most): use data that names them (artist_title.jpg, as ArtGAN, or "
-            f"scripts/prepare_wikiart.py --source artificio), or split=random"
-        )
+    require_artists(paintings)
     names = PARTS if fractions.test else PARTS[:2]
-    unit_of = _units(paintings, together)
+    unit_of = artist_units(paintings, together)
     styles, units = sorted({painting.style for painting in paintings}), sorted(set(unit_of.values()))
     count = Counter((unit_of[p.artist], p.style) for p in paintings if p.artist is not None)
     for style in styles:
@@ -127,6 +123,17 @@ def artist_disjoint(
     return parts
 
 
+def require_artists(paintings: list[Painting]) -> None:
+    """UserError where more than MAX_UNKNOWN of the paintings have no known artist."""
+    unknown = sum(painting.artist is None for painting in paintings) / max(len(paintings), 1)
+    if unknown > MAX_UNKNOWN:
+        raise UserError(
+            f"split=artist_disjoint needs to know the artists, but {unknown:.0%} of the paintings have none in their "
+            f"file name ({MAX_UNKNOWN:.0%} at most): use data that names them (artist_title.jpg, as ArtGAN, or "
+            f"scripts/prepare_wikiart.py --source artificio), or split=random"
+        )
+
+
 def _search(counts: np.ndarray, target: list[float], seed: int) -> np.ndarray:
     """The part of each unit, (units,): the local search of `artist_disjoint`. `counts` is (units, styles)."""
     shares = counts / counts.sum(axis=0)
@@ -146,7 +153,7 @@ def _search(counts: np.ndarray, target: list[float], seed: int) -> np.ndarray:
     return side
 
 
-def _units(paintings: list[Painting], together: Iterable[Sequence[int]]) -> dict[str, str]:
+def artist_units(paintings: list[Painting], together: Iterable[Sequence[int]]) -> dict[str, str]:
     """Each artist's unit, named by its first artist: artists who share a near duplicate are one unit."""
     unit_of = {painting.artist: painting.artist for painting in paintings if painting.artist is not None}
     for group in together:

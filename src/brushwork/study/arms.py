@@ -8,7 +8,7 @@ from pathlib import Path
 
 from brushwork import csv_files, run_folder
 from brushwork.errors import UserError, unknown
-from brushwork.study import predictions
+from brushwork.study import folds, predictions
 from brushwork.study.predictions import Predictions
 from brushwork.study.runs import Run, differences, flat
 
@@ -34,6 +34,17 @@ class Arm:
     def predictions(self) -> Predictions | None:
         """See `predictions.read`."""
         return predictions.read(self.runs)
+
+    @functools.cached_property
+    def known(self) -> Predictions | None:
+        """The same for paintings by known artists; None where a run kept none back."""
+        scored = all((run.result["known"] or {}).get("last") for run in self.runs)
+        return predictions.read(self.runs, "known") if scored else None
+
+    @property
+    def members(self) -> list[Run]:
+        """The runs that were trained: of a seed with folds these."""
+        return [one for run in self.runs for one in run.members]
 
 
 def group(runs: Sequence[Run]) -> list[Arm]:
@@ -91,9 +102,9 @@ def shown(key: str, value: str) -> str:
 
 
 def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
-    """The arms, the reference first. Raises UserError where there is a single arm, none has that name, or the arms have
-    different styles."""
-    if len(arms) < 2:
+    """The arms, the reference first. Raises UserError where there is a single arm (but for one of folds), none has that
+    name, only some have folds, or the arms have different styles."""
+    if len(arms) < 2 and not arms[0].runs[0].folds:
         raise UserError(
             f"there is only one arm, {arms[0].name} with {named(arms[0].seeds)}: name runs that differ in more than "
             f"their seed, such as those of python train.py -m head=replace_last,replace_two seed=0,1,2"
@@ -101,6 +112,13 @@ def with_reference(arms: Sequence[Arm], reference: str | None) -> list[Arm]:
     if reference is not None and reference not in [arm.name for arm in arms]:
         raise unknown("--reference", reference, [arm.name for arm in arms])
     first = arms[0].runs[0]
+    for arm in arms:
+        if arm.runs[0].part != first.part:
+            names = [one.name for one in (arms[0], arm)]
+            with_folds, without = names if first.folds else reversed(names)
+            raise UserError(
+                f"{with_folds} has folds, whose test parts are pooled, and {without} has none: compare runs of one kind"
+            )
     expected = styles(first)
     for run in (run for arm in arms for run in arm.runs):
         if (found := styles(run)) != expected:
@@ -131,6 +149,7 @@ def named(seeds: Sequence[int]) -> str:
 def warnings(arms: Sequence[Arm]) -> list[str]:
     """What makes these arms less comparable, a line each."""
     runs = [run for arm in arms for run in arm.runs]
+    members = [run for arm in arms for run in arm.members]
     paintings, speed = "they were trained and scored on different paintings", "seconds and images/s are not comparable"
     found = []
     for what, key, consequence in [
@@ -141,9 +160,11 @@ def warnings(arms: Sequence[Arm]) -> list[str]:
         ("precision", "precision", speed),
         ("number of threads", "threads", speed),
     ]:
-        values = sorted({str((run.result | {"epochs": len(run.metrics["epoch"])})[key]) for run in runs})
+        of = runs if key == "split_hash" else members  # each fold is a split of its own
+        values = sorted({str((run.result | {"epochs": len(run.metrics["epoch"])})[key]) for run in of})
         if len(values) > 1:
             found.append(f"the runs differ in their {what} ({', '.join(values)}): {consequence}")
+    found += [line for arm in arms for run in arm.runs for line in folds.warnings(arm.name, run)]
     return found + different_seeds([(arm.name, arm.seeds) for arm in arms])
 
 

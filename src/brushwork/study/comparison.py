@@ -11,7 +11,7 @@ from tqdm import tqdm
 from brushwork import contact_sheet, csv_files, drawing, files, statistics, tables, web_page
 from brushwork.contact_sheet import Cell
 from brushwork.statistics import Interval, Spread
-from brushwork.study import arms, comparison_tables, difference, figures, predictions, runs
+from brushwork.study import arms, comparison_tables, difference, figures, folds, predictions, runs
 from brushwork.study.arms import Arm
 from brushwork.study.difference import Difference
 from brushwork.study.predictions import Predictions
@@ -27,6 +27,7 @@ class Comparison:
 
     spreads: {label of a quantity: for each arm, None where a run lacks it}.
     over_paintings: for each arm, the interval of the last epoch's accuracy for other paintings, by artist.
+    over_known: the same of paintings by artists of the training part, where some were kept back.
     predictions: for each arm; None where its runs were scored on different paintings.
     from_probes: of the arms that have them, the differences from the probes of their initial weights.
     same_paintings: whether all arms were scored on the same. left_out: a line for each run that is not compared.
@@ -35,6 +36,7 @@ class Comparison:
     arms: list[Arm]
     spreads: dict[str, list[Spread | None]]
     over_paintings: list[Interval | None]
+    over_known: list[Interval | None]
     differences: list[Difference]
     warnings: list[str]
     predictions: list[Predictions | None] = field(repr=False)
@@ -46,7 +48,19 @@ class Comparison:
     def title(self) -> str:
         """What is compared: "replace_two against replace_last"."""
         reference, *others = [arm.name for arm in self.arms]
+        if not others:
+            return reference
         return f"{others[0] if len(others) == 1 else f'{len(others)} arms'} against {reference}"
+
+    @property
+    def quantity(self) -> comparison_tables.Quantity:
+        """The accuracy that is compared: in validation, or of pooled folds in test."""
+        return comparison_tables.TEST_LAST if self.arms[0].runs[0].folds else comparison_tables.LAST
+
+    @property
+    def pooled(self) -> list[str]:
+        """What was pooled, in sentences, where runs are folds: one for all arms, where they have the same split."""
+        return [*filter(None, dict.fromkeys(folds.described(arm.runs[0]) for arm in self.arms))]
 
     @property
     def verdicts(self) -> list[str]:
@@ -55,16 +69,18 @@ class Comparison:
 
     @property
     def tables(self) -> dict[str, tables.Table]:
-        """As text: the arms, their differences over seeds, and these seed by seed."""
-        return {
-            "arms": comparison_tables.of_arms(self),
-            "differences": comparison_tables.of_differences(self),
-            "seeds": comparison_tables.of_seeds(self),
-        }
+        """As text: the arms, and where there are several their differences over seeds, and these seed by seed."""
+        found = {"arms": comparison_tables.of_arms(self)}
+        if self.differences:
+            found |= {
+                "differences": comparison_tables.of_differences(self),
+                "seeds": comparison_tables.of_seeds(self),
+            }
+        return found
 
     def __str__(self) -> str:
         blocks = ["\n".join(tables.plain(table)) + "\n" for table in self.tables.values()]
-        sentences = [*(f"warning: {warning}" for warning in self.warnings), *self.verdicts]
+        sentences = [*self.pooled, *(f"warning: {warning}" for warning in self.warnings), *self.verdicts]
         return "\n".join([*blocks, *(f"left out: {line}" for line in self.left_out), *map(wrapped, sentences)])
 
     def _repr_html_(self) -> str:
@@ -133,14 +149,15 @@ class Comparison:
 
 
 def compare(folders: Path | str | Iterable[Path | str], *, reference: str | None = None) -> Comparison:
-    """Compare the finished runs in and below some folders; runs that differ in their seed only form an arm.
+    """Compare the finished runs in and below some folders; runs that differ in their seed or fold only form an arm, and
+    the test parts of folds are pooled.
 
     `reference` names the arm that the others are compared with; by default it is the first by name. Raises UserError
     where there are no runs, or no two arms; or they can't be compared.
     """
     places = [folders] if isinstance(folders, Path | str) else folders
     found, left_out = runs.find_all(map(Path, places))
-    return of_arms(arms.with_reference(arms.group(found), reference), left_out)
+    return of_arms(arms.with_reference(arms.group(folds.pooled(found)), reference), left_out)
 
 
 def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison:
@@ -154,7 +171,8 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
     return Comparison(
         arms=list(compared),
         spreads={label: spread for label, spread in spreads.items() if any(spread)},
-        over_paintings=[one and statistics.cluster_interval(one.correct.mean(0), one.artists.tolist()) for one in read],
+        over_paintings=[one and _over_artists(one) for one in read],
+        over_known=[arm.known and _over_artists(arm.known) for arm in compared],
         differences=difference.corrected([difference.between(reference, other, len(others), same) for other in others]),
         warnings=arms.warnings(compared),
         predictions=read,
@@ -162,3 +180,7 @@ def of_arms(compared: Sequence[Arm], left_out: Sequence[str] = ()) -> Comparison
         left_out=list(left_out),
         from_probes=difference.corrected([one for one in probes if one]),
     )
+
+
+def _over_artists(found: Predictions) -> Interval | None:
+    return statistics.cluster_interval(found.correct.mean(0), found.artists.tolist())

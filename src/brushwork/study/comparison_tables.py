@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brushwork import statistics
 from brushwork.run_folder import BASELINES
-from brushwork.statistics import Spread
+from brushwork.statistics import Interval, Spread
 from brushwork.study import arms
 from brushwork.study.arms import Arm
 from brushwork.study.difference import Difference, in_points, p_value, points
@@ -41,15 +41,20 @@ class Quantity(NamedTuple):
 
 
 LAST = Quantity("validation accuracy, last epoch", ("last", "val/accuracy"))
+TEST_LAST = Quantity("test accuracy, last epoch", ("test", "last", "accuracy"))
+KNOWN_LAST = Quantity("known artists, last epoch", ("known", "last", "accuracy"))
 QUANTITIES = (
     LAST,
     Quantity("validation accuracy, best epoch", ("best", "val/accuracy")),
     Quantity("epoch of the peak", ("best", "epoch"), 1, False),
     Quantity("balanced accuracy, last epoch", ("last", "val/balanced_accuracy")),
     *(Quantity(label, ("baselines", name)) for name, label in BASELINES.items()),
-    Quantity("test accuracy, last epoch", ("test", "last", "accuracy")),
+    TEST_LAST,
     Quantity("test accuracy, best epoch", ("test", "best", "accuracy")),
     *(Quantity(f"test: {label}", ("test", "baselines", name)) for name, label in BASELINES.items()),
+    KNOWN_LAST,
+    Quantity("known artists, best epoch", ("known", "best", "accuracy")),
+    *(Quantity(f"known artists: {label}", ("known", "baselines", name)) for name, label in BASELINES.items()),
     Quantity("temperature", ("calibration", "last", "temperature"), 2, False),
     *(
         Quantity(f"{label}, {when} calibration", ("calibration", "last", f"{name}_{when}"), 3, False)
@@ -76,10 +81,16 @@ def of_arms(compared: "Comparison") -> Table:
         if spreads := compared.spreads.get(quantity.label):
             cells = [spread_text(one, quantity.digits, quantity.has_interval) if one else "n/a" for one in spreads]
             rows.append([quantity.label, *cells])
-        if quantity is LAST:
-            intervals = [f"[{one[0]:.3f}, {one[1]:.3f}]" if one else "n/a" for one in compared.over_paintings]
+        if found := _over_paintings(compared).get(quantity):
+            intervals = [f"[{one[0]:.3f}, {one[1]:.3f}]" if one else "n/a" for one in found]
             rows.append(["95% over paintings", *intervals])
     return rows
+
+
+def _over_paintings(compared: "Comparison") -> dict[Quantity, list[Interval | None]]:
+    """The quantities that have an interval for other paintings, and for each arm this interval."""
+    found = {compared.quantity: compared.over_paintings}
+    return found | ({KNOWN_LAST: compared.over_known} if any(compared.over_known) else {})
 
 
 def spread_text(spread: Spread, digits: int = 3, has_interval: bool = True, has_deviation: bool = True) -> str:
@@ -126,10 +137,11 @@ def csv_rows(compared: "Comparison") -> Iterator[CsvRow]:
         for arm, spread in zip(compared.arms, compared.spreads.get(quantity.label, []), strict=False):
             base, values = {"arm": arm.name, "quantity": quantity.label}, map(quantity.read, arm.runs)
             yield from spread_rows(base, arm.seeds, values, spread)
-    for arm, spread, interval in zip(compared.arms, compared.spreads[LAST.label], compared.over_paintings, strict=True):
-        if interval is not None:
-            base = {"arm": arm.name, "quantity": f"{LAST.label}, over paintings"}
-            yield base | {"value": spread.mean, "low": interval[0], "high": interval[1]}
+    for quantity, intervals in _over_paintings(compared).items():
+        for arm, spread, interval in zip(compared.arms, compared.spreads[quantity.label], intervals, strict=True):
+            if interval is not None:
+                base = {"arm": arm.name, "quantity": f"{quantity.label}, over paintings"}
+                yield base | {"value": spread.mean, "low": interval[0], "high": interval[1]}
     for one in compared.differences:
         yield from difference_rows(one)
         base = {"arm": one.arm, "against": one.reference}

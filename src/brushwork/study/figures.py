@@ -39,15 +39,15 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
     its lowest to its highest seed. Accuracies have the baselines as dotted lines, and runs of the report's protocol its
     peaks beside them (report, figures 5 to 7)."""
     figure = Figure(figsize=(5.2 * len(columns) + 0.8, 4.2), dpi=130, layout="constrained")
-    all_runs = [run for arm in arms for run in arm.runs]
+    all_runs = [run for arm in arms for run in arm.members]
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         for number, arm in enumerate(arms):
             color = _color(arm, number)
-            for run in arm.runs:
+            for run in arm.members:
                 axes.plot(run.metrics["epoch"], run.metrics[column], color=color, alpha=0.35, linewidth=1)
-            epochs = min((run.metrics["epoch"] for run in arm.runs), key=len)
-            values = [*zip(*(run.metrics[column] for run in arm.runs), strict=False)]  # by epoch
-            mean_in_band(axes, epochs, values, color=color, marker="o", linewidth=2.2, label=_label(arm, arm.runs))
+            epochs = min((run.metrics["epoch"] for run in arm.members), key=len)
+            values = [*zip(*(run.metrics[column] for run in arm.members), strict=False)]  # by epoch
+            mean_in_band(axes, epochs, values, color=color, marker="o", linewidth=2.2, label=_label(arm, arm.members))
         if column.endswith("accuracy"):
             for name, label in BASELINES.items():
                 known = {b for run in all_runs if (b := run.result["baselines"].get(name)) is not None}
@@ -69,7 +69,7 @@ def curves(arms: Sequence[Arm], columns: Sequence[str]) -> Figure:
 def calibration(arm: Arm) -> Figure | None:
     """The reliability diagram and the risk-coverage curve of an arm's last epochs, all seeds together (see
     `drawing.calibration`); None where a run did not keep its logits or was not calibrated."""
-    found = [held_out(run) for run in arm.runs]
+    found = [held_out(run) for run in arm.members]
     if None in found:
         return None
     first = found[0]
@@ -107,7 +107,7 @@ def confusion_matrix(arm: Arm) -> Figure:
     names = sorted({*predictions.styles.tolist(), *predictions.predicted.ravel().tolist()})
     labels = np.tile(np.searchsorted(names, predictions.styles), len(arm.seeds))
     predicted = np.searchsorted(names, predictions.predicted).ravel()
-    title = f"{arm.name}, last epoch of {len(arm.seeds)} run{'s' * (len(arm.seeds) > 1)}"
+    title = f"{arm.name}, last epoch of {len(arm.members)} run{'s' * (len(arm.members) > 1)}"
     return drawing.confusion_matrix(labels, predicted, names, title)
 
 

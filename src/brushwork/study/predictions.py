@@ -38,21 +38,24 @@ class Predictions(NamedTuple):
         return ", ".join(style if len(counts) == 1 else f"{style} {count}" for style, count in counts.most_common())
 
 
-def read(runs: Sequence[Run]) -> Predictions | None:
-    """Validation predictions of the last epoch; None where runs were scored on different paintings. Raises UserError
-    where a run has none."""
-    tables = [_table(run) for run in runs]
+def read(runs: Sequence[Run], part: str | None = None) -> Predictions | None:
+    """Predictions of the last epoch for a part (None: `Run.part`), of pooled folds together; None where runs were
+    scored on different paintings. Raises UserError where a run has none."""
+    tables = []
+    for run in runs:
+        together = np.concatenate([_table(one, part or run.part) for one in run.members])
+        tables.append(together[np.argsort(together[:, 0], kind="stable")])  # folds' known paintings may be the same
     if any(not np.array_equal(table[:, :3], tables[0][:, :3]) for table in tables):
         return None
     predicted, probability = (np.stack([table[:, column] for table in tables]) for column in (3, 4))
     return Predictions(*tables[0][:, :3].T, predicted, probability.astype(float))
 
 
-def _table(run: Run) -> np.ndarray:
+def _table(run: Run, part: str) -> np.ndarray:
     """(paintings, 5): _COLUMNS, sorted by path."""
     path = run.folder / run_folder.PREDICTIONS
     try:
-        rows = [row for row in csv_files.read(path) if (row["part"], row["epoch"]) == ("val", "last")]
+        rows = [row for row in csv_files.read(path) if (row["part"], row["epoch"]) == (part, "last")]
         values = sorted([row[column] for column in _COLUMNS] for row in rows)
     except (OSError, KeyError) as error:
         raise UserError(f"{path} can't be read ({error}): train this run again, or leave it out") from None
@@ -62,20 +65,20 @@ def _table(run: Run) -> np.ndarray:
 
 
 def by_initial_probe(run: Run) -> np.ndarray | None:
-    """Whether the linear probe of a run's initial weights is right, (paintings,) bool, in the order of `Predictions`;
-    None for a run without it."""
-    path = run.folder / run_folder.LOGITS
-    if not path.exists():
-        return None
-    with np.load(path) as kept:
-        if "probe_val" not in kept:
+    """Whether the linear probe of a run's initial weights is right, (paintings,) bool, in the order of `read`, of
+    pooled folds together; None for a run without it."""
+    paths, right = [], []
+    for one in run.members:
+        try:
+            with np.load(one.folder / run_folder.LOGITS) as kept:
+                predicted = kept["class_names"][kept[f"probe_{run.part}"]]
+        except (OSError, KeyError):  # of an earlier version, or of random weights
             return None
-        predicted = kept["class_names"][kept["probe_val"]]
-    rows = [
-        r for r in csv_files.read(run.folder / run_folder.PREDICTIONS) if (r["part"], r["epoch"]) == ("val", "last")
-    ]
-    right = predicted == np.array([row["style"] for row in rows])
-    return right[sorted(range(len(rows)), key=lambda i: rows[i]["path"])]
+        rows = csv_files.read(one.folder / run_folder.PREDICTIONS)
+        rows = [row for row in rows if (row["part"], row["epoch"]) == (run.part, "last")]
+        paths += [row["path"] for row in rows]
+        right += (predicted == np.array([row["style"] for row in rows])).tolist()
+    return np.array(right)[np.argsort(paths, kind="stable")]
 
 
 def held_out(run: Run) -> HeldOut | None:

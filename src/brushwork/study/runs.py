@@ -22,12 +22,28 @@ _IGNORED = (*_STORED, "threads", "data.workers", "seed")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its result.json, its config, and the columns of its metrics.csv (NaN where empty)."""
+    """A finished run: its result.json, its config, and the columns of its metrics.csv (NaN where empty).
+
+    folds: the runs that were pooled into this one (see `folds.pooled`), whose folder and metrics are the first one's.
+    absent: the numbers of folds without a finished run.
+    """
 
     folder: Path
     result: dict[str, Any]
     config: dict[str, Any]
     metrics: dict[str, list[float]]
+    folds: tuple["Run", ...] = ()
+    absent: tuple[int, ...] = ()
+
+    @property
+    def members(self) -> tuple["Run", ...]:
+        """The runs that were trained: itself, or its folds."""
+        return self.folds or (self,)
+
+    @property
+    def part(self) -> str:
+        """The part on which it is compared: "val", or of pooled folds "test"."""
+        return "test" if self.folds else "val"
 
     @property
     def head(self) -> str:
@@ -40,12 +56,14 @@ class Run:
     @property
     def split(self) -> str:
         """The kind of its split: "random, seed 0"."""
-        return f"{self.config['split']['name']}, seed {self.config['split']['seed']}"
+        split = self.config["split"]
+        folds = f", {len(self.folds)} of {split['folds']} folds" if self.folds else ""
+        return f"{split['name']}, seed {split['seed']}{folds}"
 
     @property
     def accuracy(self) -> float:
-        """Validation accuracy of the last epoch, in [0, 1]; the best epoch was chosen on these paintings."""
-        return self.result["last"]["val/accuracy"]
+        """Of the last epoch, in [0, 1]: in validation, where the best epoch was chosen; of pooled folds in test."""
+        return self.result["test"]["last"]["accuracy"] if self.folds else self.result["last"]["val/accuracy"]
 
 
 def require_accuracy(runs: Iterable[Run]) -> None:

@@ -16,7 +16,7 @@ from brushwork.models.familiarity import Familiarity
 from brushwork.models.predictor import load_predictor
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.preprocessing import normalize
-from brushwork.training.record import RunRecord
+from brushwork.training.record import RunRecord, tested_part
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,13 @@ class Calibrate(L.Callback):
 
     def __init__(self, last: bool = True, familiarity: bool = True) -> None:
         self.last, self.familiarity = last, familiarity
+        self.temperatures: dict[str, float] = {}  # by epoch, where one was fitted
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         record = _record(trainer)
         if record is None or not record.write:
             return
+        self.temperatures.clear()  # of an earlier fit
         for epoch, path in (("best", record.folder / run_folder.BEST), ("last", record.folder / run_folder.LAST)):
             answers = record.held_out("val", epoch)
             if answers is None:
@@ -53,29 +55,31 @@ class Calibrate(L.Callback):
                 return
             logits, labels, artists = answers
             fitted = calibration.fit(logits, labels)
+            if path.exists() and (epoch == "best" or self.last) and not self._stored(path, fitted, trainer):
+                continue
+            self.temperatures[epoch] = fitted.temperature
             found = calibration.within(logits, labels, artists, fitted.temperature)
             record.result["calibration"][epoch] = found and found.figures()
             if epoch == "last":
                 pl_module.calibration = fitted
-            if path.exists() and (epoch == "best" or self.last):
-                self._store(path, fitted, trainer)
         record.write_result(record.result["status"])
 
-    def _store(self, path: Path, fitted: calibration.Calibration, trainer: L.Trainer) -> None:
+    def _stored(self, path: Path, fitted: calibration.Calibration, trainer: L.Trainer) -> bool:
         try:
             look = training_look(path, trainer.datamodule, trainer.strategy.root_device) if self.familiarity else None
             checkpoint.add(path, calibration=fitted.plain(), familiarity=look and look.plain())
         except (UserError, OSError) as error:  # a training that has ended well must not fail by it
             log.warning("%s is not calibrated, its probabilities are the network's: %s", path, one_line(error))
+            return False
+        return True
 
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         """Measures on paintings that no temperature has seen."""
         record, epoch = _record(trainer), "best" if trainer.ckpt_path else "last"
-        before = record and record.result["calibration"][epoch]
         answers = record and record.held_out("test", epoch)
-        if before and answers:
+        if answers and epoch in self.temperatures and tested_part(trainer) == "test":
             logits, labels, _ = answers
-            found = calibration.on_test(logits, labels, before["temperature"])
+            found = calibration.on_test(logits, labels, self.temperatures[epoch])
             record.result["calibration"][epoch] = found.figures()
             record.write_result(record.result["status"])
 

@@ -63,6 +63,9 @@ class DataConfig:
     split_seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
+    folds: int | None = None
+    fold: int | None = None
+    known_fraction: float | None = None
     seed: int = MISSING
 
 
@@ -75,6 +78,9 @@ class SplitConfig:
     seed: int = MISSING
     val_fraction: float = MISSING
     test_fraction: float = MISSING
+    folds: int | None = None
+    fold: int | None = None
+    known_fraction: float | None = None
 
 
 @dataclass
@@ -156,16 +162,17 @@ class Config:
     logger: Any = None
 
 
+_SPLIT = ("val_fraction", "test_fraction", "folds", "fold", "known_fraction")
 _PROBE, _TIMM = ("probe_layers", "probe_views"), ("image_size", "library")
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
-    "data": ("_target_", "split", "split_file", "split_seed", "val_fraction", "test_fraction", "seed"),
+    "data": ("_target_", "split", "split_file", "split_seed", "seed", *_SPLIT),
     "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", *_PROBE, *_TIMM),
     "split": (),
     "scheduler": (),
 }
 # Left out where they are empty: older runs lack them.
-_NEWER = ("transform", "loss", "table", "columns", "file", "interval")
+_NEWER = ("transform", "loss", "table", "columns", "file", "interval", "folds", "fold", "known_fraction")
 # What doesn't change what a run computes, at the root and in data.
 _NOT_HASHED = ("name", "run_dir", "ckpt_path", "keep_last", "threads", "callbacks", "logger", "baselines")
 _DATA_NOT_HASHED = ("root", "workers", "store")
@@ -217,13 +224,10 @@ def make_job(cfg: DictConfig) -> Job:
     for group, keys in _INTERPOLATED.items():
         null = [key for key in _NEWER if _is_empty((resolved[group] or {}).get(key))]
         resolved[group] = resolved[group] and _without(resolved[group], (*keys, *null))
-    if settings.tuning.name != "probe":
-        del resolved["probe"]
-    if resolved["baselines"] == {"probe": True}:
-        del resolved["baselines"]
+    idle = {"probe": settings.tuning.name != "probe", "baselines": resolved["baselines"] == {"probe": True}}
+    resolved = _without(resolved, [key for key, is_idle in idle.items() if is_idle])  # older runs lack them
     _check(settings)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    multirun = hydra is not None and hydra.mode == RunMode.MULTIRUN
     if cfg.logger:
         from brushwork import events
 
@@ -235,7 +239,7 @@ def make_job(cfg: DictConfig) -> Job:
         resolved=resolved,
         config_hash=config_hash(resolved),
         command=list(hydra.overrides.task) if hydra else [],
-        sweep_number=hydra.job.num if multirun else None,
+        sweep_number=hydra.job.num if hydra and hydra.mode == RunMode.MULTIRUN else None,
         data=objects.build("data", cfg.data),
         model=_checked(objects.build("model", cfg.model, _partial_=True)),
         trainer=objects.build("trainer", cfg.trainer),
@@ -263,8 +267,7 @@ def _expand_paths(node: DictConfig) -> None:
 
 def config_hash(resolved: dict[str, Any]) -> str:
     """Names what a run computes: the resolved config without names, paths, workers, store, callbacks and loggers."""
-    data = _without(resolved["data"], _DATA_NOT_HASHED)
-    return files.short_hash(_without(resolved, _NOT_HASHED) | {"data": data})
+    return files.short_hash(_without(resolved, _NOT_HASHED) | {"data": _without(resolved["data"], _DATA_NOT_HASHED)})
 
 
 def _is_empty(value: Any) -> bool:
@@ -279,9 +282,8 @@ def _checked(model: partial) -> partial:
     """A factory of the model whose names and ranges were checked; an empty scheduler is none."""
     from brushwork.models import initial, optimization
 
-    chosen = _without(model.keywords, ["library"]) | {
-        "scheduler": optimization.schedule_factory(model.keywords.get("scheduler"))
-    }
+    schedule = optimization.schedule_factory(model.keywords.get("scheduler"))
+    chosen = _without(model.keywords, ["library"]) | {"scheduler": schedule}
     initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw", *_PROBE)))
     optimization.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
@@ -290,8 +292,7 @@ def _checked(model: partial) -> partial:
 def _check(settings: Config) -> None:
     """Check the ranges of what neither the data module nor the model checks."""
     for key, least in {"seed": 0, "threads": 1, "patience": 1}.items():
-        value = getattr(settings, key)
-        if value is not None and value < least:
+        if (value := getattr(settings, key)) is not None and value < least:
             raise UserError(f"expected {key} to be at least {least}, but got {value}")
     if settings.seed >= 2**32:
         raise UserError(f"expected seed to be below {2**32}, but got {settings.seed}")

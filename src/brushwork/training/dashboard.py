@@ -29,7 +29,7 @@ from brushwork.models.classifier import StyleClassifier
 from brushwork.paintings.datamodule import WikiArtDataModule
 from brushwork.preprocessing import as_picture
 from brushwork.readable import readable
-from brushwork.training.record import RunRecord
+from brushwork.training.record import RunRecord, tested_part
 
 log = logging.getLogger(__name__)
 Tensors = dict[str, Tensor]
@@ -110,7 +110,7 @@ class Dashboard(L.Callback):
             self._add(self._loggers, add_result, record.result, trainer.current_epoch)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
-        if trainer.ckpt_path and (record := _record(trainer)):  # the best epoch's
+        if trainer.ckpt_path and tested_part(trainer) == "test" and (record := _record(trainer)):  # the best epoch's
             self._add(self._loggers, add_calibration, record, "test", len(record.rows))
 
     def _add(self, loggers: list[Logger], add: Callable[..., None], *arguments: Any) -> None:
@@ -135,13 +135,14 @@ def add_run(logger: Logger, record: RunRecord, pl_module: StyleClassifier) -> No
     config = yaml.safe_load(config_text)
     chosen, result = pl_module.hparams, record.result
     weights = result["weights"] if os.sep not in result["weights"] else readable(Path(result["weights"]).name)
-    learning_rate = config["optimizer"].get("lr", float("nan"))
+    learning_rate = 0.0 if pl_module.probe else config["optimizer"].get("lr", float("nan"))
+    split = config["split"]
     values = {
         "head": chosen.head,
         "tuning": chosen.tuning,
         "model": chosen.architecture,
         "weights": weights,
-        "split": f"{config['split']['name']} seed {config['split']['seed']}",
+        "split": f"{split['name']} seed {split['seed']}" + (f" fold {split['fold']}" if "fold" in split else ""),
         "seed": result["seed"],
         "learning rate": learning_rate,
     }

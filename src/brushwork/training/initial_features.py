@@ -16,6 +16,7 @@ from brushwork.models import probe
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.features import FrozenFeatures, PooledFeatures
 from brushwork.paintings.datamodule import WikiArtDataModule
+from brushwork.paintings.splits import HELD_OUT
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ Answers = dict[str, np.ndarray]  # "probe_val", "knn_test", ...: (paintings,) cl
 
 
 def answers(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule) -> Answers:
-    """The answers for the paintings of val and test, cached by weights and data; none of random weights.
+    """The answers for the held-out paintings, cached by weights and data; none of random weights.
 
     Features are the input of the layer that the head strategy made (of maps the means); of a run with tuning=probe its
     own, which it needs anyhow and whose probe is the run itself.
@@ -49,7 +50,7 @@ def answers(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule)
 
     def compute() -> Answers:
         start = time.perf_counter()
-        parts = {part: index for part in ("train", "val", "test") if (index := data.indices(part))}
+        parts = {part: index for part in ("train", *HELD_OUT) if (index := data.indices(part))}
         whole = data.features(extractor, [i for index in parts.values() for i in index]).to(model.device)
         features = dict(zip(parts, whole.split([*map(len, parts.values())]), strict=True))
         found = _answers(features, data, bool(model.probe), weights)

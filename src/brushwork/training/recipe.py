@@ -16,7 +16,7 @@ from brushwork import run_folder
 from brushwork.errors import UserError, one_line
 from brushwork.models import backbones, checkpoint, tuning
 from brushwork.models.classifier import StyleClassifier
-from brushwork.training import devices, sweep
+from brushwork.training import devices, run_facts, sweep
 from brushwork.training.averaging import AveragedWeights
 from brushwork.training.config import Job
 from brushwork.training.loggers import finish
@@ -68,10 +68,12 @@ def train(job: Job, ckpt_path: Path | None = None) -> RunRecord:
                 "nothing was trained: trainer.max_epochs, max_steps, max_time and limit_train_batches must be above 0, "
                 "and above what a checkpoint has behind it"
             )
-        if "test" in data.parts:  # scored once, after training: the last epoch's network, then the best one's
-            trainer.test(model, data, verbose=False)
-            if (best := job.folder / run_folder.BEST).exists():
-                trainer.test(model, data, ckpt_path=str(best), weights_only=True, verbose=False)
+        # Scored once, after training: by the last epoch's network, then by the best one's.
+        best = job.folder / run_folder.BEST
+        for path in (None, str(best)) if best.exists() else (None,):
+            for part in run_facts.scored_after(data):
+                data.tested = part
+                trainer.test(model, data, ckpt_path=path, weights_only=True, verbose=False)
     except BaseException as error:
         if trainer.strategy.launcher is not None:  # DDP's other processes would wait for this one
             trainer.strategy.launcher.kill(signal.SIGKILL)

@@ -20,6 +20,7 @@ from brushwork.models.scores import Scores
 from brushwork.paintings import baselines
 from brushwork.paintings.catalogue import Catalogue
 from brushwork.paintings.datamodule import WikiArtDataModule
+from brushwork.paintings.splits import HELD_OUT
 from brushwork.training import initial_features, resume, run_facts
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,11 @@ def _predictions(scores: Scores) -> list[list[Any]]:
     """[index, predicted, probability] of each painting, as plain values."""
     columns = (scores.index, scores.predicted, scores.probability)
     return [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def tested_part(trainer: L.Trainer) -> str:
+    """The part that `Trainer.test` scores, "test" or "known"."""
+    return getattr(trainer.datamodule, "tested", "test")
 
 
 class Diverged(UserError):
@@ -86,7 +92,8 @@ class RunRecord(L.Callback):
         self.rows: list[dict[str, Any]] = []
         self.epochs_before = 0  # of a resumed run
         self.predictions: dict[str, list[list[Any]]] = {"best": [], "last": []}
-        self.tested: dict[str, list[list[Any]]] = {}  # the test part's, by epoch, when the training has ended
+        # Those of the parts "test" and "known", by part and epoch, when the training has ended.
+        self.tested: dict[str, dict[str, list[list[Any]]]] = {part: {} for part in HELD_OUT[1:]}
         self.logits: dict[str, torch.Tensor] = {}  # of the same paintings: see `run_folder.LOGITS`
         self.initial: initial_features.Answers = {}  # of the initial weights' features
         self._probe: Probe | None = None
@@ -207,11 +214,12 @@ class RunRecord(L.Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: StyleClassifier) -> None:
         """After `Trainer.test`: by the last epoch's network, or with ckpt_path by the best one's."""
-        if self.result["test"] is None or pl_module.scores is None:
+        part, scores = tested_part(trainer), pl_module.scores
+        if self.result[part] is None or scores is None:
             return
-        epoch, scores = "best" if trainer.ckpt_path else "last", pl_module.scores
-        self.tested[epoch], self.logits[f"test_{epoch}"] = _predictions(scores), torch.from_numpy(scores.logits)
-        self.result["test"][epoch] = {
+        epoch = "best" if trainer.ckpt_path else "last"
+        self.tested[part][epoch], self.logits[f"{part}_{epoch}"] = _predictions(scores), torch.from_numpy(scores.logits)
+        self.result[part][epoch] = {
             **self._figures(scores),
             "loss": float(scores.loss.mean()),
             "interval_95": baselines.interval_95(scores.accuracy, len(scores.index)),
@@ -237,12 +245,12 @@ class RunRecord(L.Callback):
         return {name: getattr(scores, name) for name in names} | {"recall": recall}
 
     def held_out(self, part: str, epoch: str) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
-        """Of the paintings of "val" or "test" at the "best" or "last" epoch: logits (paintings, classes), labels and
-        artists; None where they were not scored, or are not of a `WikiArtDataModule`."""
+        """Of the paintings of "val", "test" or "known" at the "best" or "last" epoch: logits (paintings, classes),
+        labels and artists; None where they were not scored, or are not of a `WikiArtDataModule`."""
         logits = self.logits.get(f"{part}_{epoch}")
         if self.catalogue is None or logits is None:
             return None
-        scored = self.predictions if part == "val" else self.tested
+        scored = self.predictions if part == "val" else self.tested[part]
         paintings = [self.catalogue.paintings[index] for index, *_ in scored[epoch]]
         labels = [self.catalogue.class_names.index(painting.style) for painting in paintings]
         return logits.numpy(), np.array(labels), [painting.artist or "" for painting in paintings]
@@ -261,7 +269,7 @@ class RunRecord(L.Callback):
                 "predicted": names[predicted],
                 "probability": f"{probability:.6f}",
             }
-            for part, by_epoch in (("val", self.predictions), ("test", self.tested))
+            for part, by_epoch in {"val": self.predictions, **self.tested}.items()
             for epoch, predictions in by_epoch.items()
             for index, predicted, probability in predictions
         ]

@@ -18,6 +18,7 @@ from brushwork.models import checkpoint, tuning
 from brushwork.models.classifier import StyleClassifier
 from brushwork.paintings import baselines, color_texture
 from brushwork.paintings.datamodule import WikiArtDataModule
+from brushwork.paintings.splits import HELD_OUT
 from brushwork.training import devices, initial_features
 
 log = logging.getLogger(__name__)
@@ -45,10 +46,15 @@ def new_result(
     by_features = color_texture.accuracies(data.catalogue, data.parts, data.max_megapixels)
     result |= {"data_hash": data.unchecked_catalogue.data_hash, "split_hash": data.split_hash}
     result |= _baselines(data, "val", by_features, initial)
-    if "test" in data.parts:
-        test = {"paintings": data.parts.count("test"), "best": None, "last": None}
-        result["test"] = test | _baselines(data, "test", by_features, initial)
+    for part in scored_after(data):
+        scored = {"paintings": data.parts.count(part), "best": None, "last": None}
+        result[part] = scored | _baselines(data, part, by_features, initial)
     return result
+
+
+def scored_after(data: WikiArtDataModule) -> list[str]:
+    """The parts that are scored once, when the training has ended: those of "test" and "known" that there are."""
+    return [part for part in HELD_OUT[1:] if part in data.parts]
 
 
 def _baselines(
@@ -86,6 +92,10 @@ def config_of(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModul
         config["data"] = {"root": str(data.root), **kept, **sizes, **asdict(data.augmentation)}
         fractions = {"val_fraction": data.fractions.val, "test_fraction": data.fractions.test}
         config["split"] = {"name": data.split_name, "seed": data.split_seed, **fractions}
+        if data.fold is not None:
+            config["split"] |= {"folds": data.fold.count, "fold": data.fold.number}
+        if data.known_fraction is not None:
+            config["split"]["known_fraction"] = data.known_fraction
     return config
 
 
@@ -102,10 +112,12 @@ def announce(trainer: L.Trainer, model: StyleClassifier, data: WikiArtDataModule
     rate = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else float("nan")
     log.info("what is trained:\n%s", tuning.table(model.network, model.new_layer, rate))
     if data is not None:
-        train, val, test = (data.parts.count(part) for part in ("train", "val", "test"))
+        count, known = data.parts.count, data.parts.count("known")
+        parts = [f"{count('train')} to train", f"{count('val')} to validate"]
+        parts += [f"{count('test')} to test"] * ("test" in data.parts) + [f"{known} by known artists"] * (known > 0)
         log.info(
-            f"{len(data.catalogue.paintings)} paintings of {data.num_classes} styles: {train} to train, "
-            f"{val} to validate{f', {test} to test' if test else ''} (split {data.split_name}, seed {data.split_seed})"
+            f"{len(data.catalogue.paintings)} paintings of {data.num_classes} styles: {', '.join(parts)} "
+            f"(split {data.split_name}, seed {data.split_seed})"
         )
     if trainer.precision == "32-true" and trainer.strategy.root_device.type == "cpu" and devices.has_bf16_unit():
         log.info("this processor computes in bfloat16: trainer.precision=bf16-mixed is faster (AlexNet: 1.8 times)")
