@@ -39,7 +39,7 @@ methods, and passes through the network for a map:
   input_x_gradient      1    pixel times gradient, the channels added up (Shrikumar et al. 2016)
   integrated_gradients  50   the same, with the mean gradient from the mean colour on (Sundararajan et al. 2017)
   guided_backprop       1    ReLUs pass back what is positive only (Springenberg et al. 2015); networks of ReLUs
-  gradcam               1    the last layer's spatial maps, weighted (Selvaraju et al. 2017); no vision transformers
+  gradcam               1    the last layer's spatial maps, weighted (Selvaraju et al. 2017); of ViTs the patches
   occlusion             169  the fall of the score when a square covers the place (Zeiler and Fergus 2014)
 
 Maps have the network's input size. Pictures show them from 0 to their 99th percentile; the .npy file has the values.

@@ -16,6 +16,7 @@ from brushwork.models import backbones, misfits, predictor, stages, tuning, weig
 from brushwork.models.classifier import StyleClassifier
 from brushwork.models.modes import freeze
 from brushwork.saliency import methods
+from brushwork.training import job as jobs
 
 timm = pytest.importorskip("timm", reason="timm is not installed: pip install '.[timm]'")
 
@@ -226,8 +227,6 @@ def test_gradcam_of_tokens_is_that_of_the_patches_grid() -> None:
 
 def test_a_checkpoint_opens_without_weights_and_at_its_size(make_job: Any) -> None:
     """A transformer goes through training, is opened again, and keeps its features."""
-    from brushwork.training import job as jobs
-
     made = make_job(
         "model=timm", "model.architecture=test_vit3", "model.weights=null", "data.image_size=32", "trainer.max_epochs=1"
     )
@@ -239,3 +238,33 @@ def test_a_checkpoint_opens_without_weights_and_at_its_size(make_job: Any) -> No
     assert again.preprocessing.image_size == 32
     larger = StyleClassifier("timm:test_vit3", "replace_last", 3, weights=str(best), image_size=64)
     assert torch.equal(larger.network.norm.weight, again.network.norm.weight)
+
+
+@pytest.mark.slow
+def test_a_transformer_goes_through_the_whole_program(
+    run: Any, make_full_job: Any, paintings: Path, tmp_path: Path
+) -> None:
+    def trained(name: str, *options: str) -> Path:
+        common = "model=timm", "model.architecture=test_vit3", "model.weights=null", "keep_last=true"
+        made = make_full_job(*common, *options, folder=name)
+        jobs.run_job(made)
+        return made.folder
+
+    whole = trained("whole", "trainer.max_epochs=2")
+    half = trained("half", "trainer.max_epochs=1")
+    resumed = trained("resumed", "trainer.max_epochs=2", f"ckpt_path={half / 'checkpoints/last.ckpt'}")
+    frozen = trained("frozen", "trainer.max_epochs=2", "tuning=head_only")
+    probe = trained("probe", "tuning=probe")
+    states = [torch.load(folder / "checkpoints/last.ckpt")["state_dict"] for folder in (whole, resumed)]
+    assert same(states[0], states[1], ())
+    best = whole / "checkpoints/best.ckpt"
+    for script, *arguments in (
+        ["predict", best, paintings],
+        ["export", best, "--out", "export", "--format", "onnx,safetensors"],  # refuses other answers than torch's
+        ["saliency", paintings / "Dots", "--model", best, "--method", "gradient,gradcam", "--out", "maps"],
+        ["compare", whole, frozen, probe, "--out", "compared"],
+    ):
+        code, _, error = run(script, *arguments)
+        assert not code, error
+    exported, ours = (StyleClassifier.load_from_checkpoint(path) for path in (tmp_path / "export", best))
+    assert same(exported.state_dict(), ours.state_dict(), ())

@@ -53,8 +53,7 @@ class StyleClassifier(L.LightningModule):
         loss: called with reduction="none", makes a function (logits, labels) -> losses (batch,); cross-entropy.
         class_names: of the outputs; taken from the data module when there is one.
         seed: of dropout, by epoch. zero_init: start the new layer at zero. verify_weights: check a download's hash.
-        init_gain: random weights of deviation init_gain / sqrt(fan_in); None: the library's way. redraw: draw each
-            layer's weights anew, with the mean and deviation of the loaded ones.
+        init_gain: random weights of deviation init_gain / sqrt(fan_in). redraw: draw weights anew, by layer as loaded.
         image_size: pixels a side, for which timm's transformers are built; None: the network's own.
     """
 
