@@ -50,6 +50,7 @@ NOT_RUN = {
     "pip install '.[launchers]'": _INSTALLS,
     "pip install '.[mlflow]'": _INSTALLS,
     "pip install '.[parquet]'": _INSTALLS,
+    "pip install '.[timm]'": _INSTALLS,
     "pip install '.[wandb]'": _INSTALLS,
     ".venv/bin/pre-commit install": "changes the repository",
     ".venv/bin/python": "no command without arguments",
