@@ -248,7 +248,7 @@ def test_map_correlations(
         options.append("callbacks.saliency.reference=mobilenet_v3_small")
         options.append(f"callbacks.saliency.reference_weights={initial_weights}")
     loaded, imagenet = [], predictor.imagenet
-    monkeypatch.setattr(predictor, "imagenet", lambda *of: loaded.append(of) or imagenet(*of))
+    monkeypatch.setattr(predictor, "imagenet", lambda *of, **size: loaded.append(of) or imagenet(*of, **size))
     remember = Remember()
     job = make_job(*BARE, *options, "trainer.max_epochs=2")
     jobs.run_job(dataclasses.replace(job, callbacks=[*job.callbacks, remember]))
@@ -438,7 +438,7 @@ def test_the_modules_hyper_parameters_name_its_first_weights(
     given: bool, tmp_path: Path, paintings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[tuple] = []
-    monkeypatch.setattr(predictor, "imagenet", lambda *of: loaded.append(of) or missing())
+    monkeypatch.setattr(predictor, "imagenet", lambda *of, **_: loaded.append(of) or missing())
 
     def missing() -> None:
         raise UserError("no such weights")

@@ -171,9 +171,8 @@ class SaliencyLogger(L.Callback):
         found = reference
         if reference is None or (self.reference, self.reference_weights) != (architecture, weights):
             try:
-                found = predictor.imagenet(
-                    architecture, weights, self.verify_weights, image_size=hparams.get("image_size")
-                )
+                size = hparams.get("image_size") if backbones.is_timm(architecture) else None
+                found = predictor.imagenet(architecture, weights, self.verify_weights, image_size=size)
             except UserError as error:  # training could load them: they have no last layer, which it replaces
                 log.warning("saliency: without the network before training: %s", error)
                 return None

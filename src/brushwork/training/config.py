@@ -103,7 +103,6 @@ class ModelConfig:
     probe_layers: str = MISSING
     probe_views: int = MISSING
     image_size: int | None = None
-    library: str | None = None  # "timm": the architecture is a name of timm's, with "timm:" before it or without
 
 
 @dataclass
@@ -163,11 +162,11 @@ class Config:
 
 
 _SPLIT = ("val_fraction", "test_fraction", "folds", "fold", "known_fraction")
-_PROBE, _TIMM = ("probe_layers", "probe_views"), ("image_size", "library")
+_PROBE = ("probe_layers", "probe_views")
 # What conf/data and conf/model take from other groups: config.yaml and its hash have it once, in its own place.
 _INTERPOLATED = {
     "data": ("_target_", "split", "split_file", "split_seed", "seed", *_SPLIT),
-    "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", *_PROBE, *_TIMM),
+    "model": ("_target_", "head", "zero_init", "tuning", "optimizer", "scheduler", "seed", *_PROBE, "image_size"),
     "split": (),
     "scheduler": (),
 }
@@ -215,7 +214,7 @@ def make_job(cfg: DictConfig) -> Job:
     """Plain values and built objects of a composed config; UserError for a missing or invalid value."""
     try:
         _expand_paths(cfg)
-        if cfg.model.library == "timm" and not cfg.model.architecture.startswith("timm:"):
+        if cfg.model._target_.endswith(".timm_classifier") and not cfg.model.architecture.startswith("timm:"):
             cfg.model.architecture = f"timm:{cfg.model.architecture}"
         settings = OmegaConf.to_object(cfg)
         resolved = OmegaConf.to_container(cfg, resolve=True)
@@ -283,7 +282,7 @@ def _checked(model: partial) -> partial:
     from brushwork.models import initial, optimization
 
     schedule = optimization.schedule_factory(model.keywords.get("scheduler"))
-    chosen = _without(model.keywords, ["library"]) | {"scheduler": schedule}
+    chosen = model.keywords | {"scheduler": schedule}
     initial.check(*map(chosen.get, ("architecture", "head", "tuning", "weights", "init_gain", "redraw", *_PROBE)))
     optimization.check(chosen["optimizer"], chosen["scheduler"])
     return partial(model.func, **chosen)
