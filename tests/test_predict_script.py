@@ -118,6 +118,7 @@ def test_json_alone_on_standard_output(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(
     run: Run, checkpoint: Path, paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -225,6 +225,7 @@ def test_signals(tmp_path: Path, number: signal.Signals, code: int, more: list[s
     assert ("1 of 2 jobs" if "-m" in more else "resume with ckpt_path=") in out
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path, train_here: Callable[..., tuple[int, str, str]]) -> None:
     """DDP on two CPU processes gives one process's numbers (no dropout or batch statistics in head_only)."""
     write_paintings(tmp_path / "data/wikiart", per_style=15)  # 9 to validate: an odd number
