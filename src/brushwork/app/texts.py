@@ -1,5 +1,7 @@
 """Answers as pieces of the page: what is said in which words, filled into the templates beside this file."""
 
+from pathlib import Path
+
 from brushwork import web_page
 from brushwork.app.answers import Answer, Evidence
 from brushwork.app.record import percent
@@ -109,8 +111,7 @@ def examples(state: State) -> str:
     """The examples as buttons, numbered by `data-example`; "" where none can be read."""
     if not state.examples:
         return ""
-    root = state.examples[0].path.parent
-    pictures = web_page.thumbnails(root, [str(one.path) for one in state.examples], _THUMBNAIL, state.max_megapixels)
+    pictures = web_page.thumbnails(Path(), [str(one.path) for one in state.examples], _THUMBNAIL, state.max_megapixels)
     rows = [
         {
             "number": number,
