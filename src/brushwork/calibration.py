@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from brushwork.errors import UserError
+from brushwork.statistics import named_clusters
 
 BINS = 15  # of confidence, of equal width (Guo et al. 2017)
 FOLDS = 5
@@ -92,7 +93,7 @@ def folds(clusters: Sequence[str]) -> np.ndarray:
     >>> folds(["a", "a", "a", "b", "c", ""]).tolist()
     [0, 0, 0, 1, 2, 3]
     """
-    names = [name or f"\0{position}" for position, name in enumerate(clusters)]
+    names = named_clusters(clusters)
     _, first, cluster, counts = np.unique(names, return_index=True, return_inverse=True, return_counts=True)
     sizes, fold_of = np.zeros(min(FOLDS, len(counts)), int), np.empty(len(counts), int)
     for one in np.lexsort([first, -counts]):
@@ -168,6 +169,15 @@ class HeldOut:
         for name, measure in (("ece", expected_calibration_error), ("brier", brier)):
             found |= {f"{name}_{when}": measure(getattr(self, when), self.labels) for when in ("before", "after")}
         return found
+
+
+def held_out(
+    part: str, logits: np.ndarray, labels: np.ndarray, artists: Sequence[str], temperature: float
+) -> HeldOut | None:
+    """Of the part "test", as `on_test`; of another one as `within`."""
+    if part == "test":
+        return on_test(logits, labels, temperature)
+    return within(logits, labels, artists, temperature)
 
 
 def on_test(logits: np.ndarray, labels: np.ndarray, temperature: float) -> HeldOut:

@@ -45,6 +45,15 @@ def paired_p(differences: Sequence[float]) -> float | None:
     return None if spread(differences).interval is None else float(stats.ttest_1samp(differences, 0).pvalue)
 
 
+def named_clusters(clusters: Sequence[str]) -> list[str]:
+    """The clusters of some paintings, an empty name as a cluster of its own.
+
+    >>> len(set(named_clusters(["a", "", "a", ""])))
+    3
+    """
+    return [name or f"\0{position}" for position, name in enumerate(clusters)]
+
+
 def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> Interval | None:
     """The 95% interval of a mean over paintings, by a seeded percentile bootstrap of whole clusters; None for one.
 
@@ -54,8 +63,7 @@ def cluster_interval(values: np.ndarray, clusters: Sequence[str]) -> Interval | 
         values: (paintings,), each painting's mean over seeds.
         clusters: (paintings,), the artist of each; an empty name is a cluster of its own.
     """
-    names = [name or f"\0{position}" for position, name in enumerate(clusters)]
-    _, cluster = np.unique(names, return_inverse=True)
+    _, cluster = np.unique(named_clusters(clusters), return_inverse=True)
     sums, counts = np.bincount(cluster, values), np.bincount(cluster)  # (clusters,)
     if len(counts) == 1:
         return None

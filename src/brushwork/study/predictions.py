@@ -51,12 +51,17 @@ def read(runs: Sequence[Run], part: str | None = None) -> Predictions | None:
     return Predictions(*tables[0][:, :3].T, predicted, probability.astype(float))
 
 
+def _rows(run: Run, part: str) -> list[dict[str, str]]:
+    """Of a run's predictions.csv those of a part by the last epoch."""
+    rows = csv_files.read(run.folder / run_folder.PREDICTIONS)
+    return [row for row in rows if (row["part"], row["epoch"]) == (part, "last")]
+
+
 def _table(run: Run, part: str) -> np.ndarray:
     """(paintings, 5): _COLUMNS, sorted by path."""
     path = run.folder / run_folder.PREDICTIONS
     try:
-        rows = [row for row in csv_files.read(path) if (row["part"], row["epoch"]) == (part, "last")]
-        values = sorted([row[column] for column in _COLUMNS] for row in rows)
+        values = sorted([row[column] for column in _COLUMNS] for row in _rows(run, part))
     except (OSError, KeyError) as error:
         raise UserError(f"{path} can't be read ({error}): train this run again, or leave it out") from None
     if not values:
@@ -74,8 +79,7 @@ def by_initial_probe(run: Run) -> np.ndarray | None:
                 predicted = kept["class_names"][kept[f"probe_{run.part}"]]
         except (OSError, KeyError):  # of an earlier version, or of random weights
             return None
-        rows = csv_files.read(one.folder / run_folder.PREDICTIONS)
-        rows = [row for row in rows if (row["part"], row["epoch"]) == (run.part, "last")]
+        rows = _rows(one, run.part)
         paths += [row["path"] for row in rows]
         right += (predicted == np.array([row["style"] for row in rows])).tolist()
     return np.array(right)[np.argsort(paths, kind="stable")]
@@ -90,11 +94,9 @@ def held_out(run: Run) -> HeldOut | None:
     part = "test" if figures["measured_on"] == "test" else "val"
     with np.load(path) as kept:
         logits, names = kept[f"{part}_last"], kept["class_names"].tolist()
-    rows = [r for r in csv_files.read(run.folder / run_folder.PREDICTIONS) if (r["part"], r["epoch"]) == (part, "last")]
-    labels = np.array([names.index(row["style"]) for row in rows])
-    if part == "test":
-        return calibration.on_test(logits, labels, figures["temperature"])
-    return calibration.within(logits, labels, [row["artist"] for row in rows], figures["temperature"])
+    rows = _rows(run, part)
+    labels, artists = np.array([names.index(row["style"]) for row in rows]), [row["artist"] for row in rows]
+    return calibration.held_out(part, logits, labels, artists, figures["temperature"])
 
 
 def more_often_correct(first: Predictions, second: Predictions) -> list[int]:

@@ -274,11 +274,7 @@ def add_calibration(logger: Logger, record: RunRecord, part: str, epoch: int) ->
     figures, answers = record.result["calibration"]["best"], record.held_out(part, "best")
     if figures is None or answers is None or not events.takes_pictures(logger):
         return
-    logits, labels, artists = answers
-    if part == "test":
-        found = calibration.on_test(logits, labels, figures["temperature"])
-    else:
-        found = calibration.within(logits, labels, artists, figures["temperature"])
+    found = calibration.held_out(part, *answers, figures["temperature"])
     picture = drawing.as_picture(drawing.calibration(found, f"best epoch, {found.measured_on}"))
     events.add_picture(logger, f"answers/calibration, {part} part", picture, epoch)
 
